@@ -1,0 +1,110 @@
+// ELF files: sections, segments, symbols, notes, build IDs, separate debug files.
+#ifndef GCORE_ELF_H
+#define GCORE_ELF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gcore/error.h"
+
+/** An ELF file, mapped read-only. Its bytes are untrusted; every accessor is bounded. */
+struct gi_elf;
+
+struct gi_elf_ident {
+	uint16_t type;	  // ET_EXEC, ET_DYN, ET_CORE, ...
+	uint16_t machine; // EM_X86_64, ...
+	uint64_t entry;
+	uint64_t phoff;
+	uint16_t phentsize;
+};
+
+struct gi_elf_segment {
+	uint32_t type; // PT_LOAD, ...
+	uint32_t flags; // PF_R | PF_W | PF_X
+	uint64_t vaddr;
+	uint64_t offset;
+	uint64_t filesz; // what the header says; the file may be shorter
+	uint64_t memsz;
+	uint64_t align;
+};
+
+struct gi_elf_symbol {
+	const char *name; // borrowed from the file
+	uint64_t value;	  // link-time address, no bias
+	uint64_t size;
+	uint8_t type; // STT_FUNC, STT_OBJECT, ...
+	uint8_t bind;
+};
+
+struct gi_build_id {
+	uint8_t bytes[64];
+	size_t len; // 0: none
+};
+
+/**
+ * Opens and maps path. Errors (GI_ERR_IO, GI_ERR_FORMAT, GI_ERR_UNSUPPORTED for
+ * 32-bit or big-endian files) name the file and say what it is instead
+ * ("is empty", "is a text file", "is compressed with zstd: unpack it first").
+ */
+struct gi_error *gi_elf_open(const char *path, struct gi_elf **ret) GI_MUST_CHECK;
+void gi_elf_close(struct gi_elf *elf);
+GI_DEFINE_CLEANUP(struct gi_elf *, gi_elf_closep, gi_elf_close)
+
+/** Borrowed, as long as elf. */
+const char *gi_elf_path(const struct gi_elf *elf);
+struct gi_elf_ident gi_elf_ident(const struct gi_elf *elf);
+/** The whole mapped file. */
+const uint8_t *gi_elf_bytes(const struct gi_elf *elf, size_t *size_ret);
+
+size_t gi_elf_segment_count(const struct gi_elf *elf); // PN_XNUM handled
+struct gi_elf_segment gi_elf_segment(const struct gi_elf *elf, size_t i);
+
+/**
+ * A section's bytes, decompressed if it was compressed (cached, borrowed as long
+ * as elf). GI_ERR_NOT_FOUND when there is no such section.
+ */
+struct gi_error *gi_elf_section(struct gi_elf *elf, const char *name, const uint8_t **data_ret,
+				size_t *size_ret, uint64_t *addr_ret) GI_MUST_CHECK;
+bool gi_elf_has_section(struct gi_elf *elf, const char *name);
+
+/** .symtab's, else .dynsym's, symbols. An empty table is not an error. */
+size_t gi_elf_symbol_count(struct gi_elf *elf);
+bool gi_elf_symbol(struct gi_elf *elf, size_t i, struct gi_elf_symbol *ret);
+/** By exact name, through an index made on first use. */
+bool gi_elf_symbol_by_name(struct gi_elf *elf, const char *name, struct gi_elf_symbol *ret);
+/** The defined symbol whose [value, value+size) holds addr (link-time), through an index. */
+bool gi_elf_symbol_by_addr(struct gi_elf *elf, uint64_t addr, struct gi_elf_symbol *ret);
+
+/** GNU build ID (len 0 if none), and Go's own build ID ("" if none; borrowed). */
+struct gi_build_id gi_elf_build_id(struct gi_elf *elf);
+const char *gi_elf_go_build_id(struct gi_elf *elf);
+/** Hex text in buf (at least 129 bytes). */
+void gi_build_id_format(const struct gi_build_id *id, char *buf, size_t n);
+/** Build IDs in an in-memory image of an ELF file's first bytes (a core's saved first page). */
+bool gi_build_id_from_image(const uint8_t *image, size_t n, struct gi_build_id *id_ret,
+			    char *go_id, size_t go_id_size);
+
+/** True if the file looks like it was linked by Go (.gopclntab, .go.buildinfo or the Go note). */
+bool gi_elf_is_go(struct gi_elf *elf);
+
+/**
+ * Finds the separate debug file of elf: .build-id below each of debug_dirs, .gnu_debuglink
+ * beside the file and below debug_dirs, CRC or build ID checked. GI_ERR_NOT_FOUND says
+ * where it was looked for.
+ */
+struct gi_error *gi_elf_open_debug(struct gi_elf *elf, const char *const *debug_dirs, size_t n,
+				   struct gi_elf **ret) GI_MUST_CHECK;
+
+/** One note of a PT_NOTE segment or SHT_NOTE section. */
+struct gi_elf_note {
+	const char *name; // borrowed, not NUL-terminated: name_len bytes, without the final NUL
+	size_t name_len;
+	uint32_t type;
+	const uint8_t *desc;
+	size_t desc_len;
+};
+/** Iterates notes in [*off, size); false at the end or at a malformed one. */
+bool gi_elf_note_next(const uint8_t *data, size_t size, size_t *off, struct gi_elf_note *ret);
+
+#endif

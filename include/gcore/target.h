@@ -1,0 +1,176 @@
+// The target: a process's memory, threads, registers and mappings, of a core, a
+// live process (later) or a test's fake.
+#ifndef GCORE_TARGET_H
+#define GCORE_TARGET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "gcore/base.h"
+#include "gcore/elf.h"
+#include "gcore/error.h"
+
+struct gi_target;
+
+enum gi_arch { GI_ARCH_AMD64 = 1, GI_ARCH_ARM64 };
+
+/** amd64 registers, in the order of gi_regs.r; GI_AMD64_RIP is the pc. */
+enum gi_amd64_reg {
+	GI_AMD64_RAX,
+	GI_AMD64_RBX,
+	GI_AMD64_RCX,
+	GI_AMD64_RDX,
+	GI_AMD64_RSI,
+	GI_AMD64_RDI,
+	GI_AMD64_RBP,
+	GI_AMD64_RSP,
+	GI_AMD64_R8,
+	GI_AMD64_R9,
+	GI_AMD64_R10,
+	GI_AMD64_R11,
+	GI_AMD64_R12,
+	GI_AMD64_R13,
+	GI_AMD64_R14,
+	GI_AMD64_R15,
+	GI_AMD64_RIP,
+	GI_AMD64_EFLAGS,
+	GI_AMD64_CS,
+	GI_AMD64_FS,
+	GI_AMD64_GS,
+	GI_AMD64_FS_BASE,
+	GI_AMD64_GS_BASE,
+	GI_AMD64_ORIG_RAX,
+	GI_AMD64_REG_COUNT,
+};
+enum { GI_REGS_MAX = 40 };
+
+/** A register set. known has bit i set if r[i] is known. */
+struct gi_regs {
+	enum gi_arch arch;
+	uint64_t r[GI_REGS_MAX];
+	uint64_t known;
+};
+uint64_t gi_regs_pc(const struct gi_regs *regs);
+uint64_t gi_regs_sp(const struct gi_regs *regs);
+uint64_t gi_regs_bp(const struct gi_regs *regs);
+/** "rax", ..., NULL past the end. */
+const char *gi_reg_name(enum gi_arch arch, size_t i);
+
+struct gi_thread {
+	pid_t tid;
+	struct gi_regs regs;
+	int signal;		// current signal, 0 if none
+	const uint8_t *siginfo; // borrowed raw siginfo_t, NULL if not saved
+	size_t siginfo_len;
+	const uint8_t *xstate; // borrowed raw NT_X86_XSTATE, NULL if not saved
+	size_t xstate_len;
+};
+
+enum { GI_MAP_R = 4, GI_MAP_W = 2, GI_MAP_X = 1 };
+struct gi_mapping {
+	uint64_t start, end; // [start, end)
+	uint64_t file_off;   // of start in path
+	unsigned flags;	     // GI_MAP_*
+	const char *path;    // borrowed; NULL: anonymous or unknown
+	uint64_t saved;	     // bytes from start that the core holds (a prefix)
+	bool overlaid;	     // what is not saved is read from the file on disk
+};
+
+/** What is known of the process as a whole. Strings are borrowed; NULL/0 if unknown. */
+struct gi_process_info {
+	pid_t pid, ppid;
+	uid_t uid;
+	const char *comm; // prpsinfo
+	const char *args; // prpsinfo's command line (cut at 80 bytes by the kernel)
+	const char *core_path;
+	const char *exe_path; // of the executable that is used
+	const char *exe_name; // as the process knew it (AT_EXECFN, NT_FILE)
+	int signal;	      // that ended it, 0 if none (gcore)
+	int si_code;
+	bool has_si_addr;
+	uint64_t si_addr;
+	pid_t si_pid;	  // sender, for SI_USER and the like
+	uint64_t entry;	  // AT_ENTRY
+	uint64_t phdr;	  // AT_PHDR
+	uint64_t base;	  // AT_BASE
+	uint64_t vdso;	  // AT_SYSINFO_EHDR
+	uint64_t page_size;
+	bool by_kernel; // a kernel core, as far as can be told; else gdb's or another tool's
+};
+
+struct gi_target_options {
+	const char *exe;       // --exe, or NULL to look for it
+	const char *sysroot;   // or NULL
+	const char *debug_dir; // or NULL
+};
+
+/**
+ * Opens a core file and its executable. Errors name the file and what to do:
+ * GI_ERR_IO, GI_ERR_FORMAT (not a core, damaged), GI_ERR_UNSUPPORTED (machine),
+ * GI_ERR_NOT_FOUND (no executable; says where it was looked for),
+ * GI_ERR_MISMATCH (another executable; both build IDs).
+ */
+struct gi_error *gi_target_open_core(const char *path, const struct gi_target_options *opts,
+				     struct gi_target **ret) GI_MUST_CHECK;
+void gi_target_close(struct gi_target *t);
+GI_DEFINE_CLEANUP(struct gi_target *, gi_target_closep, gi_target_close)
+
+enum gi_arch gi_target_arch(const struct gi_target *t);
+const struct gi_process_info *gi_target_info(const struct gi_target *t);
+/** Things a person should know of this target ("the core is cut off: ..."), one line each; borrowed. */
+size_t gi_target_note_count(const struct gi_target *t);
+const char *gi_target_note(const struct gi_target *t, size_t i);
+
+/** The executable, and what to add to its link-time addresses. Never NULL for a core. */
+struct gi_elf *gi_target_exe(struct gi_target *t);
+uint64_t gi_target_exe_bias(const struct gi_target *t);
+/** Where debug information is read from: the executable or its separate debug file. */
+struct gi_elf *gi_target_debug_elf(struct gi_target *t);
+
+// --- memory ---------------------------------------------------------------
+
+/**
+ * Reads all of [addr, addr+n) or fails with the first bad address and why:
+ * GI_ERR_FAULT, GI_ERR_NOT_SAVED, GI_ERR_CUT_OFF. buf is unspecified on failure.
+ */
+struct gi_error *gi_target_read(struct gi_target *t, uint64_t addr, void *buf, size_t n) GI_MUST_CHECK;
+/**
+ * A borrowed view of [addr, addr+n), valid as long as t; NULL if those bytes are not
+ * available in one piece (then gi_target_read gives them or says why not). Thread-safe.
+ */
+const void *gi_target_view(struct gi_target *t, uint64_t addr, size_t n);
+/**
+ * The longest view that starts at addr, at most max bytes; *n_ret its length. NULL, 0 if none.
+ */
+const void *gi_target_view_max(struct gi_target *t, uint64_t addr, size_t max, size_t *n_ret);
+
+struct gi_error *gi_target_read_u8(struct gi_target *t, uint64_t addr, uint8_t *ret) GI_MUST_CHECK;
+struct gi_error *gi_target_read_u32(struct gi_target *t, uint64_t addr, uint32_t *ret) GI_MUST_CHECK;
+struct gi_error *gi_target_read_u64(struct gi_target *t, uint64_t addr, uint64_t *ret) GI_MUST_CHECK;
+/** Little-endian, n of 1, 2, 4, 8, zero-extended. */
+struct gi_error *gi_target_read_uint(struct gi_target *t, uint64_t addr, size_t n, uint64_t *ret) GI_MUST_CHECK;
+/** The quick form for hot paths: false if unreadable. */
+bool gi_target_peek_u64(struct gi_target *t, uint64_t addr, uint64_t *ret);
+/** A Go string header at addr; appended to *ret, at most max bytes (longer is an error). */
+struct gi_error *gi_target_read_gostring(struct gi_target *t, uint64_t addr, size_t max,
+					 struct gi_str *ret) GI_MUST_CHECK;
+/** A NUL-terminated string at addr, at most max bytes. */
+struct gi_error *gi_target_read_cstring(struct gi_target *t, uint64_t addr, size_t max,
+					struct gi_str *ret) GI_MUST_CHECK;
+
+// --- threads and mappings ---------------------------------------------------
+
+size_t gi_target_thread_count(const struct gi_target *t);
+/** In the core's order: the first is the one that the signal hit. Borrowed. */
+const struct gi_thread *gi_target_thread(const struct gi_target *t, size_t i);
+/** NULL if there is no thread with that id. */
+const struct gi_thread *gi_target_thread_by_tid(const struct gi_target *t, pid_t tid);
+
+size_t gi_target_mapping_count(const struct gi_target *t);
+/** Sorted by start. Borrowed. */
+const struct gi_mapping *gi_target_mapping(const struct gi_target *t, size_t i);
+const struct gi_mapping *gi_target_mapping_at(const struct gi_target *t, uint64_t addr);
+
+#endif

@@ -1,0 +1,35 @@
+// Inside of the target: what a backend provides. An empty slot means "unsupported"
+// and is answered once, in target.c.
+#ifndef GCORE_TARGET_IMPL_H
+#define GCORE_TARGET_IMPL_H
+
+#include "gcore/target.h"
+
+struct gi_target_ops {
+	const char *name; // "core", "fake"
+	void (*destroy)(struct gi_target *t);
+	/** The longest readable run at addr (at most max), or NULL and *why_ret. Thread-safe. */
+	const void *(*view)(struct gi_target *t, uint64_t addr, size_t max, size_t *n_ret,
+			    enum gi_error_code *why_ret);
+};
+
+struct gi_target {
+	const struct gi_target_ops *ops;
+	enum gi_arch arch;
+	struct gi_process_info info;
+	struct gi_thread *threads;
+	size_t thread_count;
+	struct gi_mapping *mappings; // sorted
+	size_t mapping_count;
+	char **notes;
+	size_t note_count;
+	struct gi_elf *exe;	  // owned
+	struct gi_elf *debug_elf; // owned, or NULL: the executable itself
+	uint64_t exe_bias;
+	struct gi_arena *arena; // of strings above
+};
+
+/** Adds a note, see gi_target_note(). */
+void gi_target_add_note(struct gi_target *t, const char *fmt, ...) GI_PRINTF(2, 3);
+
+#endif
