@@ -1,0 +1,270 @@
+// The Go runtime as typed objects: goroutines, Ms, Ps, the scheduler, channels,
+// sudogs, semaphores, defers. All addresses are run-time addresses of the inferior.
+#ifndef GCORE_GO_H
+#define GCORE_GO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gcore/error.h"
+#include "gcore/symbols.h"
+#include "gcore/target.h"
+
+/** A Go program in a target. */
+struct gi_go;
+
+/**
+ * Finds the runtime's layouts (DWARF) and globals, reads modules, allgs, allm, allp, sched.
+ * GI_ERR_FORMAT: not a Go program; GI_ERR_UNSUPPORTED: stripped or an unknown release (until
+ * handled), GI_ERR_MISMATCH: a layout fails its checks on the live data.
+ * t is borrowed as long as the result.
+ */
+struct gi_error *gi_go_open(struct gi_target *t, struct gi_go **ret) GI_MUST_CHECK;
+void gi_go_close(struct gi_go *go);
+GI_DEFINE_CLEANUP(struct gi_go *, gi_go_closep, gi_go_close)
+
+struct gi_target *gi_go_target(struct gi_go *go);
+struct gi_functab *gi_go_functab(struct gi_go *go);
+/** NULL if the executable has none. */
+struct gi_dwarf *gi_go_dwarf(struct gi_go *go);
+/** Things a person should know ("3 entries of allgs could not be read: ..."); borrowed. */
+size_t gi_go_note_count(const struct gi_go *go);
+const char *gi_go_note(const struct gi_go *go, size_t i);
+
+struct gi_go_version {
+	int major, minor, patch; // patch -1: unknown
+	const char *text;	 // runtime.buildVersion, "go1.27.4"; borrowed
+};
+const struct gi_go_version *gi_go_version(const struct gi_go *go);
+/** True if the release is major.minor or later. */
+bool gi_go_at_least(const struct gi_go *go, int major, int minor);
+
+size_t gi_go_module_count(const struct gi_go *go);
+const struct gi_module *gi_go_module(const struct gi_go *go, size_t i);
+
+// --- goroutines -------------------------------------------------------------
+
+/** Statuses (runtime2.go); 0x1000 is the scan bit. */
+enum gi_g_status {
+	GI_G_IDLE = 0,
+	GI_G_RUNNABLE = 1,
+	GI_G_RUNNING = 2,
+	GI_G_SYSCALL = 3,
+	GI_G_WAITING = 4,
+	GI_G_DEAD = 6,
+	GI_G_COPYSTACK = 8,
+	GI_G_PREEMPTED = 9,
+	GI_G_LEAKED = 10,     // 1.26+
+	GI_G_DEADEXTRA = 11,  // 1.26+
+	GI_G_SCAN = 0x1000,
+};
+
+/** One g: a compact record, one array for all. Zero means unknown or none. */
+struct gi_g {
+	uint64_t addr;
+	uint64_t goid;
+	uint64_t stack_lo, stack_hi;
+	uint64_t sched_pc, sched_sp, sched_bp, sched_lr, sched_ctxt;
+	uint64_t syscall_pc, syscall_sp, syscall_bp;
+	uint64_t m;	   // address of its M, 0 if none
+	uint64_t lockedm;  // 0 if not locked
+	uint64_t start_pc; // of the go statement's function
+	uint64_t go_pc;	   // of the go statement
+	uint64_t parent_goid; // 0: unknown (before 1.21) or none
+	uint64_t wait_since;  // CLOCK_MONOTONIC ns, 0: unknown
+	uint64_t waiting;     // first sudog
+	uint64_t defer_head;  // first _defer
+	uint64_t panic_head;
+	uint64_t labels; // of the label map, 0 if none
+	uint64_t param;
+	uint64_t sig_pc; // g.sigpc
+	uint32_t status; // raw, with the scan bit
+	uint32_t sig;
+	uint8_t wait_reason; // index into the target's own strings
+	bool system;	     // as runtime.isSystemGoroutine says
+	bool unreadable;     // the g itself could not be read: only addr is valid
+	bool preempt_stop, async_safe_point, para; // as named in g
+	uint32_t thread; // 1 + index into gi_target_thread of the thread that runs it, 0 if none
+	uint32_t m_index; // 1 + index of its M in gi_go_m(), 0 if none
+	uint64_t coroarg, bubble; // 0 before the releases that have them
+};
+
+/** All entries of allgs, in allgs order (dead ones too). Borrowed. */
+size_t gi_go_g_count(const struct gi_go *go);
+const struct gi_g *gi_go_g(const struct gi_go *go, size_t i);
+/** By id (index made on open), by address. NULL if none. The newest live one wins. */
+const struct gi_g *gi_go_g_by_id(const struct gi_go *go, uint64_t goid);
+const struct gi_g *gi_go_g_by_addr(const struct gi_go *go, uint64_t addr);
+/** The goroutine whose stack holds addr, or NULL. Index made on first use. */
+const struct gi_g *gi_go_g_by_stack(struct gi_go *go, uint64_t addr);
+/** A g that is in no allgs (g0, gsignal): read into *ret. */
+struct gi_error *gi_go_read_g(struct gi_go *go, uint64_t addr, struct gi_g *ret) GI_MUST_CHECK;
+
+/** Dead, idle and deadextra ones, which nobody lists unless asked. */
+bool gi_g_is_dead(const struct gi_g *g);
+/** "waiting", "running", ...; "0x7" style for unknown ones goes to buf. Scan bit not shown. */
+const char *gi_g_status_name(const struct gi_g *g, char *buf, size_t n);
+/** The target's own string ("chan receive"), NULL if g is not waiting (a stale reason is never shown) or it is unknown. */
+const char *gi_go_wait_reason(const struct gi_go *go, const struct gi_g *g);
+/** A wait reason's string by number, whatever the goroutine's status; NULL if out of range. */
+const char *gi_go_wait_reason_string(const struct gi_go *go, unsigned reason);
+/**
+ * Nanoseconds that it has waited, as well as "now" is known from the core (see
+ * gi_go_now); false if the runtime did not note it.
+ */
+bool gi_go_wait_ns(const struct gi_go *go, const struct gi_g *g, uint64_t *ret);
+/** A lower bound of CLOCK_MONOTONIC ns at the dump, 0 if unknown. */
+uint64_t gi_go_now(const struct gi_go *go);
+/** pprof labels: calls fn for each; stops at false. */
+typedef bool (*gi_label_fn)(void *arg, const char *key, size_t key_len, const char *val, size_t val_len);
+struct gi_error *gi_go_labels(struct gi_go *go, const struct gi_g *g, gi_label_fn fn, void *arg) GI_MUST_CHECK;
+/** True if the function (its pc) names a system goroutine's start, as the runtime tells them. */
+bool gi_go_is_system_start(struct gi_go *go, uint64_t start_pc);
+
+// --- Ms, Ps, the scheduler --------------------------------------------------
+
+struct gi_m {
+	uint64_t addr;
+	int64_t id;
+	uint64_t procid; // thread id as the process saw it
+	uint64_t g0, gsignal, curg;
+	uint64_t g0_lo, g0_hi, gsignal_lo, gsignal_hi; // stack bounds
+	uint64_t p, nextp, oldp;
+	uint64_t lockedg;
+	int32_t locks, mallocing, throwing, dying, ncgo;
+	uint64_t ncgocall;
+	bool spinning, blocked, incgo, is_extra;
+	uint64_t preemptoff_ptr, preemptoff_len;
+	uint64_t waitlock, waitunlockf;
+	uint64_t vdso_pc, vdso_sp;
+	uint64_t tls_g;	 // not in m: reserved
+	uint32_t thread; // 1 + thread index, matched by stack and TLS first, by procid second; 0 if none
+};
+size_t gi_go_m_count(const struct gi_go *go);
+const struct gi_m *gi_go_m(const struct gi_go *go, size_t i);
+const struct gi_m *gi_go_m_by_addr(const struct gi_go *go, uint64_t addr);
+/** The M that runs on a thread (index into gi_target_thread), NULL if none. */
+const struct gi_m *gi_go_m_by_thread(const struct gi_go *go, size_t thread);
+
+struct gi_p {
+	uint64_t addr;
+	int32_t id;
+	uint32_t status; // 0 idle, 1 running, 2 syscall, 3 gcstop, 4 dead
+	uint64_t m;
+	uint32_t sched_tick, syscall_tick;
+	uint32_t runq_head, runq_tail; // length: tail - head
+	uint64_t runnext;	       // g address
+	uint64_t timer0_when;	       // earliest timer, 0 if none or unknown
+	uint32_t timer_count;
+	uint32_t gfree_count;
+	bool preempt;
+};
+size_t gi_go_p_count(const struct gi_go *go);
+const struct gi_p *gi_go_p(const struct gi_go *go, size_t i);
+const struct gi_p *gi_go_p_by_addr(const struct gi_go *go, uint64_t addr);
+const char *gi_p_status_name(uint32_t status);
+
+struct gi_sched {
+	int32_t gomaxprocs;
+	int32_t ncpu;
+	uint32_t npidle, nmspinning;
+	int32_t nmidle, nmidlelocked;
+	int64_t mnext;
+	int32_t runq_size;
+	uint32_t gcwaiting;
+	int32_t stopwait;
+	uint32_t sysmonwait;
+	int64_t lastpoll;
+	uint32_t panicking; // runtime.panicking
+	bool started, iscgo;
+};
+const struct gi_sched *gi_go_sched(const struct gi_go *go);
+
+// --- objects of waits -------------------------------------------------------
+
+struct gi_sudog {
+	uint64_t addr;
+	uint64_t g;
+	uint64_t elem; // 1.26+: of the semaphore too
+	uint64_t c;    // channel, 0 for semaphores
+	uint64_t next, prev, parent, waitlink, waittail;
+	uint32_t ticket;
+	bool is_select, success;
+};
+struct gi_error *gi_go_read_sudog(struct gi_go *go, uint64_t addr, struct gi_sudog *ret) GI_MUST_CHECK;
+
+struct gi_hchan {
+	uint64_t addr;
+	uint64_t qcount, dataqsiz, elemsize;
+	uint64_t buf, elemtype;
+	bool closed;
+	uint64_t sendx, recvx;
+	uint64_t recvq_first, sendq_first; // sudogs
+};
+/** Checks invariants (qcount <= dataqsiz, ...): GI_ERR_FORMAT if it is no channel. */
+struct gi_error *gi_go_read_hchan(struct gi_go *go, uint64_t addr, struct gi_hchan *ret) GI_MUST_CHECK;
+
+/** Every waiter of every semaphore of runtime.semtable. Bounded; damaged treaps end with a note. */
+struct gi_sema_waiter {
+	uint64_t sema; // address of the semaphore word
+	uint64_t g;
+	uint64_t sudog;
+};
+typedef bool (*gi_sema_fn)(void *arg, const struct gi_sema_waiter *w);
+struct gi_error *gi_go_semaphores(struct gi_go *go, gi_sema_fn fn, void *arg) GI_MUST_CHECK;
+
+/** sync objects, by the address of the object. */
+struct gi_mutex {
+	uint32_t state; // raw
+	uint32_t sema;
+	bool locked, woken, starving;
+	uint32_t waiters;
+	uint64_t sema_addr;
+};
+struct gi_error *gi_go_read_mutex(struct gi_go *go, uint64_t addr, struct gi_mutex *ret) GI_MUST_CHECK;
+struct gi_rwmutex {
+	struct gi_mutex w;
+	uint64_t w_addr;
+	uint64_t writer_sem_addr, reader_sem_addr;
+	int32_t reader_count; // raw; negative: a writer is pending
+	int32_t reader_wait;
+};
+struct gi_error *gi_go_read_rwmutex(struct gi_go *go, uint64_t addr, struct gi_rwmutex *ret) GI_MUST_CHECK;
+struct gi_waitgroup {
+	int32_t counter;
+	uint32_t waiters;
+	uint64_t sema_addr;
+};
+struct gi_error *gi_go_read_waitgroup(struct gi_go *go, uint64_t addr, struct gi_waitgroup *ret) GI_MUST_CHECK;
+/** Offsets of the semaphore words inside their objects, to go from a semaphore to its object. */
+struct gi_sync_layout {
+	uint64_t mutex_sema, mutex_size;
+	uint64_t rwmutex_w, rwmutex_writer_sem, rwmutex_reader_sem, rwmutex_size;
+	uint64_t waitgroup_sema, waitgroup_size;
+	uint64_t once_m, once_size, cond_notify, cond_l, cond_size;
+};
+/** false if sync is not in the program or its layout is unknown. */
+bool gi_go_sync_layout(struct gi_go *go, struct gi_sync_layout *ret);
+
+struct gi_defer {
+	uint64_t addr;
+	uint64_t fn; // closure (funcval) address
+	uint64_t sp, pc;
+	uint64_t link;
+	bool heap, rangefunc;
+	bool open_coded; // an old-style open-coded record (1.19 to 1.21): fn is unset
+	uint64_t fd;	 // its funcdata, where the release has it
+	uint64_t varp;
+};
+struct gi_error *gi_go_read_defer(struct gi_go *go, uint64_t addr, struct gi_defer *ret) GI_MUST_CHECK;
+
+/** The address of a runtime or program global by its linker name ("runtime.allglock"), bias added. */
+bool gi_go_global(struct gi_go *go, const char *name, uint64_t *ret);
+/**
+ * A name for a data address: "main.a", "main.srv.mu" (DWARF), or "main.srv+0x8" (symbols);
+ * appended. want_type as in gi_dwarf_name_at. false if no global holds it.
+ */
+bool gi_go_name_at(struct gi_go *go, uint64_t addr, const char *want_type, struct gi_str *ret);
+
+#endif
