@@ -58,11 +58,14 @@ struct gi_elf_ident gi_elf_ident(const struct gi_elf *elf);
 const uint8_t *gi_elf_bytes(const struct gi_elf *elf, size_t *size_ret);
 
 size_t gi_elf_segment_count(const struct gi_elf *elf); // PN_XNUM handled
+/** What the header says; more than gi_elf_segment_count() if the file is cut off. */
+uint64_t gi_elf_segment_count_declared(const struct gi_elf *elf);
 struct gi_elf_segment gi_elf_segment(const struct gi_elf *elf, size_t i);
 
 /**
  * A section's bytes, decompressed if it was compressed (cached, borrowed as long
- * as elf). GI_ERR_NOT_FOUND when there is no such section.
+ * as elf). GI_ERR_NOT_FOUND when there is no such section, or it has no contents
+ * (SHT_NOBITS). .debug_x is also found as .zdebug_x. addr_ret may be NULL.
  */
 struct gi_error *gi_elf_section(struct gi_elf *elf, const char *name, const uint8_t **data_ret,
 				size_t *size_ret, uint64_t *addr_ret) GI_MUST_CHECK;

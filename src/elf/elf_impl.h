@@ -6,7 +6,7 @@
 
 #include "gcore/elf.h"
 
-/** Borrowed, as long as elf. */
+/** Borrowed, as long as elf. NULL if libelf cannot use the file. */
 Elf *gi_elf_handle(struct gi_elf *elf);
 
 #endif

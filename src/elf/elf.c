@@ -1,0 +1,351 @@
+// ELF files: opening, headers, segments and sections.
+//
+// A file is mapped read-only and never copied. Its headers are decoded here, on
+// demand, from the mapping: each access is checked against the size of the file,
+// so that a damaged or hostile file yields errors or fewer entries, not faults.
+// libelf only serves libdw (gi_elf_handle) and decompression (unpack.c).
+//
+// The facts are of the System V ABI, chapters 4 and 5, and of elf(5): PN_XNUM and
+// the extended section numbering keep their real values in section header 0.
+
+#include "elf/elf_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	EHDR_SIZE = 64,
+	PHDR_SIZE = 56,
+	SHDR_SIZE = 64,
+};
+
+static struct elf_section shdr_decode(const uint8_t *p)
+{
+	return (struct elf_section){
+		.name = "",
+		.type = gi_load_u32(p + 4),
+		.flags = gi_load_u64(p + 8),
+		.addr = gi_load_u64(p + 16),
+		.offset = gi_load_u64(p + 24),
+		.size = gi_load_u64(p + 32),
+		.link = gi_load_u32(p + 40),
+		.entsize = gi_load_u64(p + 56),
+	};
+}
+
+struct elf_section gi_elf_section_header(const struct gi_elf *elf, size_t i)
+{
+	const uint8_t *p = elf->bytes + elf->shoff + i * SHDR_SIZE;
+	struct elf_section sec = shdr_decode(p);
+	uint32_t name = gi_load_u32(p);
+	if (name < elf->shstr_size)
+		sec.name = elf->shstr + name;
+	return sec;
+}
+
+static void elf_read_sections(struct gi_elf *elf)
+{
+	const uint8_t *e = elf->bytes;
+	uint64_t shoff = gi_load_u64(e + 40);
+	uint16_t shentsize = gi_load_u16(e + 58);
+	uint64_t shnum = gi_load_u16(e + 60);
+	uint32_t shstrndx = gi_load_u16(e + 62);
+	if (!shoff || shentsize != SHDR_SIZE || !elf_at(elf, shoff, SHDR_SIZE))
+		return;
+	struct elf_section zero = shdr_decode(e + shoff);
+	if (!shnum)
+		shnum = zero.size;
+	if (shstrndx == SHN_XINDEX)
+		shstrndx = zero.link;
+	elf->shoff = shoff;
+	elf->shnum = gi_min_u64(shnum, (elf->size - shoff) / SHDR_SIZE);
+	if (shstrndx >= elf->shnum)
+		return;
+	struct elf_section str = gi_elf_section_header(elf, shstrndx);
+	size_t n;
+	const uint8_t *data = gi_elf_section_bytes(elf, &str, &n);
+	// Names end at the last NUL: any offset before it is a terminated string.
+	while (n && data[n - 1])
+		n--;
+	elf->shstr = (const char *)data;
+	elf->shstr_size = n;
+}
+
+static struct gi_error *elf_read_headers(struct gi_elf *elf)
+{
+	const uint8_t *e = elf->bytes;
+	elf->ident = (struct gi_elf_ident){
+		.type = gi_load_u16(e + 16),
+		.machine = gi_load_u16(e + 18),
+		.entry = gi_load_u64(e + 24),
+		.phoff = gi_load_u64(e + 32),
+		.phentsize = gi_load_u16(e + 54),
+	};
+	elf_read_sections(elf);
+	elf->phnum = gi_load_u16(e + 56);
+	if (elf->phnum == PN_XNUM && elf->shnum)
+		elf->phnum = gi_load_u32(e + elf->shoff + 44); // sh_info
+	if (!elf->phnum)
+		return NULL;
+	if (elf->ident.phentsize != PHDR_SIZE)
+		return gi_error_create(GI_ERR_FORMAT,
+				       "%s is damaged: its program headers claim to be %u bytes each",
+				       elf->path, elf->ident.phentsize);
+	if (elf->ident.phoff < elf->size)
+		elf->phnum_held = gi_min_u64(elf->phnum,
+					     (elf->size - elf->ident.phoff) / PHDR_SIZE);
+	return NULL;
+}
+
+static struct gi_error *elf_check_ident(const char *path, const uint8_t *head, size_t n)
+{
+	if (n < SELFMAG || memcmp(head, ELFMAG, SELFMAG) != 0)
+		return gi_error_create(GI_ERR_FORMAT, "%s %s", path,
+				       gi_elf_describe_other(head, n));
+	if (n < EHDR_SIZE)
+		return gi_error_create(GI_ERR_FORMAT,
+				       "%s is cut off inside of its ELF header: %zu bytes are left",
+				       path, n);
+	if (head[EI_CLASS] == ELFCLASS32)
+		return gi_error_create(GI_ERR_UNSUPPORTED,
+				       "%s is a 32-bit ELF file: only 64-bit ones are supported", path);
+	if (head[EI_DATA] == ELFDATA2MSB)
+		return gi_error_create(GI_ERR_UNSUPPORTED,
+				       "%s is a big-endian ELF file: only little-endian ones are "
+				       "supported",
+				       path);
+	if (head[EI_CLASS] != ELFCLASS64 || head[EI_DATA] != ELFDATA2LSB)
+		return gi_error_create(GI_ERR_FORMAT, "%s is damaged: its ELF header is not valid",
+				       path);
+	return NULL;
+}
+
+static void closep(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+
+struct gi_error *gi_elf_open(const char *path, struct gi_elf **ret)
+{
+	struct stat st;
+	// Looked at before it is opened: opening a device or a pipe has effects.
+	if (stat(path, &st) < 0)
+		return gi_error_errno("%s", path);
+	if (S_ISDIR(st.st_mode))
+		return gi_error_create(GI_ERR_IO, "%s is a directory", path);
+	if (!S_ISREG(st.st_mode))
+		return gi_error_create(GI_ERR_IO, "%s is not a regular file", path);
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return gi_error_errno("%s", path);
+	if (st.st_size <= 0)
+		return gi_error_create(GI_ERR_FORMAT, "%s is empty", path);
+
+	uint8_t head[512];
+	ssize_t got = pread(fd, head, sizeof(head), 0);
+	if (got < 0)
+		return gi_error_errno("%s", path);
+	struct gi_error *err = elf_check_ident(path, head, (size_t)got);
+	if (err)
+		return err;
+
+	_cleanup_(gi_elf_closep) struct gi_elf *elf = calloc(1, sizeof(*elf));
+	if (!elf)
+		return gi_error_nomem();
+	pthread_mutex_init(&elf->lock, NULL);
+	elf->path = strdup(path);
+	if (!elf->path)
+		return gi_error_nomem();
+	void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (map == MAP_FAILED)
+		return gi_error_errno("%s: cannot be mapped", path);
+	elf->bytes = map;
+	elf->size = (size_t)st.st_size;
+	err = elf_read_headers(elf);
+	if (err)
+		return err;
+	*ret = elf;
+	elf = NULL;
+	return NULL;
+}
+
+void gi_elf_close(struct gi_elf *elf)
+{
+	if (!elf)
+		return;
+	elf_end(elf->handle);
+	while (elf->unpacked) {
+		struct elf_unpacked *next = elf->unpacked->next;
+		gi_elf_unpacked_destroy(elf->unpacked);
+		elf->unpacked = next;
+	}
+	gi_elf_symtab_deinit(&elf->symtab);
+	if (elf->bytes)
+		munmap((void *)elf->bytes, elf->size);
+	pthread_mutex_destroy(&elf->lock);
+	free(elf->path);
+	free(elf);
+}
+
+const char *gi_elf_path(const struct gi_elf *elf)
+{
+	return elf->path;
+}
+
+struct gi_elf_ident gi_elf_ident(const struct gi_elf *elf)
+{
+	return elf->ident;
+}
+
+const uint8_t *gi_elf_bytes(const struct gi_elf *elf, size_t *size_ret)
+{
+	*size_ret = elf->size;
+	return elf->bytes;
+}
+
+size_t gi_elf_segment_count(const struct gi_elf *elf)
+{
+	return elf->phnum_held;
+}
+
+uint64_t gi_elf_segment_count_declared(const struct gi_elf *elf)
+{
+	return elf->phnum;
+}
+
+struct gi_elf_segment gi_elf_segment(const struct gi_elf *elf, size_t i)
+{
+	if (i >= elf->phnum_held)
+		return (struct gi_elf_segment){ .type = PT_NULL };
+	const uint8_t *p = elf->bytes + elf->ident.phoff + i * PHDR_SIZE;
+	return (struct gi_elf_segment){
+		.type = gi_load_u32(p),
+		.flags = gi_load_u32(p + 4),
+		.offset = gi_load_u64(p + 8),
+		.vaddr = gi_load_u64(p + 16),
+		.filesz = gi_load_u64(p + 32),
+		.memsz = gi_load_u64(p + 40),
+		.align = gi_load_u64(p + 48),
+	};
+}
+
+const uint8_t *gi_elf_section_bytes(const struct gi_elf *elf, const struct elf_section *sec,
+				    size_t *size_ret)
+{
+	*size_ret = 0;
+	if (sec->type == SHT_NOBITS || sec->type == SHT_NULL || sec->offset >= elf->size)
+		return NULL;
+	*size_ret = gi_min_u64(sec->size, elf->size - sec->offset);
+	return elf->bytes + sec->offset;
+}
+
+bool gi_elf_find_section(const struct gi_elf *elf, const char *name, size_t *index_ret,
+			 struct elf_section *ret)
+{
+	for (size_t i = 1; i < elf->shnum; i++) {
+		struct elf_section sec = gi_elf_section_header(elf, i);
+		if (sec.type == SHT_NOBITS || sec.type == SHT_NULL || strcmp(sec.name, name) != 0)
+			continue;
+		*index_ret = i;
+		*ret = sec;
+		return true;
+	}
+	return false;
+}
+
+// The section of that name, or its older compressed form: .debug_x as .zdebug_x.
+static bool elf_find_either(const struct gi_elf *elf, const char *name, size_t *index_ret,
+			    struct elf_section *ret)
+{
+	if (gi_elf_find_section(elf, name, index_ret, ret))
+		return true;
+	static const char prefix[] = ".debug_";
+	if (strncmp(name, prefix, sizeof(prefix) - 1) != 0)
+		return false;
+	_cleanup_(gi_str_deinit) struct gi_str z = { 0 };
+	gi_str_puts(&z, ".z");
+	gi_str_puts(&z, name + 1);
+	return !z.oom && gi_elf_find_section(elf, gi_str_cstr(&z), index_ret, ret);
+}
+
+bool gi_elf_has_section(struct gi_elf *elf, const char *name)
+{
+	size_t i;
+	struct elf_section sec;
+	return elf_find_either(elf, name, &i, &sec);
+}
+
+struct gi_error *gi_elf_section(struct gi_elf *elf, const char *name, const uint8_t **data_ret,
+				size_t *size_ret, uint64_t *addr_ret)
+{
+	size_t i;
+	struct elf_section sec;
+	if (!elf_find_either(elf, name, &i, &sec))
+		return gi_error_create(GI_ERR_NOT_FOUND, "%s has no section %s", elf->path, name);
+	if (gi_elf_section_is_packed(&sec)) {
+		const struct elf_unpacked *u = NULL;
+		pthread_mutex_lock(&elf->lock);
+		struct gi_error *err = gi_elf_unpack(elf, i, &sec, &u);
+		pthread_mutex_unlock(&elf->lock);
+		if (err)
+			return err;
+		*data_ret = u->data;
+		*size_ret = u->size;
+		if (addr_ret)
+			*addr_ret = sec.addr;
+		return NULL;
+	}
+	const uint8_t *data = elf_at(elf, sec.offset, sec.size);
+	if (!data)
+		return gi_error_create(GI_ERR_FORMAT,
+				       "%s is damaged: its section %s lies beyond the end of the file",
+				       elf->path, name);
+	*data_ret = data;
+	*size_ret = sec.size;
+	if (addr_ret)
+		*addr_ret = sec.addr;
+	return NULL;
+}
+
+bool gi_elf_is_go(struct gi_elf *elf)
+{
+	static const char *const names[] = { ".gopclntab", ".go.buildinfo", ".note.go.buildid",
+					     ".data.rel.ro.gopclntab" };
+	for (size_t i = 0; i < GI_ARRAY_SIZE(names); i++) {
+		if (gi_elf_has_section(elf, names[i]))
+			return true;
+	}
+	return gi_elf_go_build_id(elf)[0] != '\0';
+}
+
+Elf *gi_elf_handle(struct gi_elf *elf)
+{
+	pthread_mutex_lock(&elf->lock);
+	if (!elf->handle) {
+		// libdw decompresses every debug section that it meets: none may be a bomb.
+		bool fine = true;
+		for (size_t i = 1; fine && i < elf->shnum; i++) {
+			struct elf_section sec = gi_elf_section_header(elf, i);
+			if (!gi_elf_section_is_packed(&sec))
+				continue;
+			uint64_t size;
+			struct gi_error *err = gi_elf_check_packed(elf, &sec, &size);
+			fine = !err;
+			gi_error_ignore(err);
+		}
+		// libelf notes in its copy of a section header that the section is now
+		// unpacked, and its copy is our mapping: private, so the file is safe.
+		if (fine && elf_version(EV_CURRENT) != EV_NONE &&
+		    mprotect((void *)elf->bytes, elf->size, PROT_READ | PROT_WRITE) == 0)
+			elf->handle = elf_memory((char *)elf->bytes, elf->size);
+	}
+	Elf *handle = elf->handle;
+	pthread_mutex_unlock(&elf->lock);
+	return handle;
+}

@@ -1,0 +1,100 @@
+// The inside of struct gi_elf, for the files of src/elf only.
+#ifndef GCORE_ELF_PRIVATE_H
+#define GCORE_ELF_PRIVATE_H
+
+#include <elf.h>
+#include <pthread.h>
+
+#include "elf/elf_impl.h"
+#include "gcore/base.h"
+
+/** A section header, decoded. */
+struct elf_section {
+	const char *name; // borrowed from .shstrtab, "" if unnamed
+	uint32_t type;
+	uint64_t flags;
+	uint64_t addr;
+	uint64_t offset;
+	uint64_t size;
+	uint32_t link;
+	uint64_t entsize;
+};
+
+/** A section that had to be decompressed. */
+struct elf_unpacked {
+	struct elf_unpacked *next;
+	size_t index; // of the section
+	Elf *elf;     // owns data
+	void *image;  // what elf was made from
+	size_t image_size;
+	const uint8_t *data;
+	size_t size;
+};
+
+struct elf_by_addr {
+	uint64_t start, end;
+	uint64_t max_end; // the greatest end of this entry and all before it
+	uint32_t symbol;
+};
+
+struct elf_symtab {
+	const uint8_t *syms;
+	size_t count;
+	const char *strings;
+	size_t strings_size; // cut so that the last byte is a NUL
+	uint32_t *by_name;   // open addressing, symbol index + 1, 0: free
+	size_t by_name_cap;
+	struct elf_by_addr *by_addr;
+	size_t by_addr_count;
+	bool loaded, names_indexed, addrs_indexed;
+};
+
+struct gi_elf {
+	char *path;
+	const uint8_t *bytes;
+	size_t size;
+	struct gi_elf_ident ident;
+	uint64_t phnum; // as declared; the file may hold fewer
+	size_t phnum_held;
+	uint64_t shoff;
+	size_t shnum; // held by the file
+	const char *shstr;
+	size_t shstr_size;
+
+	pthread_mutex_t lock; // of what is made on first use, below
+	Elf *handle;
+	struct elf_unpacked *unpacked;
+	struct elf_symtab symtab;
+	bool ids_read;
+	struct gi_build_id build_id;
+	char go_build_id[256];
+};
+
+/** The bytes of [off, off + n) of the file, or NULL. */
+static inline const uint8_t *elf_at(const struct gi_elf *elf, uint64_t off, uint64_t n)
+{
+	return gi_in_bounds(off, n, elf->size) ? elf->bytes + off : NULL;
+}
+
+struct elf_section gi_elf_section_header(const struct gi_elf *elf, size_t i);
+/** False if there is none with contents. */
+bool gi_elf_find_section(const struct gi_elf *elf, const char *name, size_t *index_ret,
+			 struct elf_section *ret);
+/** The bytes of an uncompressed section, cut at the end of the file. */
+const uint8_t *gi_elf_section_bytes(const struct gi_elf *elf, const struct elf_section *sec,
+				    size_t *size_ret);
+/** True if sec is compressed in either way. */
+bool gi_elf_section_is_packed(const struct elf_section *sec);
+/** Checks what sec says of its unpacked size against the limits. */
+struct gi_error *gi_elf_check_packed(const struct gi_elf *elf, const struct elf_section *sec,
+				     uint64_t *size_ret) GI_MUST_CHECK;
+/** Decompresses section i; elf->lock is held. */
+struct gi_error *gi_elf_unpack(struct gi_elf *elf, size_t i, const struct elf_section *sec,
+			       const struct elf_unpacked **ret) GI_MUST_CHECK;
+void gi_elf_unpacked_destroy(struct elf_unpacked *u);
+void gi_elf_symtab_deinit(struct elf_symtab *st);
+
+/** What a file that is no ELF file is, as "is ...", by its first bytes. */
+const char *gi_elf_describe_other(const uint8_t *head, size_t n);
+
+#endif

@@ -1,0 +1,62 @@
+// What a file is that was given for an ELF file: the words of an error message.
+
+#include "elf/elf_private.h"
+
+#include <string.h>
+
+static const struct {
+	const char *magic;
+	size_t n;
+	const char *text;
+} kinds[] = {
+	{ "\x28\xb5\x2f\xfd", 4, "is compressed with zstd: unpack it first with \"zstd -d\"" },
+	{ "\x1f\x8b", 2, "is compressed with gzip: unpack it first with \"gzip -d\"" },
+	{ "\xfd"
+	  "7zXZ\0",
+	  6, "is compressed with xz: unpack it first with \"xz -d\"" },
+	{ "BZh", 3, "is compressed with bzip2: unpack it first with \"bzip2 -d\"" },
+	{ "\x04\x22\x4d\x18", 4, "is compressed with lz4: unpack it first with \"lz4 -d\"" },
+	{ "PK\x03\x04", 4, "is a zip archive: unpack it first with \"unzip\"" },
+	{ "MDMP", 4, "is a Windows minidump, not an ELF file" },
+	{ "\xcf\xfa\xed\xfe", 4, "is a Mach-O file, not an ELF file" },
+	{ "\x7f"
+	  "EL",
+	  3, "is cut off inside of its ELF header" },
+	{ "!<arch>\n", 8, "is an ar archive, not an ELF file" },
+	{ "#!", 2, "is a script, not an ELF file" },
+};
+
+static bool looks_like_text(const uint8_t *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (p[i] < 0x20 && !strchr("\t\n\r\f\v\b\033", p[i]))
+			return false;
+		if (p[i] == 0 || p[i] == 0x7f)
+			return false;
+	}
+	return n > 0;
+}
+
+static bool all_zero(const uint8_t *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (p[i])
+			return false;
+	}
+	return true;
+}
+
+const char *gi_elf_describe_other(const uint8_t *head, size_t n)
+{
+	for (size_t i = 0; i < GI_ARRAY_SIZE(kinds); i++) {
+		if (n >= kinds[i].n && memcmp(head, kinds[i].magic, kinds[i].n) == 0)
+			return kinds[i].text;
+	}
+	if (n > 262 && memcmp(head + 257, "ustar", 5) == 0)
+		return "is a tar archive: unpack it first with \"tar -xf\"";
+	if (all_zero(head, n))
+		return "begins with zeros: it is damaged, or no ELF file";
+	if (looks_like_text(head, n))
+		return "is a text file, not an ELF file";
+	return "is not an ELF file";
+}
