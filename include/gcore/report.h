@@ -1,0 +1,93 @@
+// Reports: where commands write, as text or as JSON records, and the renderers that
+// more than one command uses.
+#ifndef GCORE_REPORT_H
+#define GCORE_REPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gcore/base.h"
+#include "gcore/error.h"
+#include "gcore/go.h"
+#include "gcore/target.h"
+#include "gcore/unwind.h"
+#include "gcore/wait.h"
+
+/**
+ * An output. Writes are buffered; a failed write (closed pipe, full disk) makes the
+ * rest no-ops and is told by gi_out_error(). Long loops poll gi_out_check().
+ */
+struct gi_out;
+
+struct gi_error *gi_out_create_fd(int fd, bool json, bool color, struct gi_out **ret) GI_MUST_CHECK;
+/** Collects into memory, for tests and -group like uses; the text is borrowed until the next write. */
+struct gi_error *gi_out_create_memory(bool json, struct gi_out **ret) GI_MUST_CHECK;
+const char *gi_out_memory_text(struct gi_out *out, size_t *len_ret);
+/** Flushes. */
+void gi_out_destroy(struct gi_out *out);
+GI_DEFINE_CLEANUP(struct gi_out *, gi_out_destroyp, gi_out_destroy)
+struct gi_error *gi_out_flush(struct gi_out *out) GI_MUST_CHECK;
+/** GI_ERR_PIPE or GI_ERR_IO once a write failed, GI_ERR_INTERRUPTED after Ctrl-C; else NULL. */
+struct gi_error *gi_out_check(struct gi_out *out) GI_MUST_CHECK;
+
+bool gi_out_is_json(const struct gi_out *out);
+bool gi_out_has_color(const struct gi_out *out);
+
+// Text. Formats are ours; text of the inferior goes through gi_out_text or %s of a
+// gi_str that was escaped. In JSON mode these write nothing.
+void gi_out_printf(struct gi_out *out, const char *fmt, ...) GI_PRINTF(2, 3);
+void gi_out_puts(struct gi_out *out, const char *s);
+void gi_out_write(struct gi_out *out, const char *s, size_t n);
+/** Untrusted text, escaped. */
+void gi_out_text(struct gi_out *out, const char *s);
+enum gi_style { GI_STYLE_NONE, GI_STYLE_HEAD, GI_STYLE_GOOD, GI_STYLE_BAD, GI_STYLE_DIM, GI_STYLE_NAME };
+void gi_out_style(struct gi_out *out, enum gi_style style); // GI_STYLE_NONE ends it
+
+/** A remark on the answer ("stack ends early: ..."): a "note: " line, or a note record. */
+void gi_out_note(struct gi_out *out, const char *fmt, ...) GI_PRINTF(2, 3);
+
+// JSON records, one a line. In text mode these write nothing. Objects and arrays nest:
+// key is NULL inside of an array. begin writes {"type":TYPE,...
+void gi_json_begin(struct gi_out *out, const char *type);
+void gi_json_end(struct gi_out *out);
+void gi_json_str(struct gi_out *out, const char *key, const char *s); // s NULL: null; invalid UTF-8 is escaped
+void gi_json_u64(struct gi_out *out, const char *key, uint64_t v);
+void gi_json_i64(struct gi_out *out, const char *key, int64_t v);
+void gi_json_hex(struct gi_out *out, const char *key, uint64_t v); // "0x..."
+void gi_json_bool(struct gi_out *out, const char *key, bool v);
+void gi_json_null(struct gi_out *out, const char *key);
+void gi_json_object(struct gi_out *out, const char *key); // opens {
+void gi_json_array(struct gi_out *out, const char *key);  // opens [
+void gi_json_close(struct gi_out *out);			  // closes the innermost of them
+
+// --- renderers --------------------------------------------------------------
+
+/** A frame: a numbered line (or two), or a member of a JSON "frames" array. */
+void gi_out_frame(struct gi_out *out, size_t i, const struct gi_frame *frame);
+/** {"pc","function","file","line"} under key. */
+void gi_json_location(struct gi_out *out, const char *key, const struct gi_location *loc);
+
+/** Function name as the target's runtime prints it in tracebacks ("main.f[...]"). */
+void gi_function_print_name(const char *name, struct gi_str *ret);
+
+// report/traceback.c: the runtime's own text.
+enum gi_traceback_level { GI_TRACEBACK_ALL, GI_TRACEBACK_SYSTEM, GI_TRACEBACK_CRASH };
+/** One goroutine's block as the target's release prints it, followed by nothing. Text only. */
+struct gi_error *gi_traceback_goroutine(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
+					const struct gi_g *g, enum gi_traceback_level level) GI_MUST_CHECK;
+/** All goroutines that the runtime would print, in its order. */
+struct gi_error *gi_traceback_all(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
+				  enum gi_traceback_level level) GI_MUST_CHECK;
+
+// report/deadlock.c: verdicts as stories, or verdict and summary records.
+struct gi_error *gi_report_verdicts(struct gi_out *out, struct gi_go *go, struct gi_graph *graph,
+				    bool verbose) GI_MUST_CHECK;
+/** The lines of --check and of the summary: one a root cause. */
+struct gi_error *gi_report_verdict_line(struct gi_out *out, struct gi_go *go,
+					struct gi_graph *graph) GI_MUST_CHECK;
+/** report/summary.c: what the process was, how it ended, goroutines by status, verdict. */
+struct gi_error *gi_report_summary(struct gi_out *out, struct gi_target *t, struct gi_go *go,
+				   struct gi_graph *graph) GI_MUST_CHECK;
+
+#endif

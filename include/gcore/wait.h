@@ -1,0 +1,116 @@
+// The wait-for graph: what each goroutine waits for, who could end that wait, and
+// what follows. Every edge carries its evidence and strength.
+#ifndef GCORE_WAIT_H
+#define GCORE_WAIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gcore/error.h"
+#include "gcore/go.h"
+#include "gcore/unwind.h"
+
+enum gi_object_kind {
+	GI_OBJECT_NONE = 0,
+	GI_OBJECT_CHANNEL,
+	GI_OBJECT_MUTEX,
+	GI_OBJECT_RWMUTEX,
+	GI_OBJECT_WAITGROUP,
+	GI_OBJECT_COND,
+	GI_OBJECT_ONCE,
+	GI_OBJECT_SEMAPHORE, // of unknown owner
+	GI_OBJECT_TIMER,
+	GI_OBJECT_FD,
+	GI_OBJECT_C_CALL,
+	GI_OBJECT_SYSCALL,
+	GI_OBJECT_RUNTIME, // GC workers, finalizers, ...
+	GI_OBJECT_NOTHING, // select {}, nil channel: nobody can end it
+};
+/** "channel", "mutex", ...; as in JSON. */
+const char *gi_object_kind_name(enum gi_object_kind kind);
+
+enum gi_wait_role {
+	GI_ROLE_NONE = 0,
+	GI_ROLE_SEND,
+	GI_ROLE_RECEIVE,
+	GI_ROLE_LOCK,
+	GI_ROLE_RLOCK,
+	GI_ROLE_WAIT,
+};
+
+/** One thing that a goroutine waits on; a select has several. */
+struct gi_object {
+	enum gi_object_kind kind;
+	uint64_t addr; // of the object (mutex, hchan, ...); the semaphore word if kind is SEMAPHORE; 0 none
+	uint64_t sema; // the semaphore word where one is waited on
+	const char *name; // "main.a", "" if it has none; borrowed as long as the graph
+};
+
+struct gi_waiter {
+	uint32_t g; // index into gi_go_g()
+	enum gi_wait_role role;
+	uint32_t object; // index into the graph's objects
+	bool in_select;
+};
+
+enum gi_strength { GI_STRENGTH_EXACT, GI_STRENGTH_INFERRED };
+
+/** goroutine from waits for object, which goroutine to could release. */
+struct gi_edge {
+	uint32_t from, to; // indexes into gi_go_g()
+	uint32_t object;
+	enum gi_strength strength;
+	const char *evidence;	       // one sentence, no period; borrowed as long as the graph
+	struct gi_location waits_at;   // user code of from
+	struct gi_location acquired_at; // where to took it, if known
+};
+
+enum gi_verdict_kind {
+	GI_VERDICT_CYCLE,
+	GI_VERDICT_SELF,
+	GI_VERDICT_UNREACHABLE,
+	GI_VERDICT_ORPHAN_LOCK,
+	GI_VERDICT_IN_C,
+	GI_VERDICT_SUSPECT,
+	GI_VERDICT_COLLATERAL,
+	GI_VERDICT_UNKNOWN,
+};
+/** "cycle", "self", "unreachable", "orphan-lock", "in-c", "suspect", "collateral", "unknown": as in JSON. */
+const char *gi_verdict_kind_name(enum gi_verdict_kind kind);
+
+struct gi_verdict {
+	enum gi_verdict_kind kind;
+	enum gi_strength strength; // the weakest edge's
+	const uint32_t *goroutines; // members of the root itself (indexes into gi_go_g())
+	size_t goroutine_count;
+	const uint32_t *edges; // indexes into the graph's edges, in the order of the story
+	size_t edge_count;
+	size_t root; // collateral: index of the verdict that it follows from; else own index
+};
+
+struct gi_graph;
+
+/** Builds the graph of the whole process. go is borrowed as long as the result. */
+struct gi_error *gi_graph_build(struct gi_go *go, struct gi_graph **ret) GI_MUST_CHECK;
+void gi_graph_destroy(struct gi_graph *graph);
+GI_DEFINE_CLEANUP(struct gi_graph *, gi_graph_destroyp, gi_graph_destroy)
+
+size_t gi_graph_object_count(const struct gi_graph *graph);
+const struct gi_object *gi_graph_object(const struct gi_graph *graph, size_t i);
+size_t gi_graph_waiter_count(const struct gi_graph *graph);
+const struct gi_waiter *gi_graph_waiter(const struct gi_graph *graph, size_t i);
+size_t gi_graph_edge_count(const struct gi_graph *graph);
+const struct gi_edge *gi_graph_edge(const struct gi_graph *graph, size_t i);
+/** Roots first, strongest first. */
+size_t gi_graph_verdict_count(const struct gi_graph *graph);
+const struct gi_verdict *gi_graph_verdict(const struct gi_graph *graph, size_t i);
+/** Goroutines stuck for good: members and collaterals of cycle, self, unreachable and orphan-lock verdicts. */
+size_t gi_graph_stuck_count(const struct gi_graph *graph);
+size_t gi_graph_cycle_count(const struct gi_graph *graph);
+/** The object at or around an address (a mutex's address, its semaphore's, an hchan's); false if no goroutine waits on one there. */
+bool gi_graph_find_object(const struct gi_graph *graph, uint64_t addr, size_t *ret);
+size_t gi_graph_note_count(const struct gi_graph *graph);
+const char *gi_graph_note(const struct gi_graph *graph, size_t i);
+
+#endif
