@@ -3,6 +3,8 @@
 #ifndef GCORE_TARGET_IMPL_H
 #define GCORE_TARGET_IMPL_H
 
+#include <pthread.h>
+
 #include "gcore/target.h"
 
 struct gi_target_ops {
@@ -11,6 +13,10 @@ struct gi_target_ops {
 	/** The longest readable run at addr (at most max), or NULL and *why_ret. Thread-safe. */
 	const void *(*view)(struct gi_target *t, uint64_t addr, size_t max, size_t *n_ret,
 			    enum gi_error_code *why_ret);
+	/** Why addr cannot be read, in words. Thread-safe. */
+	struct gi_error *(*explain)(struct gi_target *t, uint64_t addr, enum gi_error_code why);
+	/** Opens the separate debug file of the executable, NULL if there is none. */
+	struct gi_elf *(*open_debug)(struct gi_target *t);
 };
 
 struct gi_target {
@@ -22,14 +28,20 @@ struct gi_target {
 	struct gi_mapping *mappings; // sorted
 	size_t mapping_count;
 	char **notes;
-	size_t note_count;
+	size_t note_count, note_cap;
 	struct gi_elf *exe;	  // owned
 	struct gi_elf *debug_elf; // owned, or NULL: the executable itself
+	bool debug_looked_for;
 	uint64_t exe_bias;
 	struct gi_arena *arena; // of strings above
+	pthread_mutex_t lock;	// of what is made on first use
 };
 
+/** For a backend's constructor: makes the arena and the lock of a zeroed t. */
+struct gi_error *gi_target_init(struct gi_target *t, const struct gi_target_ops *ops) GI_MUST_CHECK;
 /** Adds a note, see gi_target_note(). */
 void gi_target_add_note(struct gi_target *t, const char *fmt, ...) GI_PRINTF(2, 3);
+/** A copy of s in the target's arena with control bytes escaped, for messages and names. */
+const char *gi_target_escape(struct gi_target *t, const char *s, size_t n);
 
 #endif

@@ -1,0 +1,548 @@
+// The ELF files of the process: the executable must be found, libraries may be.
+//
+// The core seldom holds the executable's code, so the file is needed, and it must be
+// the same one. The kernel saves the first page of each mapped ELF file for this: it
+// holds the program headers, and mostly the notes with the build IDs (GNU's, and Go's
+// own, which is all that Go binaries had before GNU's became the default). Without
+// IDs, everything that a different build would change is compared: the program
+// headers, the entry point, the layout of the mappings, bytes that the core did save.
+
+#include "target/core_impl.h"
+
+#include <elf.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	IMAGE_MAX = 1 << 20,	 // of a saved ELF header, how far to look for notes
+	LIBRARIES_MAX = 4096,	 // opened at most; a process has a few dozen
+	SEGMENTS_MAX = 64,	 // of an executable
+	EXECFN_MAX = 4096,
+	COMPARE_MAX = 256 * 1024, // bytes of a segment that are compared
+	PHDR_SIZE = 56,
+};
+
+struct ids {
+	struct gi_build_id gnu;
+	char go[256];
+};
+
+static bool ids_any(const struct ids *ids)
+{
+	return ids->gnu.len || ids->go[0];
+}
+
+static void ids_of_elf(struct gi_elf *elf, struct ids *ret)
+{
+	ret->gnu = gi_elf_build_id(elf);
+	const char *go = gi_elf_go_build_id(elf);
+	size_t n = strnlen(go, sizeof(ret->go) - 1);
+	memcpy(ret->go, go, n);
+	ret->go[n] = '\0';
+}
+
+// The IDs in the ELF header that the core saved at addr.
+static void ids_of_core(struct core *c, uint64_t addr, struct ids *ret)
+{
+	*ret = (struct ids){ 0 };
+	size_t n;
+	const uint8_t *image = gi_target_view_max(&c->base, addr, IMAGE_MAX, &n);
+	if (image)
+		(void)gi_build_id_from_image(image, n, &ret->gnu, ret->go, sizeof(ret->go));
+}
+
+enum verdict { SAME, DIFFERENT, UNKNOWN };
+
+static enum verdict ids_compare(const struct ids *core, const struct ids *file)
+{
+	if (core->gnu.len && file->gnu.len)
+		return core->gnu.len == file->gnu.len &&
+				       !memcmp(core->gnu.bytes, file->gnu.bytes, core->gnu.len) ?
+			       SAME :
+			       DIFFERENT;
+	if (core->go[0] && file->go[0])
+		return strcmp(core->go, file->go) == 0 ? SAME : DIFFERENT;
+	// IDs are part of the loaded file: they do not come or go by stripping.
+	return ids_any(core) ? DIFFERENT : UNKNOWN;
+}
+
+static void ids_format(const struct ids *ids, const struct ids *other, struct gi_str *str)
+{
+	if (ids->gnu.len && (other->gnu.len || !ids->go[0])) {
+		char hex[2 * sizeof(ids->gnu.bytes) + 1];
+		gi_build_id_format(&ids->gnu, hex, sizeof(hex));
+		gi_str_puts(str, hex);
+	} else if (ids->go[0]) {
+		gi_str_puts(str, ids->go);
+	} else {
+		gi_str_puts(str, "none");
+	}
+}
+
+// --- modules ------------------------------------------------------------------
+
+// The address of the ELF header that the core saved for this mapping of a file's start.
+static bool has_elf_header(struct core *c, const struct gi_mapping *m)
+{
+	if (m->file_off != 0 || !m->path || (m->flags & GI_MAP_W))
+		return false;
+	const uint8_t *p = gi_target_view(&c->base, m->start, sizeof(Elf64_Ehdr));
+	return p && !memcmp(p, ELFMAG, SELFMAG) && p[EI_CLASS] == ELFCLASS64;
+}
+
+// Where the first PT_LOAD of the ELF image at addr wants to be.
+static uint64_t image_vaddr(struct core *c, uint64_t addr)
+{
+	size_t n;
+	const uint8_t *p = gi_target_view_max(&c->base, addr, IMAGE_MAX, &n);
+	if (!p || n < sizeof(Elf64_Ehdr) || gi_load_u16(p + 54) != PHDR_SIZE)
+		return 0;
+	uint64_t phoff = gi_load_u64(p + 32);
+	size_t phnum = gi_load_u16(p + 56);
+	for (size_t i = 0; i < phnum; i++) {
+		if (phoff > n || n - phoff < (i + 1) * PHDR_SIZE)
+			break;
+		const uint8_t *h = p + phoff + i * PHDR_SIZE;
+		if (gi_load_u32(h) == PT_LOAD && gi_load_u64(h + 8) < c->base.info.page_size)
+			return gi_core_page_down(c, gi_load_u64(h + 16));
+	}
+	return 0;
+}
+
+static struct gi_error *add_module(struct core *c, const struct core_module *mod)
+{
+	struct gi_error *err = gi_grow(&c->modules, &c->module_cap, c->module_count + 1,
+				       sizeof(*c->modules));
+	if (!err)
+		c->modules[c->module_count++] = *mod;
+	return err;
+}
+
+struct gi_error *gi_core_find_modules(struct core *c)
+{
+	const struct gi_process_info *info = &c->base.info;
+	// Module 0 is the executable, whether or not its header was saved.
+	struct gi_error *err = add_module(c, &(struct core_module){ .path = NULL });
+	if (err)
+		return err;
+	size_t current = SIZE_MAX;
+	for (size_t i = 0; i < c->base.mapping_count; i++) {
+		const struct gi_mapping *m = &c->base.mappings[i];
+		if (!m->path || m->path[0] == '[')
+			continue;
+		if (has_elf_header(c, m)) {
+			struct core_module mod = {
+				.path = m->path,
+				.start = m->start,
+				.bias = m->start - image_vaddr(c, m->start),
+			};
+			current = c->module_count;
+			err = add_module(c, &mod);
+			if (err)
+				return err;
+		} else if (current == SIZE_MAX || strcmp(c->modules[current].path, m->path) != 0) {
+			// A file without a saved header: its first mapping stands for it.
+			current = c->module_count;
+			err = add_module(c, &(struct core_module){ .path = m->path });
+			if (err)
+				return err;
+		}
+		c->origins[i].module = current;
+	}
+	// The executable is the module that holds its own program headers or entry point.
+	const struct gi_mapping *m = gi_target_mapping_at(&c->base, info->phdr);
+	if (!info->phdr || !m || !m->path || m->path[0] == '[')
+		m = info->entry ? gi_target_mapping_at(&c->base, info->entry) : NULL;
+	if (m && m->path && m->path[0] != '[') {
+		size_t exe = c->origins[m - c->base.mappings].module;
+		c->modules[0] = c->modules[exe];
+		for (size_t i = 0; i < c->base.mapping_count; i++) {
+			if (c->origins[i].module == exe)
+				c->origins[i].module = 0;
+		}
+		c->modules[exe].path = NULL;
+	}
+	if (!c->modules[0].start && info->phdr) {
+		// No NT_FILE: the program headers follow the ELF header, in the same page.
+		uint64_t start = gi_core_page_down(c, info->phdr);
+		const uint8_t *p = gi_target_view(&c->base, start, sizeof(Elf64_Ehdr));
+		if (p && !memcmp(p, ELFMAG, SELFMAG))
+			c->modules[0].start = start;
+	}
+	return NULL;
+}
+
+// --- comparing an executable without IDs ----------------------------------------
+
+// Compares the saved bytes of [addr, addr + n) with the file's; false if any differ.
+static bool same_bytes(struct core *c, uint64_t addr, const uint8_t *file, uint64_t n,
+		       uint64_t *compared)
+{
+	while (n) {
+		size_t got;
+		const uint8_t *p = gi_target_view_max(&c->base, addr, n, &got);
+		if (!p) {
+			uint64_t step = gi_min_u64(n, c->base.info.page_size -
+							      (addr & (c->base.info.page_size - 1)));
+			addr += step;
+			file += step;
+			n -= step;
+			continue;
+		}
+		if (memcmp(p, file, got) != 0)
+			return false;
+		*compared += got;
+		addr += got;
+		file += got;
+		n -= got;
+	}
+	return true;
+}
+
+static bool mapping_fits(struct core *c, struct gi_elf *elf, const struct gi_mapping *m,
+			 uint64_t bias)
+{
+	uint64_t page = c->base.info.page_size;
+	size_t n = gi_min_u64(gi_elf_segment_count(elf), SEGMENTS_MAX);
+	for (size_t i = 0; i < n; i++) {
+		struct gi_elf_segment seg = gi_elf_segment(elf, i);
+		uint64_t lead = seg.vaddr & (page - 1);
+		if (seg.type != PT_LOAD || seg.offset < lead)
+			continue;
+		uint64_t start = bias + seg.vaddr - lead;
+		uint64_t len = (lead + seg.filesz + page - 1) & ~(page - 1);
+		if (m->start - start < len && m->file_off == seg.offset - lead + (m->start - start))
+			return true;
+	}
+	return false;
+}
+
+// What of the core and of the file can be compared when one of them has no build ID.
+// *compared_ret counts what was found to be the same; 0: there was nothing to compare.
+static const char *compare_shape(struct core *c, struct gi_elf *elf, uint64_t bias,
+				 uint64_t *compared_ret)
+{
+	const struct gi_process_info *info = &c->base.info;
+	struct gi_elf_ident id = gi_elf_ident(elf);
+	uint64_t compared = 0;
+	*compared_ret = 0;
+	if (info->entry) {
+		if (bias & (info->page_size - 1) || (id.type == ET_EXEC && bias))
+			return "its entry point is another";
+		compared += id.type == ET_EXEC;
+	}
+	if (c->at_phnum) {
+		if (c->at_phnum != gi_elf_segment_count(elf))
+			return "it has another number of program headers";
+		compared++;
+	}
+	for (size_t i = 0; i < c->base.mapping_count; i++) {
+		if (c->origins[i].module != 0)
+			continue;
+		if (!mapping_fits(c, elf, &c->base.mappings[i], bias))
+			return "it was mapped in other places than its program headers say";
+		compared++;
+	}
+	size_t size;
+	const uint8_t *bytes = gi_elf_bytes(elf, &size);
+	size_t n = gi_min_u64(gi_elf_segment_count(elf), SEGMENTS_MAX);
+	for (size_t i = 0; i < n; i++) {
+		struct gi_elf_segment seg = gi_elf_segment(elf, i);
+		if (seg.type != PT_LOAD || (seg.flags & PF_W) || seg.offset >= size)
+			continue;
+		uint64_t len = gi_min_u64(seg.filesz, size - seg.offset);
+		// The ELF header tells of sections, which stripping changes: not it.
+		uint64_t skip = seg.offset < sizeof(Elf64_Ehdr) ?
+					gi_min_u64(len, sizeof(Elf64_Ehdr) - seg.offset) :
+					0;
+		len = gi_min_u64(len - skip, COMPARE_MAX);
+		if (!same_bytes(c, bias + seg.vaddr + skip, bytes + seg.offset + skip, len,
+				&compared))
+			return "what the core saved of its read-only data is not the same";
+	}
+	*compared_ret = compared;
+	return NULL;
+}
+
+// --- the executable ---------------------------------------------------------------
+
+static bool exe_bias(struct core *c, struct gi_elf *elf, uint64_t *ret)
+{
+	struct gi_elf_ident id = gi_elf_ident(elf);
+	*ret = 0;
+	if (c->base.info.entry) {
+		*ret = c->base.info.entry - id.entry;
+		return true;
+	}
+	if (id.type == ET_EXEC)
+		return true;
+	// Without an auxiliary vector: where the first segment was mapped.
+	for (size_t i = 0; i < gi_elf_segment_count(elf) && c->modules[0].start; i++) {
+		struct gi_elf_segment seg = gi_elf_segment(elf, i);
+		if (seg.type != PT_LOAD || seg.offset >= c->base.info.page_size)
+			continue;
+		*ret = c->modules[0].start - gi_core_page_down(c, seg.vaddr);
+		return true;
+	}
+	return false;
+}
+
+// Takes path as the executable if it is the core's. On GI_ERR_MISMATCH and other errors
+// nothing has changed.
+static struct gi_error *try_exe(struct core *c, const char *path)
+{
+	_cleanup_(gi_elf_closep) struct gi_elf *elf = NULL;
+	struct gi_error *err = gi_elf_open(path, &elf);
+	if (err)
+		return err;
+	struct gi_elf_ident id = gi_elf_ident(elf);
+	if (id.type == ET_CORE)
+		return gi_error_create(GI_ERR_FORMAT, "%s is a core file, not an executable", path);
+	if (id.type != ET_EXEC && id.type != ET_DYN)
+		return gi_error_create(GI_ERR_FORMAT, "%s is an ELF file, but not an executable", path);
+	if (id.machine != EM_X86_64)
+		return gi_error_create(GI_ERR_UNSUPPORTED,
+				       "%s is an executable of another machine than the core's", path);
+	uint64_t bias;
+	bool has_bias = exe_bias(c, elf, &bias);
+
+	struct ids core_ids, file_ids;
+	ids_of_core(c, c->modules[0].start, &core_ids);
+	ids_of_elf(elf, &file_ids);
+	enum verdict v = ids_compare(&core_ids, &file_ids);
+	if (v == DIFFERENT) {
+		_cleanup_(gi_str_deinit) struct gi_str mine = { 0 }, cores = { 0 };
+		ids_format(&file_ids, &core_ids, &mine);
+		ids_format(&core_ids, &file_ids, &cores);
+		return gi_error_create(GI_ERR_MISMATCH,
+				       "%s is not the executable of this core: its build ID is %s, "
+				       "the core's is %s",
+				       path, gi_str_cstr(&mine), gi_str_cstr(&cores));
+	}
+	if (!has_bias)
+		return gi_error_create(GI_ERR_FORMAT,
+				       "%s: the core does not say where this executable was mapped", path);
+	if (v == UNKNOWN) {
+		uint64_t compared;
+		const char *why = compare_shape(c, elf, bias, &compared);
+		if (why)
+			return gi_error_create(GI_ERR_MISMATCH,
+					       "%s is not the executable of this core: %s", path, why);
+		if (compared)
+			gi_target_add_note(&c->base,
+					   "the core holds no build ID of its executable: %s fits by "
+					   "its layout and by what the core saved of it", path);
+		else
+			gi_target_add_note(&c->base,
+					   "nothing in the core tells whether %s is its executable",
+					   path);
+	}
+	c->base.exe = elf;
+	c->base.exe_bias = bias;
+	c->modules[0].elf = elf;
+	c->modules[0].bias = bias;
+	c->base.info.exe_path = gi_elf_path(elf);
+	elf = NULL;
+	return NULL;
+}
+
+// Names under which the executable may be found, and what came of them.
+struct search {
+	struct core *c;
+	const char *dir; // of the core file, with its final slash, or ""
+	struct gi_str tried;
+	char *seen[32];
+	size_t seen_count;
+	struct gi_error *mismatch; // the first
+};
+
+// True if the search is over.
+static bool search_path(struct search *s, const char *path)
+{
+	for (size_t i = 0; i < s->seen_count; i++) {
+		if (strcmp(s->seen[i], path) == 0)
+			return false;
+	}
+	if (s->seen_count == GI_ARRAY_SIZE(s->seen))
+		return false;
+	char *copy = strdup(path);
+	if (!copy)
+		return false;
+	s->seen[s->seen_count++] = copy;
+	if (s->tried.len)
+		gi_str_puts(&s->tried, ", ");
+	gi_str_put_escaped(&s->tried, path, strlen(path));
+	struct gi_error *err = try_exe(s->c, path);
+	if (!err)
+		return true;
+	if (gi_error_code(err) == GI_ERR_MISMATCH && !s->mismatch)
+		s->mismatch = err;
+	else
+		gi_error_ignore(err);
+	return false;
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash ? slash + 1 : path;
+}
+
+static bool search_name(struct search *s, const char *name)
+{
+	_cleanup_(gi_str_deinit) struct gi_str path = { 0 };
+	const char *base = base_name(name);
+	if (!base[0] || strcmp(base, ".") == 0 || strcmp(base, "..") == 0)
+		return false;
+	if (s->c->sysroot) {
+		gi_str_printf(&path, "%s/%s", s->c->sysroot, name);
+		if (search_path(s, gi_str_cstr(&path)))
+			return true;
+	} else if (strchr(name, '/') && search_path(s, name)) {
+		return true;
+	}
+	gi_str_reset(&path);
+	gi_str_printf(&path, "%s%s", s->dir, base);
+	if (search_path(s, gi_str_cstr(&path)))
+		return true;
+	return search_path(s, base);
+}
+
+static bool search_all(struct search *s)
+{
+	static const char deleted[] = " (deleted)";
+	struct gi_target *t = &s->c->base;
+	const char *file = s->c->modules[0].path;
+	if (file) {
+		// The kernel says so of a file that is gone; there may be a copy of it.
+		size_t len = strlen(file), cut = sizeof(deleted) - 1;
+		if (len > cut && !strcmp(file + len - cut, deleted)) {
+			const char *name = gi_arena_strndup(t->arena, file, len - cut);
+			if (name && search_name(s, name))
+				return true;
+		} else if (search_name(s, file)) {
+			return true;
+		}
+	}
+	if (t->info.exe_name && t->info.exe_name != file && search_name(s, t->info.exe_name))
+		return true;
+	if (t->info.args) {
+		size_t n = strcspn(t->info.args, " ");
+		const char *argv0 = gi_arena_strndup(t->arena, t->info.args, n);
+		if (argv0 && search_name(s, argv0))
+			return true;
+	}
+	return t->info.comm && search_name(s, t->info.comm);
+}
+
+// The name by which the process was started: AT_EXECFN points to it, on the stack.
+static void read_exe_name(struct core *c)
+{
+	struct gi_target *t = &c->base;
+	_cleanup_(gi_str_deinit) struct gi_str name = { 0 };
+	if (c->at_execfn)
+		gi_error_ignore(gi_target_read_cstring(t, c->at_execfn, EXECFN_MAX, &name));
+	if (name.len)
+		t->info.exe_name = gi_arena_strdup(t->arena, name.s);
+	else
+		t->info.exe_name = c->modules[0].path;
+}
+
+struct gi_error *gi_core_find_exe(struct core *c, const struct gi_target_options *opts)
+{
+	const char *core_path = c->base.info.core_path;
+	read_exe_name(c);
+	if (opts && opts->exe)
+		return try_exe(c, opts->exe);
+
+	_cleanup_(gi_freep) char *dir = strndup(core_path, (size_t)(base_name(core_path) - core_path));
+	if (!dir)
+		return gi_error_nomem();
+	struct search s = { .c = c, .dir = dir };
+	struct gi_error *err = NULL;
+	if (!search_all(&s)) {
+		if (s.mismatch) {
+			err = s.mismatch;
+			s.mismatch = NULL;
+			if (s.seen_count > 1)
+				err = gi_error_wrap(err, "no fitting executable among %s",
+						    gi_str_cstr(&s.tried));
+		} else if (s.tried.len) {
+			err = gi_error_create(GI_ERR_NOT_FOUND,
+					      "%s: its executable was not found; looked for %s: name "
+					      "it with --exe FILE",
+					      core_path, gi_str_cstr(&s.tried));
+		} else {
+			err = gi_error_create(GI_ERR_NOT_FOUND,
+					      "%s does not name its executable: name it with --exe FILE",
+					      core_path);
+		}
+	}
+	gi_error_free(s.mismatch);
+	gi_str_deinit(&s.tried);
+	for (size_t i = 0; i < s.seen_count; i++)
+		free(s.seen[i]);
+	return err;
+}
+
+// --- libraries and debug files --------------------------------------------------------
+
+static void open_library(struct core *c, struct core_module *mod)
+{
+	struct ids want, got;
+	ids_of_core(c, mod->start, &want);
+	if (!ids_any(&want)) {
+		mod->why = "the core holds no build ID to tell whether a file is the same one";
+		return;
+	}
+	_cleanup_(gi_str_deinit) struct gi_str path = { 0 };
+	if (c->sysroot)
+		gi_str_printf(&path, "%s/", c->sysroot);
+	gi_str_puts(&path, mod->path);
+	_cleanup_(gi_elf_closep) struct gi_elf *elf = NULL;
+	struct gi_error *err = gi_elf_open(gi_str_cstr(&path), &elf);
+	if (err) {
+		gi_error_ignore(err);
+		mod->why = "that file is not here; --sysroot tells where to look";
+		return;
+	}
+	ids_of_elf(elf, &got);
+	if (ids_compare(&want, &got) != SAME) {
+		mod->why = "the file of that name here is another build";
+		gi_target_add_note(&c->base, "%s is not the library of this core (its build ID is "
+					     "another): it is not used", gi_elf_path(elf));
+		return;
+	}
+	mod->elf = elf;
+	mod->owned = true;
+	elf = NULL;
+}
+
+void gi_core_open_libraries(struct core *c)
+{
+	size_t opened = 0;
+	for (size_t i = 1; i < c->module_count && opened < LIBRARIES_MAX; i++) {
+		if (!c->modules[i].path || !c->modules[i].start)
+			continue;
+		open_library(c, &c->modules[i]);
+		opened++;
+	}
+}
+
+struct gi_elf *gi_core_open_debug(struct gi_target *t)
+{
+	struct core *c = core_of(t);
+	_cleanup_(gi_str_deinit) struct gi_str below = { 0 };
+	const char *dirs[3];
+	size_t n = 0;
+	if (c->debug_dir)
+		dirs[n++] = c->debug_dir;
+	if (c->sysroot) {
+		gi_str_printf(&below, "%s/usr/lib/debug", c->sysroot);
+		dirs[n++] = gi_str_cstr(&below);
+	}
+	dirs[n++] = "/usr/lib/debug";
+	struct gi_elf *debug = NULL;
+	gi_error_ignore(gi_elf_open_debug(t->exe, dirs, n, &debug));
+	return debug;
+}

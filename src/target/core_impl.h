@@ -1,0 +1,91 @@
+// The core backend's own parts: core.c opens, core_notes.c reads the notes,
+// core_memory.c knows which bytes are where, core_exe.c finds the executable.
+#ifndef GCORE_CORE_IMPL_H
+#define GCORE_CORE_IMPL_H
+
+#include "target/target_impl.h"
+
+/** A PT_LOAD of the core, made not to overlap the ones before it. */
+struct core_load {
+	uint64_t vaddr, memsz;
+	uint64_t filesz; // what the core claims to hold of it
+	uint64_t offset;
+	uint32_t flags;
+};
+
+/** An entry of NT_FILE: [start, end) maps path from off. */
+struct core_file {
+	uint64_t start, end, off;
+	const char *path; // in the arena, as the core says it
+};
+
+/** Where a mapping comes from, beside its gi_mapping. */
+struct core_origin {
+	size_t load;   // or SIZE_MAX: only NT_FILE knows of it
+	size_t module; // whose file it maps, or SIZE_MAX
+};
+
+/** An ELF file that the process had mapped. */
+struct core_module {
+	const char *path; // as in NT_FILE, NULL if unknown
+	uint64_t start;	  // where its ELF header was mapped
+	uint64_t bias;
+	struct gi_elf *elf; // what its unsaved bytes are read from, or NULL
+	bool owned;	    // the executable belongs to the target
+	const char *why;    // if elf is NULL: why, or NULL if it was not looked at
+};
+
+/** Bytes of the address space with one story. Sorted, never overlapping. */
+struct core_range {
+	uint64_t start, len;
+	const uint8_t *data; // or NULL, and
+	enum gi_error_code why;
+};
+
+struct core {
+	struct gi_target base;
+	struct gi_elf *elf;
+	const uint8_t *bytes;
+	uint64_t size;
+	char *sysroot, *debug_dir; // or NULL
+
+	struct core_load *loads;
+	size_t load_count;
+	struct core_file *files;
+	size_t file_count;
+	struct core_origin *origins; // one for each mapping
+	struct core_module *modules; // 0 is the executable
+	size_t module_count, module_cap;
+	struct core_range *ranges;
+	size_t range_count, range_cap;
+
+	uint64_t at_phnum, at_execfn;
+	uint64_t needed; // size of the file if it were whole
+};
+
+static inline struct core *core_of(struct gi_target *t)
+{
+	return (struct core *)t;
+}
+
+/** Reads every PT_NOTE: threads, process, auxiliary vector, mapped files. */
+struct gi_error *gi_core_read_notes(struct core *c) GI_MUST_CHECK;
+
+/** Reads the PT_LOADs, and makes mappings of them and of NT_FILE. */
+struct gi_error *gi_core_make_mappings(struct core *c) GI_MUST_CHECK;
+/** Makes the ranges anew, with the modules that are open now. */
+struct gi_error *gi_core_make_ranges(struct core *c) GI_MUST_CHECK;
+const void *gi_core_view(struct gi_target *t, uint64_t addr, size_t max, size_t *n_ret,
+			 enum gi_error_code *why_ret);
+struct gi_error *gi_core_explain(struct gi_target *t, uint64_t addr, enum gi_error_code why);
+uint64_t gi_core_page_down(const struct core *c, uint64_t v);
+
+/** Finds the modules in the mappings: those whose ELF header the core saved. */
+struct gi_error *gi_core_find_modules(struct core *c) GI_MUST_CHECK;
+/** Opens the executable, checks that it belongs to the core, sets the bias. */
+struct gi_error *gi_core_find_exe(struct core *c, const struct gi_target_options *opts) GI_MUST_CHECK;
+/** Opens the libraries that the core needs and that are the same on this machine. */
+void gi_core_open_libraries(struct core *c);
+struct gi_elf *gi_core_open_debug(struct gi_target *t);
+
+#endif

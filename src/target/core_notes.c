@@ -1,0 +1,332 @@
+// The notes of a core: threads, process, auxiliary vector, mapped files.
+//
+// Layouts are the kernel's for amd64 (elfcore.h: struct elf_prstatus, elf_prpsinfo;
+// binfmt_elf.c: fill_files_note). The kernel writes the signalled thread first, then
+// the process-wide notes, then that thread's other register sets, then the other
+// threads; gdb writes the process first and may give each thread a siginfo. In both,
+// an NT_PRSTATUS begins a thread, and what follows until the next one belongs to it.
+
+#include "target/core_impl.h"
+
+#include <elf.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	PRSTATUS_CURSIG = 12,
+	PRSTATUS_PID = 32,
+	PRSTATUS_PPID = 36,
+	PRSTATUS_REGS = 112,
+	PRSTATUS_SIZE = 336,
+	PRPSINFO_UID = 16,
+	PRPSINFO_PID = 24,
+	PRPSINFO_PPID = 28,
+	PRPSINFO_FNAME = 40,
+	PRPSINFO_FNAME_MAX = 16,
+	PRPSINFO_PSARGS = 56,
+	PRPSINFO_PSARGS_MAX = 80,
+	PRPSINFO_SIZE = 136,
+	SIGINFO_CODE = 8,
+	SIGINFO_PID = 16,
+	SIGINFO_ADDR = 16,
+	SIGINFO_MIN = 24,
+};
+
+// pr_reg, in the order of user_regs_struct; -1 for what gi_regs does not keep.
+static const int8_t prstatus_regs[27] = {
+	GI_AMD64_R15,	   GI_AMD64_R14, GI_AMD64_R13, GI_AMD64_R12, GI_AMD64_RBP, GI_AMD64_RBX,
+	GI_AMD64_R11,	   GI_AMD64_R10, GI_AMD64_R9,  GI_AMD64_R8,  GI_AMD64_RAX, GI_AMD64_RCX,
+	GI_AMD64_RDX,	   GI_AMD64_RSI, GI_AMD64_RDI, GI_AMD64_ORIG_RAX, GI_AMD64_RIP, GI_AMD64_CS,
+	GI_AMD64_EFLAGS,   GI_AMD64_RSP, -1 /* ss */,  GI_AMD64_FS_BASE, GI_AMD64_GS_BASE,
+	-1 /* ds */,	   -1 /* es */,	 GI_AMD64_FS,  GI_AMD64_GS,
+};
+
+struct notes {
+	struct core *c;
+	size_t thread_cap;
+	bool has_prpsinfo, has_auxv, has_file;
+	size_t seen; // notes of owner CORE or LINUX
+	uint32_t first, second;
+	size_t odd; // notes that are too short for what they are
+};
+
+static struct gi_error *note_prstatus(struct notes *n, const struct gi_elf_note *note)
+{
+	struct gi_target *t = &n->c->base;
+	if (note->desc_len < PRSTATUS_SIZE) {
+		n->odd++;
+		return NULL;
+	}
+	struct gi_error *err = gi_grow(&t->threads, &n->thread_cap, t->thread_count + 1,
+				       sizeof(*t->threads));
+	if (err)
+		return err;
+	struct gi_thread *th = &t->threads[t->thread_count++];
+	*th = (struct gi_thread){
+		.tid = (pid_t)gi_load_u32(note->desc + PRSTATUS_PID),
+		.signal = gi_load_u16(note->desc + PRSTATUS_CURSIG),
+		.regs = { .arch = GI_ARCH_AMD64 },
+	};
+	for (size_t i = 0; i < GI_ARRAY_SIZE(prstatus_regs); i++) {
+		int reg = prstatus_regs[i];
+		if (reg < 0)
+			continue;
+		th->regs.r[reg] = gi_load_u64(note->desc + PRSTATUS_REGS + 8 * i);
+		th->regs.known |= (uint64_t)1 << reg;
+	}
+	if (t->thread_count == 1 && !n->has_prpsinfo) {
+		t->info.pid = th->tid;
+		t->info.ppid = (pid_t)gi_load_u32(note->desc + PRSTATUS_PPID);
+	}
+	return NULL;
+}
+
+static void note_prpsinfo(struct notes *n, const struct gi_elf_note *note)
+{
+	struct gi_target *t = &n->c->base;
+	if (note->desc_len < PRPSINFO_SIZE) {
+		n->odd++;
+		return;
+	}
+	if (n->has_prpsinfo)
+		return;
+	n->has_prpsinfo = true;
+	const uint8_t *p = note->desc;
+	const char *fname = (const char *)p + PRPSINFO_FNAME;
+	const char *args = (const char *)p + PRPSINFO_PSARGS;
+	t->info.uid = gi_load_u32(p + PRPSINFO_UID);
+	t->info.pid = (pid_t)gi_load_u32(p + PRPSINFO_PID);
+	t->info.ppid = (pid_t)gi_load_u32(p + PRPSINFO_PPID);
+	t->info.comm = gi_arena_strndup(t->arena, fname, strnlen(fname, PRPSINFO_FNAME_MAX));
+	size_t len = strnlen(args, PRPSINFO_PSARGS_MAX);
+	while (len && args[len - 1] == ' ')
+		len--;
+	t->info.args = gi_arena_strndup(t->arena, args, len);
+}
+
+static void note_siginfo(struct notes *n, const struct gi_elf_note *note)
+{
+	struct gi_target *t = &n->c->base;
+	if (note->desc_len < SIGINFO_MIN) {
+		n->odd++;
+		return;
+	}
+	if (!t->thread_count)
+		return;
+	struct gi_thread *th = &t->threads[t->thread_count - 1];
+	if (!th->siginfo) {
+		th->siginfo = note->desc;
+		th->siginfo_len = note->desc_len;
+	}
+}
+
+static void note_auxv(struct notes *n, const struct gi_elf_note *note)
+{
+	struct gi_process_info *info = &n->c->base.info;
+	if (n->has_auxv)
+		return;
+	n->has_auxv = true;
+	struct gi_cursor cur = gi_cursor_make(note->desc, note->desc_len);
+	while (gi_cursor_left(&cur) >= 16) {
+		uint64_t type = gi_cursor_u64(&cur), value = gi_cursor_u64(&cur);
+		switch (type) {
+		case AT_NULL:
+			return;
+		case AT_PHDR:
+			info->phdr = value;
+			break;
+		case AT_PHNUM:
+			n->c->at_phnum = value;
+			break;
+		case AT_ENTRY:
+			info->entry = value;
+			break;
+		case AT_BASE:
+			info->base = value;
+			break;
+		case AT_SYSINFO_EHDR:
+			info->vdso = value;
+			break;
+		case AT_EXECFN:
+			n->c->at_execfn = value;
+			break;
+		case AT_PAGESZ:
+			// A power of two that a kernel could use, or it is not believed.
+			if (value >= 4096 && value <= 1 << 20 && !(value & (value - 1)))
+				info->page_size = value;
+			break;
+		}
+	}
+}
+
+static int file_cmp(const void *a, const void *b)
+{
+	const struct core_file *x = a, *y = b;
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+static struct gi_error *note_file(struct notes *n, const struct gi_elf_note *note)
+{
+	struct core *c = n->c;
+	if (n->has_file)
+		return NULL;
+	struct gi_cursor cur = gi_cursor_make(note->desc, note->desc_len);
+	uint64_t count = gi_cursor_u64(&cur), unit = gi_cursor_u64(&cur);
+	if (cur.bad || count > gi_cursor_left(&cur) / 24 || !unit || unit > 1 << 30) {
+		n->odd++;
+		return NULL;
+	}
+	n->has_file = true;
+	const uint8_t *entry = gi_cursor_bytes(&cur, count * 24);
+	c->files = calloc(count ? count : 1, sizeof(*c->files));
+	if (!c->files)
+		return gi_error_nomem();
+	const char *last = NULL;
+	for (uint64_t i = 0; i < count; i++, entry += 24) {
+		size_t left = gi_cursor_left(&cur);
+		const char *name = (const char *)cur.base + cur.off;
+		size_t len = strnlen(name, left);
+		if (len == left) { // not terminated: the note is cut off
+			n->odd++;
+			break;
+		}
+		gi_cursor_skip(&cur, len + 1);
+		uint64_t start = gi_load_u64(entry), end = gi_load_u64(entry + 8);
+		uint64_t off = gi_load_u64(entry + 16);
+		if (start >= end || off > UINT64_MAX / unit)
+			continue;
+		// Consecutive entries mostly name the same file: one copy serves them.
+		if (!last || strcmp(last, name) != 0)
+			last = gi_arena_strndup(c->base.arena, name, len);
+		if (!last)
+			return gi_error_nomem();
+		c->files[c->file_count++] = (struct core_file){
+			.start = start,
+			.end = end,
+			.off = off * unit,
+			.path = last,
+		};
+	}
+	qsort(c->files, c->file_count, sizeof(*c->files), file_cmp);
+	size_t kept = 0;
+	for (size_t i = 0; i < c->file_count; i++) {
+		if (kept && c->files[i].start < c->files[kept - 1].end)
+			continue;
+		c->files[kept++] = c->files[i];
+	}
+	c->file_count = kept;
+	return NULL;
+}
+
+static bool owner_is(const struct gi_elf_note *note, const char *name)
+{
+	return note->name_len == strlen(name) && !memcmp(note->name, name, note->name_len);
+}
+
+static struct gi_error *note_one(struct notes *n, const struct gi_elf_note *note)
+{
+	struct gi_target *t = &n->c->base;
+	if (owner_is(note, "LINUX")) {
+		n->seen++;
+		if (note->type == NT_X86_XSTATE && t->thread_count) {
+			struct gi_thread *th = &t->threads[t->thread_count - 1];
+			th->xstate = note->desc;
+			th->xstate_len = note->desc_len;
+		}
+		return NULL;
+	}
+	if (!owner_is(note, "CORE"))
+		return NULL;
+	if (n->seen == 0)
+		n->first = note->type;
+	else if (n->seen == 1)
+		n->second = note->type;
+	n->seen++;
+	switch (note->type) {
+	case NT_PRSTATUS:
+		return note_prstatus(n, note);
+	case NT_PRPSINFO:
+		note_prpsinfo(n, note);
+		break;
+	case NT_SIGINFO:
+		note_siginfo(n, note);
+		break;
+	case NT_AUXV:
+		note_auxv(n, note);
+		break;
+	case NT_FILE:
+		return note_file(n, note);
+	}
+	return NULL;
+}
+
+// Signals whose siginfo carries the address of the fault.
+static bool signal_has_addr(int sig, int code)
+{
+	// Codes up to 0 are sent by a process, 0x80 (SI_KERNEL) has no address.
+	return code > 0 && code != 0x80 &&
+	       (sig == 11 || sig == 7 || sig == 8 || sig == 4 || sig == 5);
+}
+
+static void read_signal(struct core *c)
+{
+	struct gi_target *t = &c->base;
+	if (!t->thread_count)
+		return;
+	const struct gi_thread *th = &t->threads[0];
+	t->info.signal = th->signal;
+	if (!th->siginfo)
+		return;
+	int sig = (int)gi_load_u32(th->siginfo);
+	int code = (int)gi_load_u32(th->siginfo + SIGINFO_CODE);
+	if (t->info.by_kernel)
+		t->info.signal = sig;
+	if (sig != t->info.signal)
+		return;
+	t->info.si_code = code;
+	if (signal_has_addr(sig, code)) {
+		t->info.has_si_addr = true;
+		t->info.si_addr = gi_load_u64(th->siginfo + SIGINFO_ADDR);
+	} else if (code <= 0) {
+		t->info.si_pid = (pid_t)gi_load_u32(th->siginfo + SIGINFO_PID);
+	}
+}
+
+struct gi_error *gi_core_read_notes(struct core *c)
+{
+	struct notes n = { .c = c };
+	bool cut = false, damaged = false;
+	for (size_t i = 0; i < gi_elf_segment_count(c->elf); i++) {
+		struct gi_elf_segment seg = gi_elf_segment(c->elf, i);
+		if (seg.type != PT_NOTE || !seg.filesz)
+			continue;
+		if (seg.offset >= c->size) {
+			cut = true;
+			continue;
+		}
+		uint64_t size = gi_min_u64(seg.filesz, c->size - seg.offset);
+		size_t off = 0;
+		struct gi_elf_note note;
+		while (gi_elf_note_next(c->bytes + seg.offset, size, &off, &note)) {
+			struct gi_error *err = note_one(&n, &note);
+			if (err)
+				return err;
+		}
+		if (size < seg.filesz)
+			cut = true;
+		else if (off < size && size - off >= 12)
+			damaged = true;
+	}
+	struct gi_target *t = &c->base;
+	// The kernel begins with the signalled thread's registers, then the process.
+	t->info.by_kernel = n.first == NT_PRSTATUS && n.second == NT_PRPSINFO;
+	read_signal(c);
+	if (cut)
+		gi_target_add_note(t, "the core is cut off inside of its notes: %zu threads were "
+				      "read, there may have been more", t->thread_count);
+	if (damaged || n.odd)
+		gi_target_add_note(t, "some notes of the core are damaged and were passed over");
+	if (!n.has_auxv && !cut)
+		gi_target_add_note(t, "the core has no auxiliary vector");
+	return NULL;
+}
