@@ -48,6 +48,9 @@ struct gi_build_id {
  * ("is empty", "is a text file", "is compressed with zstd: unpack it first").
  */
 struct gi_error *gi_elf_open(const char *path, struct gi_elf **ret) GI_MUST_CHECK;
+/** An ELF image in memory, which is copied (a core's vDSO). name stands for its path. */
+struct gi_error *gi_elf_open_image(const char *name, const uint8_t *image, size_t n,
+				   struct gi_elf **ret) GI_MUST_CHECK;
 void gi_elf_close(struct gi_elf *elf);
 GI_DEFINE_CLEANUP(struct gi_elf *, gi_elf_closep, gi_elf_close)
 

@@ -73,7 +73,8 @@ struct gi_mapping {
 	uint64_t start, end; // [start, end)
 	uint64_t file_off;   // of start in path
 	unsigned flags;	     // GI_MAP_*
-	const char *path;    // borrowed; NULL: anonymous or unknown
+	const char *path;    // borrowed; NULL: anonymous or unknown; or "[stack]", "[vdso]",
+			     // "[vsyscall]". As the core says it: escape it before printing
 	uint64_t saved;	     // bytes from start that the core holds (a prefix)
 	bool overlaid;	     // what is not saved is read from the file on disk
 };
@@ -128,6 +129,13 @@ struct gi_elf *gi_target_exe(struct gi_target *t);
 uint64_t gi_target_exe_bias(const struct gi_target *t);
 /** Where debug information is read from: the executable or its separate debug file. */
 struct gi_elf *gi_target_debug_elf(struct gi_target *t);
+
+/**
+ * The ELF file that is mapped at addr, and what to add to its link-time addresses: the
+ * executable, a library (only if the file here is the same build) or the vDSO. NULL if
+ * there is none. Borrowed, as long as t. Thread-safe.
+ */
+struct gi_elf *gi_target_elf_at(struct gi_target *t, uint64_t addr, uint64_t *bias_ret);
 
 // --- memory ---------------------------------------------------------------
 

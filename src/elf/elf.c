@@ -125,6 +125,28 @@ static struct gi_error *elf_check_ident(const char *path, const uint8_t *head, s
 	return NULL;
 }
 
+// Takes over the mapping of size bytes, also when it fails.
+static struct gi_error *elf_create(const char *path, void *map, size_t size, struct gi_elf **ret)
+{
+	_cleanup_(gi_elf_closep) struct gi_elf *elf = calloc(1, sizeof(*elf));
+	if (!elf) {
+		munmap(map, size);
+		return gi_error_nomem();
+	}
+	pthread_mutex_init(&elf->lock, NULL);
+	elf->bytes = map;
+	elf->size = size;
+	elf->path = strdup(path);
+	if (!elf->path)
+		return gi_error_nomem();
+	struct gi_error *err = elf_read_headers(elf);
+	if (err)
+		return err;
+	*ret = elf;
+	elf = NULL;
+	return NULL;
+}
+
 static void closep(int *fd)
 {
 	if (*fd >= 0)
@@ -155,24 +177,23 @@ struct gi_error *gi_elf_open(const char *path, struct gi_elf **ret)
 	if (err)
 		return err;
 
-	_cleanup_(gi_elf_closep) struct gi_elf *elf = calloc(1, sizeof(*elf));
-	if (!elf)
-		return gi_error_nomem();
-	pthread_mutex_init(&elf->lock, NULL);
-	elf->path = strdup(path);
-	if (!elf->path)
-		return gi_error_nomem();
 	void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (map == MAP_FAILED)
 		return gi_error_errno("%s: cannot be mapped", path);
-	elf->bytes = map;
-	elf->size = (size_t)st.st_size;
-	err = elf_read_headers(elf);
+	return elf_create(path, map, (size_t)st.st_size, ret);
+}
+
+struct gi_error *gi_elf_open_image(const char *name, const uint8_t *image, size_t n,
+				   struct gi_elf **ret)
+{
+	struct gi_error *err = elf_check_ident(name, image, n);
 	if (err)
 		return err;
-	*ret = elf;
-	elf = NULL;
-	return NULL;
+	void *map = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (map == MAP_FAILED)
+		return gi_error_nomem();
+	memcpy(map, image, n);
+	return elf_create(name, map, n, ret);
 }
 
 void gi_elf_close(struct gi_elf *elf)

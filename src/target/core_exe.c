@@ -20,6 +20,7 @@ enum {
 	EXECFN_MAX = 4096,
 	COMPARE_MAX = 256 * 1024, // bytes of a segment that are compared
 	PHDR_SIZE = 56,
+	VDSO_MAX = 1 << 20,
 };
 
 struct ids {
@@ -518,8 +519,59 @@ static void open_library(struct core *c, struct core_module *mod)
 	elf = NULL;
 }
 
+// The vDSO is an ELF file that only memory holds, whole and always saved.
+static void open_vdso(struct core *c)
+{
+	const struct gi_mapping *m = gi_target_mapping_at(&c->base, c->base.info.vdso);
+	if (!c->base.info.vdso || !m || m->start != c->base.info.vdso ||
+	    m->end - m->start > VDSO_MAX)
+		return;
+	const uint8_t *p = gi_target_view(&c->base, m->start, m->end - m->start);
+	struct gi_elf *elf = NULL;
+	if (p)
+		gi_error_ignore(gi_elf_open_image("[vdso]", p, m->end - m->start, &elf));
+	if (!elf)
+		return;
+	struct core_module mod = {
+		.path = "[vdso]",
+		.start = m->start,
+		.bias = m->start - image_vaddr(c, m->start),
+		.elf = elf,
+		.owned = true,
+	};
+	struct gi_error *err = add_module(c, &mod);
+	if (err) {
+		gi_error_ignore(err);
+		gi_elf_close(elf);
+		return;
+	}
+	c->origins[m - c->base.mappings].module = c->module_count - 1;
+}
+
+struct gi_elf *gi_core_elf_at(struct gi_target *t, uint64_t addr, uint64_t *bias_ret)
+{
+	struct core *c = core_of(t);
+	const struct gi_mapping *m = gi_target_mapping_at(t, addr);
+	if (m && c->origins[m - t->mappings].module != SIZE_MAX) {
+		const struct core_module *mod = &c->modules[c->origins[m - t->mappings].module];
+		if (mod->elf)
+			*bias_ret = mod->bias;
+		return mod->elf;
+	}
+	// What no file is known to be mapped at may still be the executable's, as .bss is.
+	for (size_t i = 0; i < gi_elf_segment_count(t->exe); i++) {
+		struct gi_elf_segment seg = gi_elf_segment(t->exe, i);
+		if (seg.type == PT_LOAD && addr - t->exe_bias - seg.vaddr < seg.memsz) {
+			*bias_ret = t->exe_bias;
+			return t->exe;
+		}
+	}
+	return NULL;
+}
+
 void gi_core_open_libraries(struct core *c)
 {
+	open_vdso(c);
 	size_t opened = 0;
 	for (size_t i = 1; i < c->module_count && opened < LIBRARIES_MAX; i++) {
 		if (!c->modules[i].path || !c->modules[i].start)

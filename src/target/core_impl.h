@@ -86,6 +86,7 @@ struct gi_error *gi_core_find_modules(struct core *c) GI_MUST_CHECK;
 struct gi_error *gi_core_find_exe(struct core *c, const struct gi_target_options *opts) GI_MUST_CHECK;
 /** Opens the libraries that the core needs and that are the same on this machine. */
 void gi_core_open_libraries(struct core *c);
+struct gi_elf *gi_core_elf_at(struct gi_target *t, uint64_t addr, uint64_t *bias_ret);
 struct gi_elf *gi_core_open_debug(struct gi_target *t);
 
 #endif

@@ -97,6 +97,11 @@ struct gi_elf *gi_target_debug_elf(struct gi_target *t)
 	return elf;
 }
 
+struct gi_elf *gi_target_elf_at(struct gi_target *t, uint64_t addr, uint64_t *bias_ret)
+{
+	return t->ops->elf_at ? t->ops->elf_at(t, addr, bias_ret) : NULL;
+}
+
 // --- memory ---------------------------------------------------------------
 
 static const void *target_view(struct gi_target *t, uint64_t addr, size_t max, size_t *n_ret,

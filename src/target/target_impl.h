@@ -15,6 +15,8 @@ struct gi_target_ops {
 			    enum gi_error_code *why_ret);
 	/** Why addr cannot be read, in words. Thread-safe. */
 	struct gi_error *(*explain)(struct gi_target *t, uint64_t addr, enum gi_error_code why);
+	/** See gi_target_elf_at(). */
+	struct gi_elf *(*elf_at)(struct gi_target *t, uint64_t addr, uint64_t *bias_ret);
 	/** Opens the separate debug file of the executable, NULL if there is none. */
 	struct gi_elf *(*open_debug)(struct gi_target *t);
 };

@@ -1,0 +1,191 @@
+// The core backend: opens a core file, in steps that each need the ones before.
+//
+//   notes      threads, auxiliary vector, mapped files (NT_FILE)
+//   mappings   of PT_LOADs and NT_FILE
+//   ranges     what the core itself holds; from here on its memory can be read
+//   modules    which ELF files were mapped, by their saved headers
+//   executable found, compared, opened
+//   libraries  the same, if they are there
+//   ranges     once more, with what the core lacks overlaid from those files
+//
+// The file is mapped and nothing of it is read that these steps do not look at, so that
+// the time to open does not depend on its size.
+
+#include "target/core_impl.h"
+
+#include <elf.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PAGE_SIZE_DEFAULT = 4096 };
+
+static void core_destroy(struct gi_target *t)
+{
+	struct core *c = core_of(t);
+	for (size_t i = 0; i < c->module_count; i++) {
+		if (c->modules[i].owned)
+			gi_elf_close(c->modules[i].elf);
+	}
+	gi_elf_close(c->elf);
+	free(c->sysroot);
+	free(c->debug_dir);
+	free(c->loads);
+	free(c->files);
+	free(c->origins);
+	free(c->modules);
+	free(c->ranges);
+	free(c);
+}
+
+static const struct gi_target_ops core_ops = {
+	.name = "core",
+	.destroy = core_destroy,
+	.view = gi_core_view,
+	.explain = gi_core_explain,
+	.elf_at = gi_core_elf_at,
+	.open_debug = gi_core_open_debug,
+};
+
+static const char *machine_name(uint16_t machine)
+{
+	switch (machine) {
+	case EM_386:
+		return "x86";
+	case EM_AARCH64:
+		return "arm64";
+	case EM_ARM:
+		return "arm";
+	case EM_RISCV:
+		return "riscv";
+	case EM_PPC64:
+		return "ppc64";
+	case EM_S390:
+		return "s390x";
+	case EM_LOONGARCH:
+		return "loong64";
+	case EM_MIPS:
+		return "mips";
+	}
+	return NULL;
+}
+
+static struct gi_error *check_type(const char *path, struct gi_elf *elf)
+{
+	struct gi_elf_ident id = gi_elf_ident(elf);
+	const char *what = NULL;
+	switch (id.type) {
+	case ET_CORE:
+		break;
+	case ET_EXEC:
+		what = "an executable";
+		break;
+	case ET_DYN:
+		what = "an executable or a shared library";
+		break;
+	case ET_REL:
+		what = "an object file";
+		break;
+	default:
+		what = "an ELF file of an unknown type";
+	}
+	if (what)
+		return gi_error_create(GI_ERR_FORMAT, "%s is %s, not a core file", path, what);
+	if (id.machine == EM_X86_64)
+		return NULL;
+	const char *name = machine_name(id.machine);
+	if (name)
+		return gi_error_create(GI_ERR_UNSUPPORTED,
+				       "%s is a core of %s: only amd64 (x86-64) is supported", path, name);
+	return gi_error_create(GI_ERR_UNSUPPORTED,
+			       "%s is a core of another machine (ELF number %u): only amd64 (x86-64) "
+			       "is supported",
+			       path, id.machine);
+}
+
+static struct gi_error *copy_option(const char *s, char **ret)
+{
+	if (!s || !s[0])
+		return NULL;
+	*ret = strdup(s);
+	return *ret ? NULL : gi_error_nomem();
+}
+
+static struct gi_error *check_whole(struct core *c)
+{
+	struct gi_target *t = &c->base;
+	const char *path = t->info.core_path;
+	uint64_t declared = gi_elf_segment_count_declared(c->elf);
+	if (declared > gi_elf_segment_count(c->elf)) {
+		c->needed = gi_max_u64(c->needed, c->size + 1);
+		gi_target_add_note(t, "the core is cut off inside of its program headers: %zu of %llu "
+				      "are there, so more memory is lost than can be told",
+				   gi_elf_segment_count(c->elf), (unsigned long long)declared);
+	} else if (c->needed > c->size) {
+		gi_target_add_note(t, "the core is cut off at %llu of %llu bytes: memory that was saved "
+				      "behind that is lost",
+				   (unsigned long long)c->size, (unsigned long long)c->needed);
+	}
+	if (t->thread_count)
+		return NULL;
+	if (c->needed > c->size)
+		return gi_error_create(GI_ERR_FORMAT,
+				       "%s is cut off after %llu bytes, before its notes: nothing of it "
+				       "can be used",
+				       path, (unsigned long long)c->size);
+	return gi_error_create(GI_ERR_FORMAT, "%s is damaged: it has no threads (NT_PRSTATUS)", path);
+}
+
+struct gi_error *gi_target_open_core(const char *path, const struct gi_target_options *opts,
+				     struct gi_target **ret)
+{
+	_cleanup_(gi_elf_closep) struct gi_elf *elf = NULL;
+	struct gi_error *err = gi_elf_open(path, &elf);
+	if (err)
+		return err;
+	err = check_type(path, elf);
+	if (err)
+		return err;
+
+	struct core *c = calloc(1, sizeof(*c));
+	if (!c)
+		return gi_error_nomem();
+	_cleanup_(gi_target_closep) struct gi_target *t = &c->base;
+	err = gi_target_init(t, &core_ops);
+	if (err)
+		return err;
+	c->elf = elf;
+	elf = NULL;
+	size_t size;
+	c->bytes = gi_elf_bytes(c->elf, &size);
+	c->size = size;
+	t->info.page_size = PAGE_SIZE_DEFAULT;
+	t->info.core_path = gi_elf_path(c->elf);
+	if (opts) {
+		err = copy_option(opts->sysroot, &c->sysroot);
+		if (!err)
+			err = copy_option(opts->debug_dir, &c->debug_dir);
+		if (err)
+			return err;
+	}
+
+	err = gi_core_read_notes(c);
+	if (!err)
+		err = gi_core_make_mappings(c);
+	if (!err)
+		err = check_whole(c);
+	if (!err)
+		err = gi_core_make_ranges(c);
+	if (!err)
+		err = gi_core_find_modules(c);
+	if (!err)
+		err = gi_core_find_exe(c, opts);
+	if (err)
+		return err;
+	gi_core_open_libraries(c);
+	err = gi_core_make_ranges(c);
+	if (err)
+		return err;
+	*ret = t;
+	t = NULL;
+	return NULL;
+}
