@@ -79,7 +79,10 @@ struct gi_mapping {
 	bool overlaid;	     // what is not saved is read from the file on disk
 };
 
-/** What is known of the process as a whole. Strings are borrowed; NULL/0 if unknown. */
+/**
+ * What is known of the process as a whole. Strings are borrowed; NULL/0 if unknown. Those
+ * that the core says (comm, args, exe_name) are raw: escape them before printing.
+ */
 struct gi_process_info {
 	pid_t pid, ppid;
 	uid_t uid;

@@ -127,12 +127,19 @@ static struct gi_error *check_whole(struct core *c)
 	}
 	if (t->thread_count)
 		return NULL;
-	if (c->needed > c->size)
+	bool cut = c->needed > c->size, memory = false;
+	for (size_t i = 0; i < c->load_count && !memory; i++)
+		memory = c->loads[i].filesz && c->loads[i].offset < c->size;
+	if (!memory)
 		return gi_error_create(GI_ERR_FORMAT,
-				       "%s is cut off after %llu bytes, before its notes: nothing of it "
-				       "can be used",
+				       cut ? "%s is cut off after %llu bytes: it has neither threads nor "
+					     "memory left" :
+					     "%s is damaged: its %llu bytes hold neither threads nor memory",
 				       path, (unsigned long long)c->size);
-	return gi_error_create(GI_ERR_FORMAT, "%s is damaged: it has no threads (NT_PRSTATUS)", path);
+	gi_target_add_note(t, cut ? "the core is cut off before its notes: threads and their registers "
+				    "are lost" :
+				    "the core has no threads (no NT_PRSTATUS notes)");
+	return NULL;
 }
 
 struct gi_error *gi_target_open_core(const char *path, const struct gi_target_options *opts,

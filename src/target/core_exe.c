@@ -21,6 +21,7 @@ enum {
 	COMPARE_MAX = 256 * 1024, // bytes of a segment that are compared
 	PHDR_SIZE = 56,
 	VDSO_MAX = 1 << 20,
+	EVIDENCE = 256, // bytes that are the same, or what counts for as much
 };
 
 struct ids {
@@ -219,7 +220,7 @@ static bool mapping_fits(struct core *c, struct gi_elf *elf, const struct gi_map
 }
 
 // What of the core and of the file can be compared when one of them has no build ID.
-// *compared_ret counts what was found to be the same; 0: there was nothing to compare.
+// *compared_ret says how much was found to be the same, in bytes of evidence.
 static const char *compare_shape(struct core *c, struct gi_elf *elf, uint64_t bias,
 				 uint64_t *compared_ret)
 {
@@ -230,19 +231,19 @@ static const char *compare_shape(struct core *c, struct gi_elf *elf, uint64_t bi
 	if (info->entry) {
 		if (bias & (info->page_size - 1) || (id.type == ET_EXEC && bias))
 			return "its entry point is another";
-		compared += id.type == ET_EXEC;
+		compared += id.type == ET_EXEC ? EVIDENCE : 0;
 	}
 	if (c->at_phnum) {
 		if (c->at_phnum != gi_elf_segment_count(elf))
 			return "it has another number of program headers";
-		compared++;
+		compared += EVIDENCE / 2; // most executables have the same few
 	}
 	for (size_t i = 0; i < c->base.mapping_count; i++) {
 		if (c->origins[i].module != 0)
 			continue;
 		if (!mapping_fits(c, elf, &c->base.mappings[i], bias))
 			return "it was mapped in other places than its program headers say";
-		compared++;
+		compared += EVIDENCE;
 	}
 	size_t size;
 	const uint8_t *bytes = gi_elf_bytes(elf, &size);
@@ -267,22 +268,41 @@ static const char *compare_shape(struct core *c, struct gi_elf *elf, uint64_t bi
 
 // --- the executable ---------------------------------------------------------------
 
-static bool exe_bias(struct core *c, struct gi_elf *elf, uint64_t *ret)
+static uint64_t first_vaddr(struct core *c, struct gi_elf *elf)
+{
+	for (size_t i = 0; i < gi_elf_segment_count(elf); i++) {
+		struct gi_elf_segment seg = gi_elf_segment(elf, i);
+		if (seg.type == PT_LOAD && seg.offset < c->base.info.page_size)
+			return gi_core_page_down(c, seg.vaddr);
+	}
+	return 0;
+}
+
+// Where the ELF header of elf was mapped, and its bias. False if nothing tells.
+static bool exe_place(struct core *c, struct gi_elf *elf, const struct ids *ids,
+		      uint64_t *start_ret, uint64_t *bias_ret)
 {
 	struct gi_elf_ident id = gi_elf_ident(elf);
-	*ret = 0;
-	if (c->base.info.entry) {
-		*ret = c->base.info.entry - id.entry;
+	uint64_t first = first_vaddr(c, elf);
+	if (c->base.info.entry || id.type == ET_EXEC) {
+		uint64_t bias = c->base.info.entry ? c->base.info.entry - id.entry : 0;
+		*start_ret = c->modules[0].start ? c->modules[0].start : bias + first;
+		*bias_ret = bias;
 		return true;
 	}
-	if (id.type == ET_EXEC)
+	if (c->modules[0].start) {
+		*start_ret = c->modules[0].start;
+		*bias_ret = *start_ret - first;
 		return true;
-	// Without an auxiliary vector: where the first segment was mapped.
-	for (size_t i = 0; i < gi_elf_segment_count(elf) && c->modules[0].start; i++) {
-		struct gi_elf_segment seg = gi_elf_segment(elf, i);
-		if (seg.type != PT_LOAD || seg.offset >= c->base.info.page_size)
+	}
+	// The notes are lost: a saved ELF header with the same build ID tells.
+	for (size_t i = 0; i < c->load_count && ids_any(ids); i++) {
+		struct ids found;
+		ids_of_core(c, c->loads[i].vaddr, &found);
+		if (ids_compare(&found, ids) != SAME)
 			continue;
-		*ret = c->modules[0].start - gi_core_page_down(c, seg.vaddr);
+		*start_ret = c->loads[i].vaddr;
+		*bias_ret = *start_ret - first;
 		return true;
 	}
 	return false;
@@ -304,12 +324,16 @@ static struct gi_error *try_exe(struct core *c, const char *path)
 	if (id.machine != EM_X86_64)
 		return gi_error_create(GI_ERR_UNSUPPORTED,
 				       "%s is an executable of another machine than the core's", path);
-	uint64_t bias;
-	bool has_bias = exe_bias(c, elf, &bias);
-
+	const char *shown = gi_target_escape(&c->base, path, strlen(path));
 	struct ids core_ids, file_ids;
-	ids_of_core(c, c->modules[0].start, &core_ids);
 	ids_of_elf(elf, &file_ids);
+	uint64_t start, bias;
+	if (!exe_place(c, elf, &file_ids, &start, &bias))
+		return gi_error_create(GI_ERR_MISMATCH,
+				       "%s is not known to be the executable of this core: nothing that "
+				       "the core saved tells where it was mapped",
+				       shown);
+	ids_of_core(c, start, &core_ids);
 	enum verdict v = ids_compare(&core_ids, &file_ids);
 	if (v == DIFFERENT) {
 		_cleanup_(gi_str_deinit) struct gi_str mine = { 0 }, cores = { 0 };
@@ -318,26 +342,25 @@ static struct gi_error *try_exe(struct core *c, const char *path)
 		return gi_error_create(GI_ERR_MISMATCH,
 				       "%s is not the executable of this core: its build ID is %s, "
 				       "the core's is %s",
-				       path, gi_str_cstr(&mine), gi_str_cstr(&cores));
+				       shown, gi_str_cstr(&mine), gi_str_cstr(&cores));
 	}
-	if (!has_bias)
-		return gi_error_create(GI_ERR_FORMAT,
-				       "%s: the core does not say where this executable was mapped", path);
 	if (v == UNKNOWN) {
 		uint64_t compared;
 		const char *why = compare_shape(c, elf, bias, &compared);
 		if (why)
 			return gi_error_create(GI_ERR_MISMATCH,
-					       "%s is not the executable of this core: %s", path, why);
-		if (compared)
+					       "%s is not the executable of this core: %s", shown, why);
+		if (compared >= EVIDENCE)
 			gi_target_add_note(&c->base,
 					   "the core holds no build ID of its executable: %s fits by "
-					   "its layout and by what the core saved of it", path);
+					   "its layout and by what the core saved of it", shown);
 		else
 			gi_target_add_note(&c->base,
-					   "nothing in the core tells whether %s is its executable",
-					   path);
+					   "hardly anything in the core tells whether %s is its "
+					   "executable",
+					   shown);
 	}
+	c->modules[0].start = start;
 	c->base.exe = elf;
 	c->base.exe_bias = bias;
 	c->modules[0].elf = elf;
@@ -475,8 +498,10 @@ struct gi_error *gi_core_find_exe(struct core *c, const struct gi_target_options
 					      core_path, gi_str_cstr(&s.tried));
 		} else {
 			err = gi_error_create(GI_ERR_NOT_FOUND,
-					      "%s does not name its executable: name it with --exe FILE",
-					      core_path);
+					      "%s does not name its executable%s: name it with --exe FILE",
+					      core_path, c->needed > c->size ?
+								 ", because it is cut off before that" :
+								 "");
 		}
 	}
 	gi_error_free(s.mismatch);
@@ -510,8 +535,10 @@ static void open_library(struct core *c, struct core_module *mod)
 	ids_of_elf(elf, &got);
 	if (ids_compare(&want, &got) != SAME) {
 		mod->why = "the file of that name here is another build";
-		gi_target_add_note(&c->base, "%s is not the library of this core (its build ID is "
-					     "another): it is not used", gi_elf_path(elf));
+		gi_target_add_note(&c->base,
+				   "%s is not the library of this core (its build ID is another): "
+				   "it is not used",
+				   gi_target_escape(&c->base, path.s, path.len));
 		return;
 	}
 	mod->elf = elf;

@@ -248,6 +248,9 @@ static struct gi_error *add_unsaved(struct core *c, size_t i, uint64_t start, ui
 	struct gi_mapping *m = &c->base.mappings[i];
 	const struct core_origin *o = &c->origins[i];
 	const struct core_module *mod = o->module != SIZE_MAX ? &c->modules[o->module] : NULL;
+	// A core that does not say which files were mapped: the executable's place is known.
+	if (!mod && !c->file_count && c->module_count)
+		mod = &c->modules[0];
 	if (!mod || !mod->elf || (m->flags & GI_MAP_W))
 		return add_range(c, start, end - start, NULL, GI_ERR_NOT_SAVED);
 	for (uint64_t at = start; at < end;) {

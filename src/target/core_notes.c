@@ -321,7 +321,7 @@ struct gi_error *gi_core_read_notes(struct core *c)
 	// The kernel begins with the signalled thread's registers, then the process.
 	t->info.by_kernel = n.first == NT_PRSTATUS && n.second == NT_PRPSINFO;
 	read_signal(c);
-	if (cut)
+	if (cut && t->thread_count)
 		gi_target_add_note(t, "the core is cut off inside of its notes: %zu threads were "
 				      "read, there may have been more", t->thread_count);
 	if (damaged || n.odd)

@@ -114,7 +114,8 @@ static struct gi_error *unreadable(struct gi_target *t, uint64_t addr, enum gi_e
 {
 	if (t->ops->explain)
 		return t->ops->explain(t, addr, why);
-	return gi_error_at(why, addr, "memory at 0x%llx is not mapped", (unsigned long long)addr);
+	return gi_error_at(why, addr, "memory at 0x%llx %s", (unsigned long long)addr,
+			   why == GI_ERR_FAULT ? "is not mapped" : "was not saved");
 }
 
 struct gi_error *gi_target_read(struct gi_target *t, uint64_t addr, void *buf, size_t n)
