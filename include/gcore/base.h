@@ -54,6 +54,8 @@ void gi_str_printf(struct gi_str *str, const char *fmt, ...) GI_PRINTF(2, 3);
 void gi_str_vprintf(struct gi_str *str, const char *fmt, va_list ap) GI_PRINTF(2, 0);
 void gi_str_put_u64(struct gi_str *str, uint64_t v);     // decimal, fast
 void gi_str_put_hex(struct gi_str *str, uint64_t v);     // 0x1f, fast
+/** The length of the valid UTF-8 sequence at s that a terminal may print, 0 if there is none. n >= 1. */
+size_t gi_utf8_printable(const char *s, size_t n);
 /** Appends s with control bytes and invalid UTF-8 as \xNN, so that a terminal is safe. */
 void gi_str_put_escaped(struct gi_str *str, const char *s, size_t n);
 /** "" instead of NULL. */

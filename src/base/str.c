@@ -112,8 +112,9 @@ void gi_str_put_hex(struct gi_str *str, uint64_t v)
 
 // The length of the valid, printable UTF-8 sequence at s, or 0. Bytes below
 // 0x20, DEL and the C1 controls are not printable: terminals act on them.
-static size_t utf8_len(const unsigned char *s, size_t n)
+size_t gi_utf8_printable(const char *str, size_t n)
 {
+	const unsigned char *s = (const unsigned char *)str;
 	if (s[0] < 0x80)
 		return s[0] >= 0x20 && s[0] != 0x7f;
 	size_t len;
@@ -148,7 +149,7 @@ void gi_str_put_escaped(struct gi_str *str, const char *s, size_t n)
 {
 	const unsigned char *u = (const unsigned char *)s;
 	for (size_t i = 0; i < n;) {
-		size_t len = utf8_len(u + i, n - i);
+		size_t len = gi_utf8_printable(s + i, n - i);
 		if (len) {
 			gi_str_putn(str, s + i, len);
 			i += len;
