@@ -49,6 +49,7 @@ struct gi_functab;
 struct gi_error *gi_functab_create(struct gi_target *t, const struct gi_module *mods, size_t n,
 				   struct gi_functab **ret) GI_MUST_CHECK;
 void gi_functab_destroy(struct gi_functab *ft);
+GI_DEFINE_CLEANUP(struct gi_functab *, gi_functab_destroyp, gi_functab_destroy)
 
 /** A function of pclntab. A small value; strings are borrowed as long as the functab. */
 struct gi_func {
@@ -147,6 +148,7 @@ struct gi_pcinfo {
 };
 struct gi_error *gi_pccache_create(const struct gi_functab *ft, struct gi_pccache **ret) GI_MUST_CHECK;
 void gi_pccache_destroy(struct gi_pccache *c);
+GI_DEFINE_CLEANUP(struct gi_pccache *, gi_pccache_destroyp, gi_pccache_destroy)
 /** is_call: pc is a return address: lines and inline chain are those of pc-1. NULL if no function holds pc. */
 const struct gi_pcinfo *gi_pccache_get(struct gi_pccache *c, uint64_t pc, bool is_call);
 
@@ -157,6 +159,7 @@ struct gi_dwarf;
 /** GI_ERR_NOT_FOUND when the file has none. elf borrowed as long as the result. */
 struct gi_error *gi_dwarf_open(struct gi_elf *elf, struct gi_dwarf **ret) GI_MUST_CHECK;
 void gi_dwarf_close(struct gi_dwarf *dw);
+GI_DEFINE_CLEANUP(struct gi_dwarf *, gi_dwarf_closep, gi_dwarf_close)
 
 /**
  * A member by path, e.g. ("runtime.g", "sched.sp"): members of embedded structs by their path,

@@ -1,0 +1,487 @@
+// DWARF: finding types, constants and globals by name.
+//
+// Only the sections that describe types and variables are handed to libdw, in an ELF
+// handle made for it: given the file itself, it would decompress the line tables,
+// location lists and frame tables too, which takes longer than all the rest.
+//
+// Names are found through an index of the units' direct children, made unit by unit as
+// names ask for it. Go names its units after packages; the linker puts a package's
+// constants and globals into its unit and all types of the program into that of package
+// runtime. (A package may have several units of one name.) So a lookup scans the units
+// of the name's package first, then, for types, those of the runtime, and only then, if
+// the name may be another language's, everything.
+// Sources: cmd/link/internal/ld/dwarf.go, cmd/internal/dwarf/dwarf.go, Go 1.18 to 1.27;
+// DWARF 4 and 5.
+//
+// libdw checks the sections' bounds. What it does not bound, we do: chains of typedefs,
+// nesting, numbers of members.
+
+#include <dwarf.h>
+#include <fcntl.h>
+#include <libelf.h>
+#include <gelf.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "dwarf_impl.h"
+
+static const char *const section_names[] = {
+	".debug_info", ".debug_abbrev",	     ".debug_str",   ".debug_line_str",
+	".debug_addr", ".debug_str_offsets", ".debug_types",
+};
+
+// --- opening ----------------------------------------------------------------
+
+static bool add_section(Elf *elf, const void *data, size_t size, Elf64_Word type,
+			size_t name_off)
+{
+	Elf_Scn *scn = elf_newscn(elf);
+	Elf_Data *d = scn ? elf_newdata(scn) : NULL;
+	GElf_Shdr shdr;
+	if (!d || !gelf_getshdr(scn, &shdr))
+		return false;
+	d->d_buf = (void *)data; // libdw only reads
+	d->d_size = size;
+	d->d_type = ELF_T_BYTE;
+	d->d_align = 1;
+	d->d_version = EV_CURRENT;
+	shdr.sh_type = type;
+	shdr.sh_name = (Elf64_Word)name_off;
+	shdr.sh_size = size;
+	return gelf_update_shdr(scn, &shdr);
+}
+
+// An ELF handle that has the wanted sections alone; their bytes stay where they are.
+static struct gi_error *dwarf_make_elf(struct gi_dwarf *dw, struct gi_elf *elf)
+{
+	static char names[256];
+	size_t off[GI_ARRAY_SIZE(section_names)], len = 1;
+	for (size_t i = 0; i < GI_ARRAY_SIZE(section_names); i++) {
+		off[i] = len;
+		memcpy(names + len, section_names[i], strlen(section_names[i]) + 1);
+		len += strlen(section_names[i]) + 1;
+	}
+	size_t own = len;
+	memcpy(names + len, ".shstrtab", sizeof(".shstrtab"));
+	len += sizeof(".shstrtab");
+
+	elf_version(EV_CURRENT);
+	// libelf wants a file to write to; nothing is ever written.
+	dw->fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (dw->fd < 0)
+		return gi_error_errno("/dev/null");
+	dw->elf = elf_begin(dw->fd, ELF_C_WRITE, NULL);
+	GElf_Ehdr ehdr;
+	if (!dw->elf || !gelf_newehdr(dw->elf, ELFCLASS64) ||
+	    !gelf_getehdr(dw->elf, &ehdr))
+		return gi_error_create(GI_ERR_NOMEM, "libelf: %s", elf_errmsg(-1));
+	ehdr.e_ident[EI_DATA] = ELFDATA2LSB;
+	ehdr.e_type = ET_EXEC;
+	ehdr.e_machine = gi_elf_ident(elf).machine;
+	ehdr.e_version = EV_CURRENT;
+	size_t count = 0;
+	for (size_t i = 0; i < GI_ARRAY_SIZE(section_names); i++) {
+		const uint8_t *data;
+		size_t size;
+		if (!gi_elf_has_section(elf, section_names[i]))
+			continue;
+		struct gi_error *err =
+			gi_elf_section(elf, section_names[i], &data, &size, NULL);
+		if (err)
+			return err;
+		if (!size)
+			continue;
+		if (!strcmp(section_names[i], ".debug_addr")) {
+			dw->addrs = data;
+			dw->addrs_size = size;
+		}
+		if (!add_section(dw->elf, data, size, SHT_PROGBITS, off[i]))
+			return gi_error_create(GI_ERR_NOMEM, "libelf: %s",
+					       elf_errmsg(-1));
+		count++;
+	}
+	ehdr.e_shstrndx = (Elf64_Half)(count + 1);
+	if (!add_section(dw->elf, names, len, SHT_STRTAB, own) ||
+	    !gelf_update_ehdr(dw->elf, &ehdr) || elf_update(dw->elf, ELF_C_NULL) < 0)
+		return gi_error_create(GI_ERR_NOMEM, "libelf: %s", elf_errmsg(-1));
+	return NULL;
+}
+
+static struct gi_error *dwarf_list_units(struct gi_dwarf *dw)
+{
+	struct gi_error *err;
+	Dwarf_CU *cu = NULL;
+	Dwarf_Die die;
+	uint8_t type;
+	int r;
+	while ((r = dwarf_get_units(dw->dw, cu, &cu, NULL, &type, &die, NULL)) == 0) {
+		uint64_t lang;
+		if (dwarf_tag(&die) != DW_TAG_compile_unit &&
+		    dwarf_tag(&die) != DW_TAG_partial_unit)
+			continue;
+		err = gi_grow(&dw->units, &dw->unit_cap, dw->unit_count + 1,
+			      sizeof(*dw->units));
+		if (err)
+			return err;
+		const char *name = dwarf_diename(&die);
+		dw->units[dw->unit_count++] = (struct dwarf_unit){
+			.name = name ? name : "",
+			.die = dwarf_dieoffset(&die),
+			.go = gi_dwarf_attr_udata(&die, DW_AT_language, &lang) &&
+			      lang == DW_LANG_Go,
+		};
+	}
+	dw->units_left = dw->unit_count;
+	// Damage after some units leaves these; damage before the first one leaves
+	// nothing.
+	if (r < 0 && !dw->unit_count)
+		return gi_error_create(GI_ERR_FORMAT,
+				       "%s: debug information is damaged: %s", dw->path,
+				       dwarf_errmsg(-1));
+	return NULL;
+}
+
+struct gi_error *gi_dwarf_open(struct gi_elf *elf, struct gi_dwarf **ret)
+{
+	if (!gi_elf_has_section(elf, ".debug_info") &&
+	    !gi_elf_has_section(elf, ".zdebug_info"))
+		return gi_error_create(GI_ERR_NOT_FOUND, "%s has no debug information",
+				       gi_elf_path(elf));
+	struct gi_dwarf *dw = calloc(1, sizeof(*dw));
+	if (!dw)
+		return gi_error_nomem();
+	dw->fd = -1;
+	dw->path = gi_elf_path(elf);
+	struct gi_error *err = dwarf_make_elf(dw, elf);
+	if (!err) {
+		dw->dw = dwarf_begin_elf(dw->elf, DWARF_C_READ, NULL);
+		if (!dw->dw)
+			err = gi_error_create(GI_ERR_FORMAT,
+					      "%s: debug information is damaged: %s",
+					      dw->path, dwarf_errmsg(-1));
+	}
+	if (!err)
+		err = dwarf_list_units(dw);
+	if (err) {
+		gi_dwarf_close(dw);
+		return err;
+	}
+	*ret = dw;
+	return NULL;
+}
+
+void gi_dwarf_close(struct gi_dwarf *dw)
+{
+	if (!dw)
+		return;
+	if (dw->dw)
+		dwarf_end(dw->dw);
+	if (dw->elf)
+		elf_end(dw->elf);
+	if (dw->fd >= 0)
+		close(dw->fd);
+	free(dw->units);
+	free(dw->entries);
+	free(dw->buckets);
+	free(dw->vars);
+	free(dw);
+}
+
+// --- the index --------------------------------------------------------------
+
+static size_t name_hash(const char *s)
+{
+	uint64_t h = 0xcbf29ce484222325u;
+	for (; *s; s++)
+		h = (h ^ (uint8_t)*s) * 0x100000001b3u;
+	return (size_t)(h ^ h >> 32);
+}
+
+static struct gi_error *index_grow(struct gi_dwarf *dw)
+{
+	size_t n = dw->bucket_count ? dw->bucket_count * 2 : 4096;
+	uint32_t *buckets = calloc(n, sizeof(*buckets));
+	if (!buckets)
+		return gi_error_nomem();
+	for (size_t i = 0; i < dw->entry_count; i++) {
+		uint32_t *b = &buckets[name_hash(dw->entries[i].name) & (n - 1)];
+		dw->entries[i].next = *b;
+		*b = (uint32_t)i + 1;
+	}
+	free(dw->buckets);
+	dw->buckets = buckets;
+	dw->bucket_count = n;
+	return NULL;
+}
+
+static struct gi_error *index_add(struct gi_dwarf *dw, const char *name, Dwarf_Off die,
+				  enum dwarf_kind kind)
+{
+	struct gi_error *err;
+	if (dw->entry_count >= UINT32_MAX - 1)
+		return NULL;
+	if (dw->entry_count >= dw->bucket_count) {
+		err = index_grow(dw);
+		if (err)
+			return err;
+	}
+	err = gi_grow(&dw->entries, &dw->entry_cap, dw->entry_count + 1,
+		      sizeof(*dw->entries));
+	if (err)
+		return err;
+	uint32_t *b = &dw->buckets[name_hash(name) & (dw->bucket_count - 1)];
+	dw->entries[dw->entry_count] = (struct dwarf_entry){name, die, kind, *b};
+	*b = (uint32_t)++dw->entry_count;
+	return NULL;
+}
+
+static bool tag_kind(int tag, enum dwarf_kind *ret)
+{
+	switch (tag) {
+	case DW_TAG_structure_type:
+	case DW_TAG_union_type:
+	case DW_TAG_class_type:
+	case DW_TAG_typedef:
+	case DW_TAG_base_type:
+	case DW_TAG_array_type:
+	case DW_TAG_enumeration_type:
+		*ret = DWARF_KIND_TYPE;
+		return true;
+	case DW_TAG_constant:
+		*ret = DWARF_KIND_CONST;
+		return true;
+	case DW_TAG_variable:
+		*ret = DWARF_KIND_VAR;
+		return true;
+	}
+	return false;
+}
+
+static struct gi_error *unit_scan(struct gi_dwarf *dw, struct dwarf_unit *u)
+{
+	if (u->scanned)
+		return NULL;
+	u->scanned = true;
+	dw->units_left--;
+	Dwarf_Die cu, die;
+	if (!dwarf_offdie(dw->dw, u->die, &cu) || dwarf_child(&cu, &die) != 0)
+		return NULL;
+	unsigned polled = 0;
+	do {
+		enum dwarf_kind kind;
+		if ((++polled & 0xfff) == 0 && gi_interrupted())
+			return gi_interrupt_check();
+		if (!tag_kind(dwarf_tag(&die), &kind))
+			continue;
+		const char *name = dwarf_diename(&die);
+		if (!name || dwarf_hasattr(&die, DW_AT_declaration))
+			continue;
+		struct gi_error *err = index_add(dw, name, dwarf_dieoffset(&die), kind);
+		if (err)
+			return err;
+	} while (dwarf_siblingof(&die, &die) == 0);
+	return NULL;
+}
+
+struct gi_error *gi_dwarf_scan_all(struct gi_dwarf *dw)
+{
+	for (size_t i = 0; dw->units_left && i < dw->unit_count; i++) {
+		struct gi_error *err = unit_scan(dw, &dw->units[i]);
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
+// Scans the units named package[0..n); *found_ret if there is one.
+static struct gi_error *scan_package(struct gi_dwarf *dw, const char *package, size_t n,
+				     bool *found_ret)
+{
+	*found_ret = false;
+	for (size_t i = 0; i < dw->unit_count; i++) {
+		struct dwarf_unit *u = &dw->units[i];
+		if (!u->go || strncmp(u->name, package, n) || u->name[n])
+			continue;
+		*found_ret = true;
+		struct gi_error *err = unit_scan(dw, u);
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
+static bool index_find(struct gi_dwarf *dw, const char *name, enum dwarf_kind kind,
+		       Dwarf_Die *ret)
+{
+	if (!dw->bucket_count)
+		return false;
+	uint32_t i = dw->buckets[name_hash(name) & (dw->bucket_count - 1)];
+	for (; i; i = dw->entries[i - 1].next) {
+		const struct dwarf_entry *e = &dw->entries[i - 1];
+		uint64_t addr;
+		if (e->kind != kind || strcmp(e->name, name))
+			continue;
+		if (!dwarf_offdie(dw->dw, e->die, ret))
+			continue;
+		if (kind == DWARF_KIND_VAR && !gi_dwarf_var_addr(dw, ret, &addr))
+			continue;
+		return true;
+	}
+	return false;
+}
+
+static struct gi_error *dwarf_find(struct gi_dwarf *dw, const char *name,
+				   enum dwarf_kind kind, Dwarf_Die *ret)
+{
+	static const char *const what[] = {"type", "constant", "variable"};
+	struct gi_error *err;
+
+	if (index_find(dw, name, kind, ret))
+		return NULL;
+	// "net/http.Server" and "sync/atomic.Pointer[a/b.T]": the package ends at the
+	// first dot after the last slash before type arguments.
+	size_t n = strcspn(name, "[");
+	const char *slash = memrchr(name, '/', n);
+	const char *rest = slash ? slash : name;
+	const char *dot = memchr(rest, '.', n - (size_t)(rest - name));
+	bool have = false;
+	if (kind == DWARF_KIND_TYPE)
+		err = scan_package(dw, "runtime", sizeof("runtime") - 1, &have);
+	else
+		err = dot ? scan_package(dw, name, (size_t)(dot - name), &have) : NULL;
+	if (err)
+		return err;
+	if (have && index_find(dw, name, kind, ret))
+		return NULL;
+	// A package's unit holds all constants and globals of it: no need to look
+	// further.
+	if (!have || kind == DWARF_KIND_TYPE) {
+		err = gi_dwarf_scan_all(dw);
+		if (err)
+			return err;
+		if (index_find(dw, name, kind, ret))
+			return NULL;
+	}
+	return gi_error_create(GI_ERR_NOT_FOUND, "no %s %s in the debug information",
+			       what[kind], name);
+}
+
+// --- lookups ----------------------------------------------------------------
+
+struct gi_error *gi_dwarf_sizeof(struct gi_dwarf *dw, const char *type, uint64_t *ret)
+{
+	Dwarf_Die die;
+	struct gi_error *err = dwarf_find(dw, type, DWARF_KIND_TYPE, &die);
+	if (err)
+		return err;
+	struct dwarf_type t;
+	gi_dwarf_type_resolve(&die, NULL, NULL, &t);
+	if (!t.tag)
+		return gi_error_create(GI_ERR_FORMAT,
+				       "debug information of type %s is damaged", type);
+	*ret = t.size;
+	return NULL;
+}
+
+// The member name[0..n) of a struct.
+static bool struct_member(Dwarf_Die *type, const char *name, size_t n, Dwarf_Die *ret)
+{
+	Dwarf_Die m;
+	if (dwarf_child(type, &m) != 0)
+		return false;
+	unsigned left = DWARF_MAX_MEMBERS;
+	do {
+		const char *s = dwarf_tag(&m) == DW_TAG_member ? dwarf_diename(&m) : NULL;
+		if (s && !strncmp(s, name, n) && !s[n]) {
+			*ret = m;
+			return true;
+		}
+	} while (--left && dwarf_siblingof(&m, &m) == 0);
+	return false;
+}
+
+struct gi_error *gi_dwarf_member(struct gi_dwarf *dw, const char *type, const char *path,
+				 struct gi_dwarf_member *ret)
+{
+	Dwarf_Die die;
+	struct gi_error *err = dwarf_find(dw, type, DWARF_KIND_TYPE, &die);
+	if (err)
+		return err;
+	struct dwarf_type t;
+	gi_dwarf_type_resolve(&die, NULL, NULL, &t);
+
+	uint64_t offset = 0;
+	for (const char *p = path;;) {
+		size_t n = strcspn(p, ".[");
+		Dwarf_Die member, mtype;
+		uint64_t off;
+		bool is_struct = t.tag == DW_TAG_structure_type ||
+				 t.tag == DW_TAG_union_type || t.tag == DW_TAG_class_type;
+		if (!is_struct || !struct_member(&t.die, p, n, &member))
+			return gi_error_create(
+				GI_ERR_NOT_FOUND,
+				"type %s has no member %s in the debug information", type,
+				path);
+		if (!gi_dwarf_member_offset(&member, &off) ||
+		    !gi_dwarf_type_of(&member, &mtype))
+			return gi_error_create(
+				GI_ERR_FORMAT,
+				"debug information of member %s of %s is damaged", path,
+				type);
+		gi_dwarf_type_resolve(&mtype, NULL, NULL, &t);
+		offset += off;
+		p += n;
+		while (!strncmp(p, "[]", 2)) {
+			if (t.tag != DW_TAG_array_type ||
+			    !gi_dwarf_type_of(&t.die, &mtype))
+				return gi_error_create(GI_ERR_NOT_FOUND,
+						       "member %s of type %s is no array",
+						       path, type);
+			gi_dwarf_type_resolve(&mtype, NULL, NULL, &t);
+			p += 2;
+		}
+		if (!*p)
+			break;
+		if (*p++ != '.')
+			return gi_error_create(GI_ERR_NOT_FOUND,
+					       "%s is no path of a member", path);
+	}
+	*ret = (struct gi_dwarf_member){
+		.offset = offset, .size = t.size, .count = t.count};
+	return NULL;
+}
+
+struct gi_error *gi_dwarf_constant(struct gi_dwarf *dw, const char *name, int64_t *ret)
+{
+	Dwarf_Die die;
+	struct gi_error *err = dwarf_find(dw, name, DWARF_KIND_CONST, &die);
+	if (err)
+		return err;
+	uint64_t v;
+	if (!gi_dwarf_attr_udata(&die, DW_AT_const_value, &v))
+		return gi_error_create(GI_ERR_NOT_FOUND, "constant %s is no integer",
+				       name);
+	*ret = (int64_t)v;
+	return NULL;
+}
+
+struct gi_error *gi_dwarf_global(struct gi_dwarf *dw, const char *name,
+				 uint64_t *addr_ret, struct gi_dwarf_member *ret)
+{
+	Dwarf_Die die, type;
+	struct gi_error *err = dwarf_find(dw, name, DWARF_KIND_VAR, &die);
+	if (err)
+		return err;
+	uint64_t addr;
+	if (!gi_dwarf_var_addr(dw, &die, &addr))
+		return gi_error_create(GI_ERR_NOT_FOUND, "variable %s has no address",
+				       name);
+	struct dwarf_type t = {0};
+	if (gi_dwarf_type_of(&die, &type))
+		gi_dwarf_type_resolve(&type, NULL, NULL, &t);
+	*addr_ret = addr;
+	if (ret)
+		*ret = (struct gi_dwarf_member){.size = t.size, .count = t.count};
+	return NULL;
+}

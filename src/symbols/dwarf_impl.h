@@ -1,0 +1,80 @@
+// Inside of the DWARF part of the symbols module.
+#ifndef GCORE_DWARF_IMPL_H
+#define GCORE_DWARF_IMPL_H
+
+#include <elfutils/libdw.h>
+
+#include "gcore/base.h"
+#include "gcore/symbols.h"
+
+enum dwarf_kind { DWARF_KIND_TYPE, DWARF_KIND_CONST, DWARF_KIND_VAR };
+
+/** A unit, known by name before its children are looked at. */
+struct dwarf_unit {
+	const char *name; // "" if it has none
+	Dwarf_Off die;
+	bool go;
+	bool scanned;
+};
+
+struct dwarf_entry {
+	const char *name;
+	Dwarf_Off die;
+	enum dwarf_kind kind;
+	uint32_t next; // 1 + index of the next entry of the same hash, 0: none
+};
+
+/** A global for names of addresses. */
+struct dwarf_var {
+	uint64_t addr;
+	uint32_t entry;
+};
+
+struct gi_dwarf {
+	Elf *elf; // of the debug sections only
+	int fd;
+	Dwarf *dw;
+	const char *path;     // borrowed
+	const uint8_t *addrs; // .debug_addr, borrowed
+	size_t addrs_size;
+	struct dwarf_unit *units;
+	size_t unit_count, unit_cap;
+	size_t units_left; // not scanned yet
+	struct dwarf_entry *entries;
+	size_t entry_count, entry_cap;
+	uint32_t *buckets;
+	size_t bucket_count;	// a power of two
+	struct dwarf_var *vars; // sorted by address
+	size_t var_count, var_cap;
+	bool vars_made;
+};
+
+/** Scans all units that are not scanned yet. */
+struct gi_error *gi_dwarf_scan_all(struct gi_dwarf *dw) GI_MUST_CHECK;
+
+/** What a type is, without its names: typedefs and qualifiers taken off. */
+struct dwarf_type {
+	Dwarf_Die die;
+	int tag;	// 0: no type (void) or damaged
+	uint64_t size;	// 0: unknown
+	uint64_t count; // elements, if it is an array
+};
+/**
+ * Resolves a type. want, if not NULL, sets *is_want if the type or a typedef on the way
+ * has that name.
+ */
+void gi_dwarf_type_resolve(Dwarf_Die *die, const char *want, bool *is_want,
+			   struct dwarf_type *ret);
+/** The DIE that DW_AT_type of die leads to; false if none. */
+bool gi_dwarf_type_of(Dwarf_Die *die, Dwarf_Die *ret);
+/** A member's offset in its struct; false if it is none or not a constant. */
+bool gi_dwarf_member_offset(Dwarf_Die *member, uint64_t *ret);
+/** An unsigned or signed constant attribute; false if there is none. */
+bool gi_dwarf_attr_udata(Dwarf_Die *die, unsigned attr, uint64_t *ret);
+/** The address of a variable at a fixed place. */
+bool gi_dwarf_var_addr(struct gi_dwarf *dw, Dwarf_Die *var, uint64_t *ret);
+
+/** Bounds of walks over damaged debug information. */
+enum { DWARF_MAX_TYPE_DEPTH = 64, DWARF_MAX_MEMBERS = 1 << 16 };
+
+#endif
