@@ -31,6 +31,17 @@ struct gi_error *gi_out_flush(struct gi_out *out) GI_MUST_CHECK;
 /** GI_ERR_PIPE or GI_ERR_IO once a write failed, GI_ERR_INTERRUPTED after Ctrl-C; else NULL. */
 struct gi_error *gi_out_check(struct gi_out *out) GI_MUST_CHECK;
 
+/**
+ * Holds text back until it is longer than rows lines of cols columns; then fn gives the
+ * descriptor (a pager's) to go on with, or -1 to keep the old one.
+ */
+typedef int (*gi_out_overflow_fn)(void *arg);
+void gi_out_set_overflow(struct gi_out *out, size_t rows, size_t cols, gi_out_overflow_fn fn, void *arg);
+/** Commands over many things call gi_out_progress now and then; a terminal shows it after a second. */
+typedef void (*gi_progress_fn)(void *arg, const char *what, uint64_t done, uint64_t total);
+void gi_out_set_progress(struct gi_out *out, gi_progress_fn fn, void *arg);
+void gi_out_progress(struct gi_out *out, const char *what, uint64_t done, uint64_t total);
+
 bool gi_out_is_json(const struct gi_out *out);
 bool gi_out_has_color(const struct gi_out *out);
 
@@ -43,6 +54,9 @@ void gi_out_write(struct gi_out *out, const char *s, size_t n);
 void gi_out_text(struct gi_out *out, const char *s);
 enum gi_style { GI_STYLE_NONE, GI_STYLE_HEAD, GI_STYLE_GOOD, GI_STYLE_BAD, GI_STYLE_DIM, GI_STYLE_NAME };
 void gi_out_style(struct gi_out *out, enum gi_style style); // GI_STYLE_NONE ends it
+/** The same as strings, "" without colour, for lines that are put together elsewhere. */
+const char *gi_style_start(const struct gi_out *out, enum gi_style style);
+const char *gi_style_end(const struct gi_out *out);
 
 /** A remark on the answer ("stack ends early: ..."): a "note: " line, or a note record. */
 void gi_out_note(struct gi_out *out, const char *fmt, ...) GI_PRINTF(2, 3);
@@ -52,6 +66,7 @@ void gi_out_note(struct gi_out *out, const char *fmt, ...) GI_PRINTF(2, 3);
 void gi_json_begin(struct gi_out *out, const char *type);
 void gi_json_end(struct gi_out *out);
 void gi_json_str(struct gi_out *out, const char *key, const char *s); // s NULL: null; invalid UTF-8 is escaped
+void gi_json_strn(struct gi_out *out, const char *key, const char *s, size_t n);
 void gi_json_u64(struct gi_out *out, const char *key, uint64_t v);
 void gi_json_i64(struct gi_out *out, const char *key, int64_t v);
 void gi_json_hex(struct gi_out *out, const char *key, uint64_t v); // "0x..."
@@ -60,6 +75,9 @@ void gi_json_null(struct gi_out *out, const char *key);
 void gi_json_object(struct gi_out *out, const char *key); // opens {
 void gi_json_array(struct gi_out *out, const char *key);  // opens [
 void gi_json_close(struct gi_out *out);			  // closes the innermost of them
+
+/** What gi_out_note writes in JSON mode: a note record, after the record that is open. */
+void gi_json_note(struct gi_out *out, const char *text);
 
 // --- renderers --------------------------------------------------------------
 

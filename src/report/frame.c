@@ -1,0 +1,160 @@
+// Frames and locations, as every command shows them.
+
+#include "report/frame.h"
+
+#include <string.h>
+
+// The runtime prints "main.f[...]" for a generic function whatever its type arguments
+// are; the linked name has them in brackets: "main.f[go.shape.int]".
+void gi_function_print_name(const char *name, struct gi_str *ret)
+{
+	const char *open = strchr(name, '[');
+	const char *close = strrchr(name, ']');
+	if (!open || !close || close < open) {
+		gi_str_put_escaped(ret, name, strlen(name));
+		return;
+	}
+	gi_str_put_escaped(ret, name, (size_t)(open - name));
+	gi_str_puts(ret, "[...]");
+	gi_str_put_escaped(ret, close + 1, strlen(close + 1));
+}
+
+static bool known(const char *s)
+{
+	return s && *s && strcmp(s, "?") != 0;
+}
+
+static const char *or_null(const char *s)
+{
+	return known(s) ? s : NULL;
+}
+
+static const char *kind_name(enum gi_frame_kind kind)
+{
+	switch (kind) {
+	case GI_FRAME_GO:
+		return "go";
+	case GI_FRAME_INLINED:
+		return "inlined";
+	case GI_FRAME_C:
+		return "c";
+	case GI_FRAME_SIGNAL:
+		return "signal";
+	case GI_FRAME_GUESSED:
+		return "guessed";
+	}
+	return "unknown";
+}
+
+static const char *stack_name(enum gi_stack_id stack)
+{
+	switch (stack) {
+	case GI_STACK_GOROUTINE:
+		return "goroutine";
+	case GI_STACK_G0:
+		return "g0";
+	case GI_STACK_GSIGNAL:
+		return "gsignal";
+	case GI_STACK_THREAD:
+		return "thread";
+	}
+	return "unknown";
+}
+
+static void json_position(struct gi_out *out, uint64_t pc, const char *function, const char *file,
+			  uint32_t line)
+{
+	gi_json_hex(out, "pc", pc);
+	gi_json_str(out, "function", or_null(function));
+	gi_json_str(out, "file", or_null(file));
+	if (known(file) && line)
+		gi_json_u64(out, "line", line);
+	else
+		gi_json_null(out, "line");
+}
+
+void gi_json_frame(struct gi_out *out, const struct gi_frame *frame)
+{
+	gi_json_object(out, NULL);
+	json_position(out, frame->pc, frame->name, frame->file, frame->line);
+	gi_json_bool(out, "inlined", frame->kind == GI_FRAME_INLINED);
+	gi_json_close(out);
+}
+
+void gi_json_location(struct gi_out *out, const char *key, const struct gi_location *loc)
+{
+	if (!loc->pc) {
+		gi_json_null(out, key);
+		return;
+	}
+	gi_json_object(out, key);
+	json_position(out, loc->pc, loc->function, loc->file, loc->line);
+	gi_json_close(out);
+}
+
+void gi_location_format(struct gi_str *str, const char *function, const char *file, uint32_t line,
+			uint64_t pc)
+{
+	if (known(function))
+		gi_function_print_name(function, str);
+	else
+		gi_str_put_hex(str, pc);
+	if (known(file)) {
+		gi_str_puts(str, " at ");
+		gi_str_put_escaped(str, file, strlen(file));
+		if (line) {
+			gi_str_putc(str, ':');
+			gi_str_put_u64(str, line);
+		}
+	}
+}
+
+static void frame_json(struct gi_out *out, size_t i, const struct gi_frame *frame)
+{
+	gi_json_object(out, NULL);
+	gi_json_u64(out, "number", i);
+	json_position(out, frame->pc, frame->name, frame->file, frame->line);
+	gi_json_bool(out, "inlined", frame->kind == GI_FRAME_INLINED);
+	gi_json_str(out, "kind", kind_name(frame->kind));
+	gi_json_str(out, "stack", stack_name(frame->stack));
+	gi_json_hex(out, "sp", frame->sp);
+	if (frame->entry && frame->pc >= frame->entry)
+		gi_json_u64(out, "offset", frame->pc - frame->entry);
+	else
+		gi_json_null(out, "offset");
+	gi_json_str(out, "module", or_null(frame->module));
+	gi_json_close(out);
+}
+
+void gi_out_frame(struct gi_out *out, size_t i, const struct gi_frame *frame)
+{
+	if (gi_out_is_json(out)) {
+		frame_json(out, i, frame);
+		return;
+	}
+	_cleanup_(gi_str_deinit) struct gi_str str = { 0 };
+	gi_str_printf(&str, "#%-3zu 0x%012" PRIx64 " in %s", i, frame->pc,
+		      gi_style_start(out, GI_STYLE_NAME));
+	if (known(frame->name))
+		gi_function_print_name(frame->name, &str);
+	else
+		gi_str_puts(&str, "??");
+	gi_str_puts(&str, gi_style_end(out));
+	if (known(frame->file)) {
+		gi_str_puts(&str, " at ");
+		gi_str_put_escaped(&str, frame->file, strlen(frame->file));
+		if (frame->line)
+			gi_str_printf(&str, ":%" PRIu32, frame->line);
+	} else if (known(frame->module)) {
+		gi_str_puts(&str, " from ");
+		gi_str_put_escaped(&str, frame->module, strlen(frame->module));
+	}
+	if (frame->kind == GI_FRAME_INLINED)
+		gi_str_puts(&str, " [inlined]");
+	else if (frame->kind == GI_FRAME_GUESSED)
+		gi_str_puts(&str, " [guessed]");
+	else if (frame->kind == GI_FRAME_SIGNAL)
+		gi_str_puts(&str, " [signal]");
+	gi_str_putc(&str, '\n');
+	gi_out_write(out, gi_str_cstr(&str), str.len);
+}
