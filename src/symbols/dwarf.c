@@ -17,12 +17,8 @@
 // nesting, numbers of members.
 
 #include <dwarf.h>
-#include <fcntl.h>
-#include <libelf.h>
-#include <gelf.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "dwarf_impl.h"
 
@@ -32,81 +28,6 @@ static const char *const section_names[] = {
 };
 
 // --- opening ----------------------------------------------------------------
-
-static bool add_section(Elf *elf, const void *data, size_t size, Elf64_Word type,
-			size_t name_off)
-{
-	Elf_Scn *scn = elf_newscn(elf);
-	Elf_Data *d = scn ? elf_newdata(scn) : NULL;
-	GElf_Shdr shdr;
-	if (!d || !gelf_getshdr(scn, &shdr))
-		return false;
-	d->d_buf = (void *)data; // libdw only reads
-	d->d_size = size;
-	d->d_type = ELF_T_BYTE;
-	d->d_align = 1;
-	d->d_version = EV_CURRENT;
-	shdr.sh_type = type;
-	shdr.sh_name = (Elf64_Word)name_off;
-	shdr.sh_size = size;
-	return gelf_update_shdr(scn, &shdr);
-}
-
-// An ELF handle that has the wanted sections alone; their bytes stay where they are.
-static struct gi_error *dwarf_make_elf(struct gi_dwarf *dw, struct gi_elf *elf)
-{
-	static char names[256];
-	size_t off[GI_ARRAY_SIZE(section_names)], len = 1;
-	for (size_t i = 0; i < GI_ARRAY_SIZE(section_names); i++) {
-		off[i] = len;
-		memcpy(names + len, section_names[i], strlen(section_names[i]) + 1);
-		len += strlen(section_names[i]) + 1;
-	}
-	size_t own = len;
-	memcpy(names + len, ".shstrtab", sizeof(".shstrtab"));
-	len += sizeof(".shstrtab");
-
-	elf_version(EV_CURRENT);
-	// libelf wants a file to write to; nothing is ever written.
-	dw->fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (dw->fd < 0)
-		return gi_error_errno("/dev/null");
-	dw->elf = elf_begin(dw->fd, ELF_C_WRITE, NULL);
-	GElf_Ehdr ehdr;
-	if (!dw->elf || !gelf_newehdr(dw->elf, ELFCLASS64) ||
-	    !gelf_getehdr(dw->elf, &ehdr))
-		return gi_error_create(GI_ERR_NOMEM, "libelf: %s", elf_errmsg(-1));
-	ehdr.e_ident[EI_DATA] = ELFDATA2LSB;
-	ehdr.e_type = ET_EXEC;
-	ehdr.e_machine = gi_elf_ident(elf).machine;
-	ehdr.e_version = EV_CURRENT;
-	size_t count = 0;
-	for (size_t i = 0; i < GI_ARRAY_SIZE(section_names); i++) {
-		const uint8_t *data;
-		size_t size;
-		if (!gi_elf_has_section(elf, section_names[i]))
-			continue;
-		struct gi_error *err =
-			gi_elf_section(elf, section_names[i], &data, &size, NULL);
-		if (err)
-			return err;
-		if (!size)
-			continue;
-		if (!strcmp(section_names[i], ".debug_addr")) {
-			dw->addrs = data;
-			dw->addrs_size = size;
-		}
-		if (!add_section(dw->elf, data, size, SHT_PROGBITS, off[i]))
-			return gi_error_create(GI_ERR_NOMEM, "libelf: %s",
-					       elf_errmsg(-1));
-		count++;
-	}
-	ehdr.e_shstrndx = (Elf64_Half)(count + 1);
-	if (!add_section(dw->elf, names, len, SHT_STRTAB, own) ||
-	    !gelf_update_ehdr(dw->elf, &ehdr) || elf_update(dw->elf, ELF_C_NULL) < 0)
-		return gi_error_create(GI_ERR_NOMEM, "libelf: %s", elf_errmsg(-1));
-	return NULL;
-}
 
 static struct gi_error *dwarf_list_units(struct gi_dwarf *dw)
 {
@@ -151,11 +72,15 @@ struct gi_error *gi_dwarf_open(struct gi_elf *elf, struct gi_dwarf **ret)
 	struct gi_dwarf *dw = calloc(1, sizeof(*dw));
 	if (!dw)
 		return gi_error_nomem();
-	dw->fd = -1;
 	dw->path = gi_elf_path(elf);
-	struct gi_error *err = dwarf_make_elf(dw, elf);
+	struct gi_error *err = gi_elf_subset_open(
+		elf, section_names, GI_ARRAY_SIZE(section_names), &dw->subset);
+	if (!err && gi_elf_has_section(elf, ".debug_addr"))
+		err = gi_elf_section(elf, ".debug_addr", &dw->addrs, &dw->addrs_size,
+				     NULL);
 	if (!err) {
-		dw->dw = dwarf_begin_elf(dw->elf, DWARF_C_READ, NULL);
+		dw->dw = dwarf_begin_elf(gi_elf_subset_handle(dw->subset), DWARF_C_READ,
+					 NULL);
 		if (!dw->dw)
 			err = gi_error_create(GI_ERR_FORMAT,
 					      "%s: debug information is damaged: %s",
@@ -177,10 +102,7 @@ void gi_dwarf_close(struct gi_dwarf *dw)
 		return;
 	if (dw->dw)
 		dwarf_end(dw->dw);
-	if (dw->elf)
-		elf_end(dw->elf);
-	if (dw->fd >= 0)
-		close(dw->fd);
+	gi_elf_subset_close(dw->subset);
 	free(dw->units);
 	free(dw->entries);
 	free(dw->buckets);

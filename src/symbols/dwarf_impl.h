@@ -4,6 +4,7 @@
 
 #include <elfutils/libdw.h>
 
+#include "elf/elf_impl.h"
 #include "gcore/base.h"
 #include "gcore/symbols.h"
 
@@ -31,8 +32,7 @@ struct dwarf_var {
 };
 
 struct gi_dwarf {
-	Elf *elf; // of the debug sections only
-	int fd;
+	struct gi_elf_subset *subset;
 	Dwarf *dw;
 	const char *path;     // borrowed
 	const uint8_t *addrs; // .debug_addr, borrowed
