@@ -232,7 +232,7 @@ cf_dump() {
 # ones named here are there for their own way to die.
 cf_how() {
 	case $1 in
-	panic | nilderef | nilderef_c | throw) echo crash ;;
+	panic | nilderef | nilderef_c | throw | overflow | asleep) echo crash ;;
 	*) echo quit ;;
 	esac
 }

@@ -1,0 +1,3 @@
+module abba_explicit
+
+go 1.18

@@ -1,0 +1,3 @@
+module chanpair
+
+go 1.18

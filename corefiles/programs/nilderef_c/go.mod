@@ -1,0 +1,3 @@
+module nilderef_c
+
+go 1.18

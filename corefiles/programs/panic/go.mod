@@ -1,0 +1,3 @@
+module panic
+
+go 1.18

@@ -1,0 +1,3 @@
+module rwmutex
+
+go 1.18

@@ -1,0 +1,3 @@
+module selflock
+
+go 1.18

@@ -1,0 +1,3 @@
+module structlock
+
+go 1.18

@@ -1,0 +1,3 @@
+module throw
+
+go 1.18

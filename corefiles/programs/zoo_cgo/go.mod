@@ -1,0 +1,3 @@
+module zoo_cgo
+
+go 1.18
