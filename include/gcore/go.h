@@ -39,6 +39,10 @@ struct gi_go_version {
 const struct gi_go_version *gi_go_version(const struct gi_go *go);
 /** True if the release is major.minor or later. */
 bool gi_go_at_least(const struct gi_go *go, int major, int minor);
+/** The gi_func.func_id of compiler-made wrappers (they have no name in common); -1 if unknown. */
+int gi_go_func_id_wrapper(const struct gi_go *go);
+/** The value of a GODEBUG setting in the process ("tracebacklabels"); false if it has none (before 1.26: always). */
+bool gi_go_debug_setting(struct gi_go *go, const char *name, int32_t *ret);
 
 size_t gi_go_module_count(const struct gi_go *go);
 const struct gi_module *gi_go_module(const struct gi_go *go, size_t i);
@@ -84,8 +88,9 @@ struct gi_g {
 	uint8_t wait_reason; // index into the target's own strings
 	bool system;	     // as runtime.isSystemGoroutine says
 	bool unreadable;     // the g itself could not be read: only addr is valid
-	bool preempt_stop, async_safe_point, para; // as named in g
-	uint32_t thread; // 1 + index into gi_target_thread of the thread that runs it, 0 if none
+	bool preempt_stop, async_safe_point; // as named in g
+	bool para; // g.parkingOnChan: about to park on a channel
+	uint32_t thread; // 1 + index into gi_target_thread of the thread that runs it (its M's curg is it), 0 if none
 	uint32_t m_index; // 1 + index of its M in gi_go_m(), 0 if none
 	uint64_t coroarg, bubble; // 0 before the releases that have them
 };
@@ -105,10 +110,17 @@ struct gi_error *gi_go_read_g(struct gi_go *go, uint64_t addr, struct gi_g *ret)
 bool gi_g_is_dead(const struct gi_g *g);
 /** "waiting", "running", ...; "0x7" style for unknown ones goes to buf. Scan bit not shown. */
 const char *gi_g_status_name(const struct gi_g *g, char *buf, size_t n);
-/** The target's own string ("chan receive"), NULL if g is not waiting (a stale reason is never shown) or it is unknown. */
+/**
+ * The target's own string ("chan receive"), NULL if g is neither waiting nor leaked (a stale
+ * reason is never shown), or has none, or it is unknown.
+ */
 const char *gi_go_wait_reason(const struct gi_go *go, const struct gi_g *g);
 /** A wait reason's string by number, whatever the goroutine's status; NULL if out of range. */
 const char *gi_go_wait_reason_string(const struct gi_go *go, unsigned reason);
+/** True if synctest calls a wait of this reason durable; false in releases before 1.24. */
+bool gi_go_wait_is_durable(const struct gi_go *go, unsigned reason);
+/** The number that tracebacks print for g's synctest bubble (1.24: of its root goroutine). */
+struct gi_error *gi_go_bubble_id(struct gi_go *go, const struct gi_g *g, uint64_t *ret) GI_MUST_CHECK;
 /**
  * Nanoseconds that it has waited, as well as "now" is known from the core (see
  * gi_go_now); false if the runtime did not note it.
@@ -256,6 +268,7 @@ struct gi_defer {
 	bool open_coded; // an old-style open-coded record (1.19 to 1.21): fn is unset
 	uint64_t fd;	 // its funcdata, where the release has it
 	uint64_t varp;
+	uint64_t head; // 1.22+: of a range-over-func loop, address of the list's head, else 0
 };
 struct gi_error *gi_go_read_defer(struct gi_go *go, uint64_t addr, struct gi_defer *ret) GI_MUST_CHECK;
 
