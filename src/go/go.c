@@ -1,0 +1,551 @@
+// Opening a Go program: where its layouts and globals come from, and in which order its
+// parts are read.
+//
+// The order matters. The release (runtime.buildVersion) tells which names to expect; layouts
+// come from the DWARF by those names; runtime.m0 and runtime.g0, two globals that point to each
+// other in every Go process, tell that the layouts fit before anything else is believed; then
+// modules, Ms, Ps, goroutines, and the checks on all of them (check.c). What cannot be read
+// is left out with a note: only without a layout or without the function tables is there
+// nothing to say.
+
+#include "go/go_impl.h"
+
+#include <elf.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { OLDEST_MINOR = 18, NEWEST_MINOR = 27, VERSION_MAX = 256, DEBUG_VARS_MAX = 4096 };
+
+// --- DWARF and the symbol table as a source of layouts ---------------------------
+
+static struct gi_error *dwarf_record(void *arg, const char *type, uint64_t *size_ret)
+{
+	struct gi_go *go = arg;
+
+	return gi_dwarf_sizeof(go->dwarf, type, size_ret);
+}
+
+static struct gi_error *dwarf_member(void *arg, const char *type, const char *path,
+				     struct gi_field *ret)
+{
+	struct gi_go *go = arg;
+	struct gi_dwarf_member m;
+	struct gi_error *err = gi_dwarf_member(go->dwarf, type, path, &m);
+
+	if (err)
+		return err;
+	if (m.offset > UINT32_MAX || m.size > UINT16_MAX || m.count > UINT32_MAX)
+		return gi_error_create(GI_ERR_FORMAT,
+				       "%s.%s is too large for a member of a runtime struct", type,
+				       path);
+	*ret = (struct gi_field){ .off = (uint32_t)m.offset,
+				  .size = (uint16_t)m.size,
+				  .count = (uint32_t)m.count };
+	return NULL;
+}
+
+static bool symbol_global(struct gi_elf *elf, uint64_t bias, const char *name,
+			  struct gi_global *ret)
+{
+	struct gi_elf_symbol sym;
+
+	if (!elf || !gi_elf_symbol_by_name(elf, name, &sym))
+		return false;
+	// The value of a thread-local symbol is an offset into the TLS segment.
+	*ret = (struct gi_global){ .addr = sym.type == STT_TLS ? sym.value : sym.value + bias,
+				   .size = sym.size };
+	return true;
+}
+
+static struct gi_error *find_global(void *arg, const char *name, struct gi_global *ret)
+{
+	struct gi_go *go = arg;
+	uint64_t bias = gi_target_exe_bias(go->target), addr;
+	struct gi_dwarf_member m = { 0 };
+	struct gi_error *err;
+
+	if (symbol_global(gi_target_debug_elf(go->target), bias, name, ret) ||
+	    symbol_global(gi_target_exe(go->target), bias, name, ret))
+		return NULL;
+	if (!go->dwarf)
+		return gi_error_create(GI_ERR_NOT_FOUND, "no symbol %s", name);
+	err = gi_dwarf_global(go->dwarf, name, &addr, &m);
+	if (err)
+		return err;
+	*ret = (struct gi_global){ .addr = addr + bias,
+				   .size = m.size,
+				   .count = m.count };
+	return NULL;
+}
+
+static struct gi_error *dwarf_constant(void *arg, const char *name, int64_t *ret)
+{
+	struct gi_go *go = arg;
+
+	return gi_dwarf_constant(go->dwarf, name, ret);
+}
+
+// --- open, close -------------------------------------------------------------------
+
+static const char *exe_name(struct gi_go *go)
+{
+	return gi_elf_path(gi_target_exe(go->target));
+}
+
+static struct gi_error *open_dwarf(struct gi_go *go)
+{
+	struct gi_elf *elf = gi_target_debug_elf(go->target);
+	struct gi_error *err = gi_dwarf_open(elf, &go->dwarf);
+
+	if (err && gi_error_code(err) == GI_ERR_NOT_FOUND) {
+		gi_error_ignore(err);
+		return gi_error_create(
+			GI_ERR_UNSUPPORTED,
+			"%s is stripped (no DWARF; linked with -ldflags=-w or -s, or run through "
+			"strip): give a folder that has its separate debug file with --debug-dir, "
+			"or the same executable built without stripping with --exe",
+			gi_elf_path(elf));
+	}
+	return err;
+}
+
+static struct gi_error *check_release(struct gi_go *go)
+{
+	const struct gi_go_version *v = &go->version;
+
+	if (!go->version_known) {
+		gi_go_add_note(go,
+			       "the Go release is unknown (runtime.buildVersion is %s%s%s): "
+			       "layouts are taken as the debug information has them",
+			       v->text[0] ? "\"" : "unreadable", v->text, v->text[0] ? "\"" : "");
+		return NULL;
+	}
+	if (v->major == 1 && v->minor < OLDEST_MINOR)
+		return gi_error_create(GI_ERR_UNSUPPORTED,
+				       "%s was built by %s: releases before Go 1.%d are not "
+				       "supported",
+				       exe_name(go), v->text, OLDEST_MINOR);
+	if (v->major > 1 || v->minor > NEWEST_MINOR)
+		gi_go_add_note(go,
+			       "%s is newer than the newest Go release that this program was "
+			       "tested with, 1.%d",
+			       v->text, NEWEST_MINOR);
+	return NULL;
+}
+
+static struct gi_error *resolve_layout(struct gi_go *go)
+{
+	_cleanup_(gi_str_deinit) struct gi_str what = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str missing = { 0 };
+	struct gi_layout_source src = { .arg = go,
+					.record = dwarf_record,
+					.member = dwarf_member,
+					.global = find_global,
+					.constant = dwarf_constant };
+	struct gi_global version = { 0 };
+	struct gi_error *err;
+
+	gi_str_printf(&what, "the debug information of %s",
+		      gi_elf_path(gi_target_debug_elf(go->target)));
+	src.what = gi_str_cstr(&what);
+
+	err = gi_layout_resolve_global(&src, "runtime.buildVersion", &version);
+	if (err)
+		return err;
+	gi_go_load_version(go, &version);
+	err = check_release(go);
+	if (err)
+		return err;
+	err = gi_layout_resolve(&src, go->version_known && go->version.major == 1 ? go->version.minor : 0,
+				&go->layout, &missing);
+	if (err)
+		return err;
+	if (missing.len)
+		gi_go_add_note(go, "%s has no %s: what depends on it is not shown", src.what,
+			       missing.s);
+	return NULL;
+}
+
+struct gi_error *gi_go_open(struct gi_target *t, struct gi_go **ret)
+{
+	_cleanup_(gi_go_closep) struct gi_go *go = calloc(1, sizeof(*go));
+	struct gi_error *err;
+
+	if (!go)
+		return gi_error_nomem();
+	go->target = t;
+	go->version.text = "";
+	pthread_mutex_init(&go->stacks_lock, NULL);
+	err = gi_arena_create(&go->arena);
+	if (err)
+		return err;
+
+	if (!gi_elf_is_go(gi_target_exe(t)))
+		return gi_error_create(GI_ERR_FORMAT,
+				       "%s is no Go program: it has no Go function table "
+				       "(.gopclntab), no Go build information and no Go note",
+				       exe_name(go));
+	err = open_dwarf(go);
+	if (err)
+		return err;
+	err = resolve_layout(go);
+	if (err)
+		return err;
+	err = gi_go_check_static(go);
+	if (err)
+		return err;
+	err = gi_go_load_modules(go);
+	if (err)
+		return err;
+	err = gi_functab_create(t, go->modules, go->module_count, &go->functab);
+	if (err)
+		return err;
+	err = gi_go_load_wait_reasons(go);
+	if (err)
+		return err;
+	gi_go_load_sched(go);
+	err = gi_go_load_ms(go);
+	if (err)
+		return err;
+	err = gi_go_load_ps(go);
+	if (err)
+		return err;
+	err = gi_go_load_gs(go);
+	if (err)
+		return err;
+	err = gi_go_match_threads(go);
+	if (err)
+		return err;
+	err = gi_go_check_live(go);
+	if (err)
+		return err;
+	gi_go_find_now(go);
+
+	*ret = go;
+	go = NULL;
+	return NULL;
+}
+
+void gi_go_close(struct gi_go *go)
+{
+	if (!go)
+		return;
+	gi_functab_destroy(go->functab);
+	gi_dwarf_close(go->dwarf);
+	gi_map_deinit(&go->g_by_id);
+	gi_map_deinit(&go->g_by_addr);
+	gi_map_deinit(&go->start_kinds);
+	gi_map_deinit(&go->m_by_addr);
+	free(go->modules);
+	free(go->gs);
+	free(go->stacks);
+	free(go->ms);
+	free(go->m_of_thread);
+	free(go->ps);
+	for (size_t i = 0; i < go->note_count; i++)
+		free(go->notes[i]);
+	free(go->notes);
+	gi_arena_destroy(go->arena);
+	pthread_mutex_destroy(&go->stacks_lock);
+	free(go);
+}
+
+// --- notes -------------------------------------------------------------------------
+
+void gi_go_add_note(struct gi_go *go, const char *fmt, ...)
+{
+	struct gi_str s = { 0 };
+	va_list ap;
+
+	va_start(ap, fmt);
+	gi_str_vprintf(&s, fmt, ap);
+	va_end(ap);
+	for (size_t i = 0; !s.oom && s.s && i < go->note_count; i++) {
+		if (strcmp(go->notes[i], s.s) == 0) {
+			gi_str_deinit(&s);
+			return;
+		}
+	}
+	// A note that finds no memory is lost: whoever made it goes on without.
+	struct gi_error *err = gi_grow(&go->notes, &go->note_cap, go->note_count + 1, sizeof(char *));
+	if (err || s.oom || !s.s) {
+		gi_error_free(err);
+		gi_str_deinit(&s);
+		return;
+	}
+	go->notes[go->note_count++] = s.s;
+}
+
+size_t gi_go_note_count(const struct gi_go *go)
+{
+	return go->note_count;
+}
+
+const char *gi_go_note(const struct gi_go *go, size_t i)
+{
+	return i < go->note_count ? go->notes[i] : NULL;
+}
+
+// --- version -----------------------------------------------------------------------
+
+// The number at *s, at most 3 digits; -1 if there is none.
+static int version_number(const char **s)
+{
+	int v = 0, n = 0;
+
+	while (**s >= '0' && **s <= '9' && n < 3) {
+		v = v * 10 + (**s - '0');
+		++*s;
+		n++;
+	}
+	return n ? v : -1;
+}
+
+// "go1.27.4", "go1.26.8 X:nospinbitmutex", "go1.28rc1", "devel go1.28-0123abc ...",
+// "go1.22.3-vendor". Development versions before a first release carry no number.
+static bool parse_version(const char *text, struct gi_go_version *v)
+{
+	const char *s = strstr(text, "go1.");
+	int minor;
+
+	if (!s)
+		return false;
+	s += 4;
+	minor = version_number(&s);
+	if (minor < 0)
+		return false;
+	v->major = 1;
+	v->minor = minor;
+	v->patch = -1;
+	if (*s == '.') {
+		s++;
+		v->patch = version_number(&s);
+	}
+	return true;
+}
+
+void gi_go_load_version(struct gi_go *go, const struct gi_global *g)
+{
+	_cleanup_(gi_str_deinit) struct gi_str s = { 0 };
+	struct gi_error *err;
+	char *text;
+
+	if (!g->ok)
+		return;
+	err = gi_target_read_gostring(go->target, g->addr, VERSION_MAX, &s);
+	if (err) {
+		gi_error_ignore(err);
+		return;
+	}
+	text = gi_arena_strdup(go->arena, gi_str_cstr(&s));
+	if (!text)
+		return;
+	// It goes to terminals and into messages.
+	for (char *c = text; *c; c++) {
+		if ((unsigned char)*c < 0x20 || (unsigned char)*c >= 0x7f)
+			*c = '?';
+	}
+	go->version.text = text;
+	go->version_known = parse_version(text, &go->version);
+}
+
+const struct gi_go_version *gi_go_version(const struct gi_go *go)
+{
+	return &go->version;
+}
+
+bool gi_go_at_least(const struct gi_go *go, int major, int minor)
+{
+	const struct gi_go_version *v = &go->version;
+
+	return v->major > major || (v->major == major && v->minor >= minor);
+}
+
+// --- accessors ---------------------------------------------------------------------
+
+struct gi_target *gi_go_target(struct gi_go *go)
+{
+	return go->target;
+}
+
+struct gi_functab *gi_go_functab(struct gi_go *go)
+{
+	return go->functab;
+}
+
+struct gi_dwarf *gi_go_dwarf(struct gi_go *go)
+{
+	return go->dwarf;
+}
+
+int gi_go_func_id_wrapper(const struct gi_go *go)
+{
+	return (int)go->layout.constant.func_id_wrapper;
+}
+
+// runtime.dbgvars is a slice of pointers to (name, *int32, *atomic.Int32): one of the last two.
+bool gi_go_debug_setting(struct gi_go *go, const char *name, int32_t *ret)
+{
+	const struct gi_layout *l = &go->layout;
+	struct gi_slice vars;
+	struct gi_error *err;
+
+	if (!l->dbgvar.rec.ok)
+		return false;
+	err = gi_go_global_slice(go, &l->global.dbgvars, &vars);
+	if (err) {
+		gi_error_ignore(err);
+		return false;
+	}
+	for (uint64_t i = 0; i < vars.len && i < DEBUG_VARS_MAX; i++) {
+		_cleanup_(gi_str_deinit) struct gi_str s = { 0 };
+		uint64_t var, p;
+		uint32_t v;
+
+		if (!gi_target_peek_u64(go->target, vars.ptr + 8 * i, &var))
+			return false;
+		err = gi_target_read_gostring(go->target, var + l->dbgvar.name.off, 256, &s);
+		if (err) {
+			gi_error_ignore(err);
+			continue;
+		}
+		if (strcmp(gi_str_cstr(&s), name) != 0)
+			continue;
+		if (!gi_target_peek_u64(go->target, var + l->dbgvar.value.off, &p))
+			return false;
+		if (!p && !gi_target_peek_u64(go->target, var + l->dbgvar.atomic.off, &p))
+			return false;
+		err = gi_target_read_u32(go->target, p, &v);
+		if (err) {
+			gi_error_ignore(err);
+			return false;
+		}
+		*ret = (int32_t)v;
+		return true;
+	}
+	return false;
+}
+
+bool gi_go_global(struct gi_go *go, const char *name, uint64_t *ret)
+{
+	struct gi_global g;
+	struct gi_error *err = find_global(go, name, &g);
+
+	if (err) {
+		gi_error_ignore(err);
+		return false;
+	}
+	*ret = g.addr;
+	return true;
+}
+
+// Symbols of functions and of whole sections ("runtime.rodata") name no variable.
+static bool symbol_name_at(struct gi_elf *elf, uint64_t addr, struct gi_str *ret)
+{
+	struct gi_elf_symbol sym;
+
+	if (!elf || !gi_elf_symbol_by_addr(elf, addr, &sym) || sym.type != STT_OBJECT || !sym.name)
+		return false;
+	gi_str_puts(ret, sym.name);
+	if (addr > sym.value) {
+		gi_str_putc(ret, '+');
+		gi_str_put_hex(ret, addr - sym.value);
+	}
+	return true;
+}
+
+static bool in_data(const struct gi_go *go, uint64_t addr)
+{
+	for (size_t i = 0; i < go->module_count; i++) {
+		const struct gi_module *m = &go->modules[i];
+		const struct gi_range r[] = { m->noptrdata, m->data, m->bss, m->noptrbss };
+
+		for (size_t k = 0; k < GI_ARRAY_SIZE(r); k++) {
+			if (addr >= r[k].start && addr < r[k].end)
+				return true;
+		}
+	}
+	return false;
+}
+
+bool gi_go_name_at(struct gi_go *go, uint64_t addr, const char *want_type, struct gi_str *ret)
+{
+	uint64_t link_addr = addr - gi_target_exe_bias(go->target);
+	size_t len = ret->len;
+	struct gi_error *err;
+
+	if (!in_data(go, addr))
+		return false;
+	err = gi_dwarf_name_at(go->dwarf, link_addr, want_type, ret);
+	if (!err)
+		return true;
+	gi_error_ignore(err);
+	ret->len = len;
+	if (ret->s)
+		ret->s[len] = '\0';
+	return symbol_name_at(gi_target_debug_elf(go->target), link_addr, ret) ||
+	       symbol_name_at(gi_target_exe(go->target), link_addr, ret);
+}
+
+// --- reading -----------------------------------------------------------------------
+
+struct gi_error *gi_go_bytes(struct gi_go *go, uint64_t addr, size_t n, struct gi_buf *buf,
+			     const uint8_t **ret)
+{
+	const uint8_t *view = gi_target_view(go->target, addr, n);
+	struct gi_error *err;
+
+	if (!view) {
+		err = gi_grow(&buf->p, &buf->cap, n, 1);
+		if (err)
+			return err;
+		err = gi_target_read(go->target, addr, buf->p, n);
+		if (err)
+			return err;
+		view = buf->p;
+	}
+	*ret = view;
+	return NULL;
+}
+
+struct gi_slice gi_go_slice(const uint8_t *rec, struct gi_field f)
+{
+	struct gi_slice s = { 0 };
+
+	if (!f.ok || f.size < 16)
+		return s;
+	s.ptr = gi_load_u64(rec + f.off);
+	s.len = gi_load_u64(rec + f.off + 8);
+	s.cap = f.size >= 24 ? gi_load_u64(rec + f.off + 16) : s.len;
+	return s;
+}
+
+bool gi_go_global_uint(struct gi_go *go, const struct gi_global *g, uint64_t *ret)
+{
+	struct gi_error *err;
+
+	if (!g->ok || (g->size != 1 && g->size != 2 && g->size != 4 && g->size != 8))
+		return false;
+	err = gi_target_read_uint(go->target, g->addr, g->size, ret);
+	if (err) {
+		gi_error_ignore(err);
+		return false;
+	}
+	return true;
+}
+
+struct gi_error *gi_go_global_slice(struct gi_go *go, const struct gi_global *g,
+				    struct gi_slice *ret)
+{
+	const struct gi_field whole = { .size = 24, .ok = true };
+	uint8_t bytes[24];
+	struct gi_error *err;
+
+	if (!g->ok)
+		return gi_error_create(GI_ERR_NOT_FOUND, "no such global");
+	err = gi_target_read(go->target, g->addr, bytes, sizeof(bytes));
+	if (err)
+		return err;
+	*ret = gi_go_slice(bytes, whole);
+	return NULL;
+}

@@ -1,0 +1,133 @@
+// Inside of src/go.
+#ifndef GCORE_GO_IMPL_H
+#define GCORE_GO_IMPL_H
+
+#include <pthread.h>
+
+#include "gcore/base.h"
+#include "gcore/go.h"
+#include "go/layout.h"
+
+// Bounds of loops over target data: far above of what a process can have, low enough that
+// damaged data ends soon.
+enum {
+	GI_GO_MAX_MODULES = 4096,
+	GI_GO_MAX_MS = 1 << 20,
+	GI_GO_MAX_PS = 1 << 16,
+	GI_GO_MAX_WAIT_REASONS = 255,
+	GI_GO_MAX_LABELS = 1 << 16,
+};
+// Entries of allgs: 2^32 goroutines do not fit into an address space.
+#define GI_GO_MAX_GS (UINT64_C(1) << 32)
+
+/** What the name of a start function says, cached by its pc. */
+enum gi_start_kind {
+	GI_START_USER,
+	GI_START_SYSTEM,
+	GI_START_FINALIZERS, // the goroutine of finalizers: a user's while it runs one
+	GI_START_CLEANUPS,   // likewise for cleanups, told by a flag of the g
+};
+
+struct gi_go {
+	struct gi_target *target;
+	struct gi_dwarf *dwarf;
+	struct gi_functab *functab;
+	struct gi_arena *arena;
+	struct gi_layout layout;
+	struct gi_go_version version;
+	bool version_known;
+
+	struct gi_module *modules;
+	size_t module_count, module_cap;
+
+	struct gi_g *gs;
+	size_t g_count, g_cap;
+	struct gi_map g_by_id, g_by_addr;
+	struct gi_map start_kinds;
+	bool finalizer_runs;	  // user code is called by the finalizer goroutine
+	uint64_t max_g_timestamp; // the newest time that a g carries
+
+	// Stacks sorted by their low end: made on first use, under the lock.
+	pthread_mutex_t stacks_lock;
+	uint32_t *stacks;
+	size_t stack_count;
+	bool stacks_made;
+
+	const char **wait_reasons; // NULL: unreadable
+	const uint8_t *wait_durable; // one byte for each wait reason, or NULL
+	size_t wait_reason_count, wait_durable_count;
+
+	struct gi_m *ms;
+	size_t m_count, m_cap;
+	struct gi_map m_by_addr;
+	uint32_t *m_of_thread; // 1 + index into ms, for each thread of the target
+
+	struct gi_p *ps;
+	size_t p_count, p_cap;
+	uint64_t max_p_timestamp;
+
+	struct gi_sched sched;
+	uint64_t goidgen;
+	uint64_t now;
+
+	char **notes;
+	size_t note_count, note_cap;
+};
+
+/** Adds a note, unless the same one is there already. */
+void gi_go_add_note(struct gi_go *go, const char *fmt, ...) GI_PRINTF(2, 3);
+
+// --- reading ------------------------------------------------------------------
+
+/** Bytes for structs that lie in no single piece of the target's memory. */
+struct gi_buf {
+	uint8_t *p;
+	size_t cap;
+};
+static inline void gi_buf_deinit(struct gi_buf *b)
+{
+	gi_freep(&b->p);
+}
+/**
+ * n bytes at addr: a view if there is one, else a copy in buf; valid until the next call
+ * with the same buf.
+ */
+struct gi_error *gi_go_bytes(struct gi_go *go, uint64_t addr, size_t n, struct gi_buf *buf,
+			     const uint8_t **ret) GI_MUST_CHECK;
+/** A slice or string header (Go's ABI: pointer, length, capacity). */
+struct gi_slice gi_go_slice(const uint8_t *rec, struct gi_field f);
+/** A number of 1, 2, 4 or 8 bytes; false if there is no such global or it is unreadable. */
+bool gi_go_global_uint(struct gi_go *go, const struct gi_global *g, uint64_t *ret);
+/** A slice header that is a global. */
+struct gi_error *gi_go_global_slice(struct gi_go *go, const struct gi_global *g,
+				    struct gi_slice *ret) GI_MUST_CHECK;
+
+// --- parts of gi_go_open --------------------------------------------------------
+
+/** The build version, alone: the layout's alternatives depend on it. */
+void gi_go_load_version(struct gi_go *go, const struct gi_global *g);
+struct gi_error *gi_go_load_modules(struct gi_go *go) GI_MUST_CHECK;
+struct gi_error *gi_go_load_gs(struct gi_go *go) GI_MUST_CHECK;
+struct gi_error *gi_go_load_ms(struct gi_go *go) GI_MUST_CHECK;
+struct gi_error *gi_go_load_ps(struct gi_go *go) GI_MUST_CHECK;
+void gi_go_load_sched(struct gi_go *go);
+struct gi_error *gi_go_load_wait_reasons(struct gi_go *go) GI_MUST_CHECK;
+/** Threads to Ms, and goroutines to threads; needs all Gs and Ms. */
+struct gi_error *gi_go_match_threads(struct gi_go *go) GI_MUST_CHECK;
+void gi_go_find_now(struct gi_go *go);
+
+/** Before anything is read: runtime.m0 and runtime.g0 point to each other. */
+struct gi_error *gi_go_check_static(struct gi_go *go) GI_MUST_CHECK;
+/** After all is read: what must hold for a layout to be believed. */
+struct gi_error *gi_go_check_live(struct gi_go *go) GI_MUST_CHECK;
+
+/** Everything of a g but ->system, ->thread, ->m_index. */
+void gi_go_decode_g(const struct gi_go *go, const uint8_t *rec, uint64_t addr, struct gi_g *ret);
+
+/** A status without its scan bit. */
+static inline uint32_t gi_g_base_status(uint32_t status)
+{
+	return status & ~(uint32_t)GI_G_SCAN;
+}
+
+#endif
