@@ -108,7 +108,8 @@ static struct gi_elf *try_link(struct gi_elf *elf, const char *const *dirs, size
 		else if (i == 1)
 			gi_str_printf(&path, "%.*s/.debug/%s", dir_len, dir, name);
 		else
-			gi_str_printf(&path, "%s/%.*s/%s", dirs[i - 2], dir_len, dir, name);
+			gi_str_printf(&path, "%s%s%.*s/%s", dirs[i - 2], slash ? "" : "/",
+				      dir_len, dir, name);
 		struct gi_elf *debug = try_file(elf, &path, &crc, tried);
 		if (debug)
 			return debug;

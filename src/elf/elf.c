@@ -22,6 +22,7 @@ enum {
 	EHDR_SIZE = 64,
 	PHDR_SIZE = 56,
 	SHDR_SIZE = 64,
+	SECTIONS_MAX = 1 << 20,
 };
 
 static struct elf_section shdr_decode(const uint8_t *p)
@@ -40,7 +41,7 @@ static struct elf_section shdr_decode(const uint8_t *p)
 
 struct elf_section gi_elf_section_header(const struct gi_elf *elf, size_t i)
 {
-	const uint8_t *p = elf->bytes + elf->shoff + i * SHDR_SIZE;
+	const uint8_t *p = elf->shdrs + i * SHDR_SIZE;
 	struct elf_section sec = shdr_decode(p);
 	uint32_t name = gi_load_u32(p);
 	if (name < elf->shstr_size)
@@ -48,7 +49,7 @@ struct elf_section gi_elf_section_header(const struct gi_elf *elf, size_t i)
 	return sec;
 }
 
-static void elf_read_sections(struct gi_elf *elf)
+static struct gi_error *elf_read_sections(struct gi_elf *elf)
 {
 	const uint8_t *e = elf->bytes;
 	uint64_t shoff = gi_load_u64(e + 40);
@@ -56,16 +57,23 @@ static void elf_read_sections(struct gi_elf *elf)
 	uint64_t shnum = gi_load_u16(e + 60);
 	uint32_t shstrndx = gi_load_u16(e + 62);
 	if (!shoff || shentsize != SHDR_SIZE || !elf_at(elf, shoff, SHDR_SIZE))
-		return;
+		return NULL;
 	struct elf_section zero = shdr_decode(e + shoff);
 	if (!shnum)
 		shnum = zero.size;
 	if (shstrndx == SHN_XINDEX)
 		shstrndx = zero.link;
-	elf->shoff = shoff;
-	elf->shnum = gi_min_u64(shnum, (elf->size - shoff) / SHDR_SIZE);
+	shnum = gi_min_u64(shnum, (elf->size - shoff) / SHDR_SIZE);
+	shnum = gi_min_u64(shnum, SECTIONS_MAX);
+	if (!shnum)
+		return NULL;
+	elf->shdrs = malloc(shnum * SHDR_SIZE);
+	if (!elf->shdrs)
+		return gi_error_nomem();
+	memcpy(elf->shdrs, e + shoff, shnum * SHDR_SIZE);
+	elf->shnum = shnum;
 	if (shstrndx >= elf->shnum)
-		return;
+		return NULL;
 	struct elf_section str = gi_elf_section_header(elf, shstrndx);
 	size_t n;
 	const uint8_t *data = gi_elf_section_bytes(elf, &str, &n);
@@ -74,6 +82,7 @@ static void elf_read_sections(struct gi_elf *elf)
 		n--;
 	elf->shstr = (const char *)data;
 	elf->shstr_size = n;
+	return NULL;
 }
 
 static struct gi_error *elf_read_headers(struct gi_elf *elf)
@@ -86,10 +95,12 @@ static struct gi_error *elf_read_headers(struct gi_elf *elf)
 		.phoff = gi_load_u64(e + 32),
 		.phentsize = gi_load_u16(e + 54),
 	};
-	elf_read_sections(elf);
+	struct gi_error *err = elf_read_sections(elf);
+	if (err)
+		return err;
 	elf->phnum = gi_load_u16(e + 56);
 	if (elf->phnum == PN_XNUM && elf->shnum)
-		elf->phnum = gi_load_u32(e + elf->shoff + 44); // sh_info
+		elf->phnum = gi_load_u32(elf->shdrs + 44); // sh_info
 	if (!elf->phnum)
 		return NULL;
 	if (elf->ident.phentsize != PHDR_SIZE)
@@ -210,6 +221,7 @@ void gi_elf_close(struct gi_elf *elf)
 	if (elf->bytes)
 		munmap((void *)elf->bytes, elf->size);
 	pthread_mutex_destroy(&elf->lock);
+	free(elf->shdrs);
 	free(elf->path);
 	free(elf);
 }

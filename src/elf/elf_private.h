@@ -56,8 +56,9 @@ struct gi_elf {
 	struct gi_elf_ident ident;
 	uint64_t phnum; // as declared; the file may hold fewer
 	size_t phnum_held;
-	uint64_t shoff;
-	size_t shnum; // held by the file
+	// A copy: libelf changes the mapping's own when it unpacks a section for libdw.
+	uint8_t *shdrs;
+	size_t shnum;
 	const char *shstr;
 	size_t shstr_size;
 
