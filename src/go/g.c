@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 // --- system goroutines ---------------------------------------------------------
 
@@ -182,6 +183,28 @@ static struct gi_error *add_g(struct gi_go *go, struct allgs *a, uint64_t addr)
 	return NULL;
 }
 
+// Room for as many gs as entries of the array can be read at once. In huge pages, where there
+// are many: faulting in small ones would take as long as reading all gs.
+static struct gi_error *reserve_gs(struct gi_go *go, const struct allgs *a)
+{
+	const size_t huge = (size_t)2 << 20;
+	size_t n, size;
+
+	if (a->len > SIZE_MAX / sizeof(*go->gs) / 2 ||
+	    !gi_target_view_max(go->target, a->ptr, (size_t)a->len * 8, &n) || n < 8)
+		return NULL;
+	n /= 8;
+	size = (n * sizeof(*go->gs) + huge - 1) / huge * huge;
+	if (n * sizeof(*go->gs) < huge)
+		return gi_grow(&go->gs, &go->g_cap, n, sizeof(*go->gs));
+	go->gs = aligned_alloc(huge, size);
+	if (!go->gs)
+		return gi_error_nomem();
+	go->g_cap = size / sizeof(*go->gs);
+	(void)madvise(go->gs, size, MADV_HUGEPAGE);
+	return NULL;
+}
+
 static struct gi_error *add_slots(struct gi_go *go, struct allgs *a)
 {
 	const uint64_t page = 4096;
@@ -226,25 +249,77 @@ static struct gi_error *add_slots(struct gi_go *go, struct allgs *a)
 	return NULL;
 }
 
+// --- indexes -------------------------------------------------------------------------
+//
+// 4 bytes a slot, at most half full: of a map with its own keys 100,000 goroutines would fill
+// 8 MB, which costs more time than reading the goroutines does.
+
+static uint64_t by_id(const struct gi_g *g)
+{
+	return g->goid;
+}
+
+static uint64_t by_addr(const struct gi_g *g)
+{
+	return g->addr;
+}
+
+static size_t index_hash(const struct gi_g_index *x, uint64_t key)
+{
+	key *= UINT64_C(0x9e3779b97f4a7c15);
+	return (size_t)(key >> 32) & x->mask;
+}
+
+// The slot that holds key, or the free one where it belongs.
+static inline uint32_t *index_slot(const struct gi_go *go, const struct gi_g_index *x,
+				   uint64_t (*key_of)(const struct gi_g *), uint64_t key)
+{
+	size_t i = index_hash(x, key);
+
+	while (x->slots[i] && key_of(&go->gs[x->slots[i] - 1]) != key)
+		i = (i + 1) & x->mask;
+	return &x->slots[i];
+}
+
+static const struct gi_g *index_get(const struct gi_go *go, const struct gi_g_index *x,
+				    uint64_t (*key_of)(const struct gi_g *), uint64_t key)
+{
+	uint32_t i = x->slots && key ? *index_slot(go, x, key_of, key) : 0;
+
+	return i ? &go->gs[i - 1] : NULL;
+}
+
+static struct gi_error *index_create(struct gi_g_index *x, size_t n)
+{
+	size_t size = 16;
+
+	while (size < 2 * n)
+		size *= 2;
+	x->slots = calloc(size, sizeof(*x->slots));
+	x->mask = size - 1;
+	return x->slots ? NULL : gi_error_nomem();
+}
+
 static struct gi_error *index_gs(struct gi_go *go)
 {
-	struct gi_error *err;
+	struct gi_error *err = index_create(&go->g_by_id, go->g_count);
 
+	if (!err)
+		err = index_create(&go->g_by_addr, go->g_count);
+	if (err)
+		return err;
 	for (size_t i = 0; i < go->g_count; i++) {
 		const struct gi_g *g = &go->gs[i];
-		uint64_t old;
+		uint32_t *slot = index_slot(go, &go->g_by_addr, by_addr, g->addr);
 
-		err = gi_map_put(&go->g_by_addr, g->addr, i);
-		if (err)
-			return err;
+		if (!*slot)
+			*slot = (uint32_t)i + 1;
 		if (g->unreadable || !g->goid)
 			continue;
+		slot = index_slot(go, &go->g_by_id, by_id, g->goid);
 		// A dead g keeps the id of its last goroutine.
-		if (gi_g_is_dead(g) && gi_map_get(&go->g_by_id, g->goid, &old))
-			continue;
-		err = gi_map_put(&go->g_by_id, g->goid, i);
-		if (err)
-			return err;
+		if (!*slot || !gi_g_is_dead(g))
+			*slot = (uint32_t)i + 1;
 	}
 	return NULL;
 }
@@ -270,13 +345,15 @@ struct gi_error *gi_go_load_gs(struct gi_go *go)
 				       "array has room for %llu entries",
 				       (unsigned long long)a.len, (unsigned long long)s.cap);
 	}
-	if (a.len > GI_GO_MAX_GS || a.len * 8 > UINT64_MAX - a.ptr)
+	if (a.len >= GI_GO_MAX_GS || a.len * 8 > UINT64_MAX - a.ptr)
 		return gi_error_create(GI_ERR_MISMATCH,
 				       "runtime.allgs fails its check: %llu entries at 0x%llx do "
 				       "not fit into memory",
 				       (unsigned long long)a.len, (unsigned long long)a.ptr);
 
-	err = add_slots(go, &a);
+	err = reserve_gs(go, &a);
+	if (!err)
+		err = add_slots(go, &a);
 	gi_buf_deinit(&a.buf);
 	if (err)
 		return err;
@@ -305,16 +382,12 @@ const struct gi_g *gi_go_g(const struct gi_go *go, size_t i)
 
 const struct gi_g *gi_go_g_by_id(const struct gi_go *go, uint64_t goid)
 {
-	uint64_t i;
-
-	return gi_map_get(&go->g_by_id, goid, &i) ? gi_go_g(go, i) : NULL;
+	return index_get(go, &go->g_by_id, by_id, goid);
 }
 
 const struct gi_g *gi_go_g_by_addr(const struct gi_go *go, uint64_t addr)
 {
-	uint64_t i;
-
-	return gi_map_get(&go->g_by_addr, addr, &i) ? gi_go_g(go, i) : NULL;
+	return index_get(go, &go->g_by_addr, by_addr, addr);
 }
 
 static int compare_stacks(const void *a, const void *b, void *arg)
@@ -332,7 +405,7 @@ static void make_stacks(struct gi_go *go)
 {
 	go->stacks_made = true;
 	go->stacks = calloc(go->g_count ? go->g_count : 1, sizeof(*go->stacks));
-	if (!go->stacks || go->g_count > UINT32_MAX)
+	if (!go->stacks)
 		return;
 	for (size_t i = 0; i < go->g_count; i++) {
 		if (go->gs[i].stack_lo < go->gs[i].stack_hi)

@@ -232,8 +232,8 @@ void gi_go_close(struct gi_go *go)
 		return;
 	gi_functab_destroy(go->functab);
 	gi_dwarf_close(go->dwarf);
-	gi_map_deinit(&go->g_by_id);
-	gi_map_deinit(&go->g_by_addr);
+	free(go->g_by_id.slots);
+	free(go->g_by_addr.slots);
 	gi_map_deinit(&go->start_kinds);
 	gi_map_deinit(&go->m_by_addr);
 	free(go->modules);

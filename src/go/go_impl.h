@@ -17,8 +17,14 @@ enum {
 	GI_GO_MAX_WAIT_REASONS = 255,
 	GI_GO_MAX_LABELS = 1 << 16,
 };
-// Entries of allgs: 2^32 goroutines do not fit into an address space.
-#define GI_GO_MAX_GS (UINT64_C(1) << 32)
+// Entries of allgs, so that indexes fit into 32 bits: with 2 KB of stack each, 8 TB.
+#define GI_GO_MAX_GS (UINT64_C(1) << 31)
+
+/** A hash index of gs by a member: slots hold 1 + index into gi_go.gs, 0 if free. */
+struct gi_g_index {
+	uint32_t *slots;
+	size_t mask;
+};
 
 /** What the name of a start function says, cached by its pc. */
 enum gi_start_kind {
@@ -42,7 +48,7 @@ struct gi_go {
 
 	struct gi_g *gs;
 	size_t g_count, g_cap;
-	struct gi_map g_by_id, g_by_addr;
+	struct gi_g_index g_by_id, g_by_addr;
 	struct gi_map start_kinds;
 	bool finalizer_runs;	  // user code is called by the finalizer goroutine
 	uint64_t max_g_timestamp; // the newest time that a g carries
