@@ -84,6 +84,16 @@ struct gi_error *gi_unwind_regs(struct gi_unwinder *u, const struct gi_regs *reg
 				uint64_t hi, unsigned flags, size_t max, gi_frame_fn fn, void *arg,
 				struct gi_error **why_ret) GI_MUST_CHECK;
 
+/** What a thread did when the signal whose handler it is in arrived. */
+struct gi_signal_context {
+	struct gi_regs regs; // interrupted
+	int signal, code;    // 0 if unknown
+	bool has_addr;	     // SIGSEGV, SIGBUS, SIGILL, SIGFPE: si_addr
+	uint64_t addr;
+};
+/** False if the thread is in no signal handler of the Go runtime. */
+bool gi_unwind_signal(struct gi_unwinder *u, size_t thread, struct gi_signal_context *ret);
+
 /** A collected stack. */
 struct gi_stack;
 struct gi_error *gi_stack_of_goroutine(struct gi_unwinder *u, const struct gi_g *g, unsigned flags,
@@ -113,6 +123,8 @@ void gi_unwind_created_by(struct gi_unwinder *u, const struct gi_g *g, struct gi
 void gi_unwind_started_at(struct gi_unwinder *u, const struct gi_g *g, struct gi_location *ret);
 /** True for functions that are the runtime's, not a user's ("runtime.gopark", "internal/runtime/..."; main.main is the user's). */
 bool gi_function_is_runtime(const char *name);
+/** True for the standard library's, the runtime included ("sync.(*Mutex).Lock"). What is not is user code. */
+bool gi_function_is_std(const char *name);
 
 /**
  * Appends the argument words of a frame as the target's runtime prints them

@@ -1,0 +1,300 @@
+// Where a stack begins: parked goroutines from what the scheduler saved, running ones
+// from their thread's registers, and both the way the runtime itself would begin.
+//
+// What the runtime saved (src/runtime/runtime2.go, proc.go):
+//   g.sched               a parked or runnable goroutine, and one whose thread works on
+//                         g0's stack for it (systemstack, mcall, a cgo call)
+//   g.syscallpc, -sp      the caller of entersyscall, in a system call or a cgo call
+//   m.vdsoPC, -SP         the caller of a vDSO function
+// A thread in a signal handler runs on its M's gsignal stack; the kernel saved the
+// interrupted registers there (signal.c).
+
+#include "unwind/unwind_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct gi_error *gi_unwinder_create(struct gi_go *go, struct gi_unwinder **ret)
+{
+	struct gi_unwinder *u = calloc(1, sizeof(*u));
+	if (!u)
+		return gi_error_nomem();
+	u->go = go;
+	u->t = gi_go_target(go);
+	u->ft = gi_go_functab(go);
+	u->wrapper_id = gi_functab_wrapper_id(u->ft);
+	u->symbolic_args = gi_go_at_least(go, 1, 21);
+	memset(u->special, GI_SPECIAL_UNKNOWN, sizeof(u->special));
+	struct gi_error *err = gi_pccache_create(u->ft, &u->cache);
+	if (err) {
+		free(u);
+		return err;
+	}
+	*ret = u;
+	return NULL;
+}
+
+void gi_unwinder_destroy(struct gi_unwinder *u)
+{
+	if (!u)
+		return;
+	gi_pccache_destroy(u->cache);
+	gi_cfi_destroy(u->cfi);
+	gi_map_deinit(&u->args);
+	gi_arena_destroy(u->args_arena);
+	free(u);
+}
+
+static bool is_named(const char *name, const char *want)
+{
+	size_t n = strlen(want);
+	return !strncmp(name, want, n) && (!name[n] || !strcmp(name + n, ".abi0"));
+}
+
+// Functions without a number of their own that matter, all of them assembly.
+static enum gi_special special_by_name(const char *name)
+{
+	static const struct {
+		const char *name;
+		enum gi_special special;
+	} names[] = {
+		{"runtime.systemstack", GI_SPECIAL_SYSTEMSTACK},
+		{"runtime.mcall", GI_SPECIAL_MCALL},
+		{"runtime.morestack", GI_SPECIAL_MORESTACK},
+		{"runtime.asmcgocall", GI_SPECIAL_ASMCGOCALL},
+		{"runtime.cgocallback", GI_SPECIAL_CGOCALLBACK},
+		{"runtime.sigpanic", GI_SPECIAL_SIGPANIC},
+		{"runtime.asyncPreempt", GI_SPECIAL_INJECTED},
+		{"runtime.debugCallV1", GI_SPECIAL_INJECTED},
+		{"runtime.debugCallV2", GI_SPECIAL_INJECTED},
+		{"runtime.sigtramp", GI_SPECIAL_SIGTRAMP},
+		{"runtime.cgoSigtramp", GI_SPECIAL_SIGTRAMP},
+		{"runtime.nanotime1", GI_SPECIAL_VDSOCALL},
+		{"runtime.walltime", GI_SPECIAL_VDSOCALL},
+		{"runtime.vgetrandom1", GI_SPECIAL_VDSOCALL},
+		{"time.now", GI_SPECIAL_VDSOCALL},
+	};
+	for (size_t i = 0; i < GI_ARRAY_SIZE(names); i++)
+		if (is_named(name, names[i].name))
+			return names[i].special;
+	return GI_SPECIAL_OTHER;
+}
+
+enum gi_special gi_unwinder_special(struct gi_unwinder *u, const struct gi_func *f)
+{
+	if (!f->func_id) {
+		if (!(f->flag & (GI_FUNCFLAG_TOPFRAME | GI_FUNCFLAG_SPWRITE)))
+			return GI_SPECIAL_NONE;
+		return special_by_name(f->name);
+	}
+	// Wrappers of all functions share one number.
+	if (f->func_id == u->wrapper_id)
+		return GI_SPECIAL_OTHER;
+	uint8_t *known = &u->special[f->func_id];
+	if (*known == GI_SPECIAL_UNKNOWN)
+		*known = special_by_name(f->name);
+	return *known;
+}
+
+// --- beginnings ------------------------------------------------------------------
+
+static bool on_stack_of(const struct gi_g *g, uint64_t sp)
+{
+	return g->stack_hi && sp > g->stack_lo && sp <= g->stack_hi;
+}
+
+static void begin_at(struct gi_walk *w, uint64_t pc, uint64_t sp, uint64_t bp)
+{
+	struct gi_regs *regs = &w->u->regs;
+	regs->arch = gi_target_arch(w->u->t);
+	regs->known = 0;
+	gi_regs_set(regs, GI_AMD64_RIP, pc);
+	gi_regs_set(regs, GI_AMD64_RSP, sp);
+	if (bp)
+		gi_regs_set(regs, GI_AMD64_RBP, bp);
+	w->pc = pc;
+	w->sp = sp;
+	w->exact = false;
+}
+
+static void begin_regs(struct gi_walk *w, const struct gi_regs *regs)
+{
+	w->u->regs = *regs;
+	w->pc = gi_regs_pc(regs);
+	w->sp = gi_regs_sp(regs);
+	w->exact = true;
+}
+
+static void walk_init(struct gi_walk *w, struct gi_unwinder *u, unsigned flags,
+		      size_t max, gi_frame_fn fn, void *arg)
+{
+	memset(w, 0, sizeof(*w));
+	w->u = u;
+	w->flags = flags;
+	w->left = max < GI_UNWIND_MAX ? max : GI_UNWIND_MAX;
+	w->fn = fn;
+	w->arg = arg;
+	w->first = true;
+}
+
+bool gi_unwind_signal(struct gi_unwinder *u, size_t thread, struct gi_signal_context *ret)
+{
+	const struct gi_thread *th = gi_target_thread(u->t, thread);
+	const struct gi_m *m = gi_go_m_by_thread(u->go, thread);
+	if (!th || !m)
+		return false;
+	uint64_t sp = gi_regs_sp(&th->regs);
+	if (sp < m->gsignal_lo || sp > m->gsignal_hi || !m->gsignal_hi)
+		return false;
+	struct gi_walk w;
+	walk_init(&w, u, 0, 0, NULL, NULL);
+	w.m = m;
+	w.to_signal = true;
+	begin_regs(&w, &th->regs);
+	gi_walk_enter(&w, w.sp);
+	gi_walk_run(&w);
+	gi_error_ignore(w.why);
+	if (!w.found_signal)
+		return false;
+	memset(ret, 0, sizeof(*ret));
+	if (!gi_ucontext_read(u->t, w.signal_frame, &ret->regs))
+		return false;
+	gi_siginfo_read(u->t, w.signal_frame, ret);
+	return true;
+}
+
+// The registers of a thread as the runtime would see them: those that the signal
+// interrupted if it is in a handler.
+static bool thread_regs(struct gi_unwinder *u, size_t thread, struct gi_regs *ret)
+{
+	struct gi_signal_context sig;
+	if (gi_unwind_signal(u, thread, &sig)) {
+		*ret = sig.regs;
+		return true;
+	}
+	const struct gi_thread *th = gi_target_thread(u->t, thread);
+	if (!th)
+		return false;
+	*ret = th->regs;
+	return true;
+}
+
+static struct gi_error *begin_goroutine(struct gi_walk *w, const struct gi_g *g)
+{
+	uint32_t status = g->status & ~(uint32_t)GI_G_SCAN;
+	if (g->unreadable)
+		return gi_error_at(GI_ERR_FAULT, g->addr,
+				   "the goroutine at 0x%llx cannot be read",
+				   (unsigned long long)g->addr);
+	if (status == GI_G_DEAD || status == GI_G_IDLE || status == GI_G_DEADEXTRA ||
+	    !g->stack_hi)
+		return gi_error_create(GI_ERR_NOT_FOUND, "goroutine %llu has no stack",
+				       (unsigned long long)g->goid);
+	w->m = g->m_index ? gi_go_m(w->u->go, g->m_index - 1) : NULL;
+	bool on_thread = g->thread && (status == GI_G_RUNNING || status == GI_G_SYSCALL);
+	bool as_runtime = w->flags & GI_UNWIND_AS_RUNTIME;
+
+	// The runtime prefers what entersyscall saved, and m.vdsoPC to both.
+	if (as_runtime && w->m && w->m->vdso_sp) {
+		begin_at(w, w->m->vdso_pc, w->m->vdso_sp, 0);
+		gi_walk_enter(w, w->sp);
+		return NULL;
+	}
+	if (on_thread && !(as_runtime && status == GI_G_SYSCALL)) {
+		struct gi_regs regs;
+		if (thread_regs(w->u, g->thread - 1, &regs) &&
+		    on_stack_of(g, gi_regs_sp(&regs))) {
+			begin_regs(w, &regs);
+			gi_walk_enter_g(w, g);
+			return NULL;
+		}
+	}
+	if (status == GI_G_SYSCALL || g->syscall_sp) {
+		begin_at(w, g->syscall_pc, g->syscall_sp, g->syscall_bp);
+		w->syscall = true;
+	} else {
+		begin_at(w, g->sched_pc, g->sched_sp, g->sched_bp);
+	}
+	if (!on_stack_of(g, w->sp))
+		return gi_error_create(
+			GI_ERR_FORMAT,
+			"goroutine %llu: its saved stack pointer 0x%llx is outside of "
+			"its "
+			"stack [0x%llx, 0x%llx)",
+			(unsigned long long)g->goid, (unsigned long long)w->sp,
+			(unsigned long long)g->stack_lo, (unsigned long long)g->stack_hi);
+	gi_walk_enter_g(w, g);
+	return NULL;
+}
+
+static void run(struct gi_walk *w, struct gi_error **why_ret)
+{
+	gi_walk_run(w);
+	if (why_ret)
+		*why_ret = w->why;
+	else
+		gi_error_ignore(w->why);
+}
+
+struct gi_error *gi_unwind_goroutine(struct gi_unwinder *u, const struct gi_g *g,
+				     unsigned flags, size_t max, gi_frame_fn fn,
+				     void *arg, struct gi_error **why_ret)
+{
+	uint32_t status = g->status & ~(uint32_t)GI_G_SCAN;
+	if (flags & GI_UNWIND_SYSTEM_STACK && g->thread && !g->unreadable &&
+	    (status == GI_G_RUNNING || status == GI_G_SYSCALL))
+		return gi_unwind_thread(u, g->thread - 1, flags, max, fn, arg, why_ret);
+	struct gi_walk w;
+	walk_init(&w, u, flags, max, fn, arg);
+	struct gi_error *err = begin_goroutine(&w, g);
+	if (err)
+		return err;
+	run(&w, why_ret);
+	return NULL;
+}
+
+struct gi_error *gi_unwind_thread(struct gi_unwinder *u, size_t thread, unsigned flags,
+				  size_t max, gi_frame_fn fn, void *arg,
+				  struct gi_error **why_ret)
+{
+	const struct gi_thread *th = gi_target_thread(u->t, thread);
+	if (!th)
+		return gi_error_create(GI_ERR_NOT_FOUND, "there is no thread number %zu",
+				       thread);
+	struct gi_walk w;
+	walk_init(&w, u, flags, max, fn, arg);
+	w.m = gi_go_m_by_thread(u->go, thread);
+	struct gi_regs regs = th->regs;
+	if (flags & GI_UNWIND_AS_RUNTIME && !thread_regs(u, thread, &regs))
+		regs = th->regs;
+	if (!gi_regs_has(&regs, GI_AMD64_RIP) || !gi_regs_has(&regs, GI_AMD64_RSP))
+		return gi_error_create(GI_ERR_NOT_SAVED,
+				       "the core has no registers of thread %d",
+				       (int)th->tid);
+	begin_regs(&w, &regs);
+	if (flags & GI_UNWIND_AS_RUNTIME && w.m && w.m->vdso_sp)
+		begin_at(&w, w.m->vdso_pc, w.m->vdso_sp, 0);
+	gi_walk_enter(&w, w.sp);
+	run(&w, why_ret);
+	return NULL;
+}
+
+struct gi_error *gi_unwind_regs(struct gi_unwinder *u, const struct gi_regs *regs,
+				uint64_t lo, uint64_t hi, unsigned flags, size_t max,
+				gi_frame_fn fn, void *arg, struct gi_error **why_ret)
+{
+	struct gi_walk w;
+	walk_init(&w, u, flags, max, fn, arg);
+	begin_regs(&w, regs);
+	if (!gi_regs_has(regs, GI_AMD64_RIP) || !gi_regs_has(regs, GI_AMD64_RSP) ||
+	    w.sp < lo || w.sp > hi)
+		return gi_error_create(
+			GI_ERR_USAGE,
+			"the stack pointer 0x%llx is outside of [0x%llx, 0x%llx)",
+			(unsigned long long)w.sp, (unsigned long long)lo,
+			(unsigned long long)hi);
+	w.id = GI_STACK_THREAD;
+	w.hi = hi;
+	run(&w, why_ret);
+	return NULL;
+}

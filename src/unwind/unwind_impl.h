@@ -1,0 +1,127 @@
+// Inside of the unwinder: functions that the walk treats specially, the walk itself, and
+// what its files give each other.
+#ifndef GCORE_UNWIND_IMPL_H
+#define GCORE_UNWIND_IMPL_H
+
+#include "gcore/base.h"
+#include "gcore/unwind.h"
+
+/** Functions at which a stack switches, ends, or was interrupted. */
+enum gi_special {
+	GI_SPECIAL_NONE,
+	GI_SPECIAL_OTHER, // one of the runtime's numbered functions, without meaning here
+	GI_SPECIAL_SYSTEMSTACK,
+	GI_SPECIAL_MCALL,
+	GI_SPECIAL_MORESTACK,
+	GI_SPECIAL_ASMCGOCALL,
+	GI_SPECIAL_CGOCALLBACK,
+	GI_SPECIAL_SIGTRAMP,
+	GI_SPECIAL_SIGPANIC, // a fault made it look called
+	GI_SPECIAL_INJECTED, // asyncPreempt, debugCall: the same, by a signal
+	GI_SPECIAL_VDSOCALL, // calls the vDSO on g0's stack
+	GI_SPECIAL_UNKNOWN = 0xff,
+};
+
+struct gi_cfi;
+
+struct gi_unwinder {
+	struct gi_go *go;
+	struct gi_target *t;
+	struct gi_functab *ft;
+	struct gi_pccache *cache;
+	struct gi_cfi *cfi; // made for the first C frame
+	int wrapper_id;
+	uint8_t special[256]; // by func_id, filled on first sight
+	struct gi_regs regs;  // of the physical frame that is shown
+	struct gi_map args;   // pc to its compiled argument stream, see args.c
+	struct gi_arena *args_arena;
+	bool symbolic_args; // 1.21+: liveness of arguments is looked up at the frame's
+			    // own pc
+};
+
+/** func_id is that of the physical function. */
+enum gi_special gi_unwinder_special(struct gi_unwinder *u, const struct gi_func *f);
+
+// --- the walk: walk.c, walk_c.c ------------------------------------------------
+
+/** One run along a stack. Registers of the current frame are u->regs. */
+struct gi_walk {
+	struct gi_unwinder *u;
+	const struct gi_m *m; // that the stack belongs to, or NULL
+	unsigned flags;
+	size_t left; // logical frames that may still be shown
+	gi_frame_fn fn;
+	void *arg;
+	bool stopped;	      // by fn, or by left
+	struct gi_error *why; // the stack ended early
+
+	uint64_t pc, sp;
+	bool exact;	   // pc is no return address
+	bool syscall;	   // pc and sp are those that entersyscall saved
+	bool injected;	   // exact, because a signal made a call here
+	bool first;	   // of the whole walk
+	unsigned switches; // of stacks, bounded
+	size_t frames;	   // physical ones
+
+	enum gi_stack_id id;
+	uint64_t hi;	     // no frame ends above it
+	uint64_t view_at;    // the stack's bytes from here on
+	const uint8_t *view; // NULL: not looked for yet, or not in one piece
+	size_t view_len;
+
+	// Set by find_signal: stop at the handler's entry and give its context.
+	bool to_signal;
+	bool found_signal;
+	uint64_t signal_frame; // address of the ucontext
+
+	struct gi_frame frame; // reused: most of it stays the same
+};
+
+/** Puts the walk on the stack that holds sp. */
+void gi_walk_enter(struct gi_walk *w, uint64_t sp);
+/** The same, known: a goroutine's stack. */
+void gi_walk_enter_g(struct gi_walk *w, const struct gi_g *g);
+/** Shows the frames of w until the end. */
+void gi_walk_run(struct gi_walk *w);
+/** Shows the C frames from u->regs on, until w->pc is Go again. False: the walk is over.
+ */
+bool gi_walk_c(struct gi_walk *w);
+/** Gives one logical frame to fn; false: stop. */
+bool gi_walk_show(struct gi_walk *w, const struct gi_frame *frame);
+GI_PRINTF(2, 3) void gi_walk_why(struct gi_walk *w, const char *fmt, ...);
+
+// --- signal frames: signal.c -----------------------------------------------------
+
+/** The interrupted registers in a struct ucontext; false if it cannot be read. */
+bool gi_ucontext_read(struct gi_target *t, uint64_t addr, struct gi_regs *ret);
+/** The siginfo beside it, where it can be read. */
+void gi_siginfo_read(struct gi_target *t, uint64_t addr, struct gi_signal_context *ret);
+
+// --- call frame information: cfi.c -------------------------------------------------
+
+struct gi_error *gi_cfi_create(struct gi_target *t, struct gi_cfi **ret) GI_MUST_CHECK;
+void gi_cfi_destroy(struct gi_cfi *cfi);
+struct gi_error *gi_cfi_begin(struct gi_cfi *cfi,
+			      const struct gi_regs *regs) GI_MUST_CHECK;
+enum gi_cfi_result {
+	GI_CFI_END,	// the outermost frame
+	GI_CFI_STEP,	// by call frame information
+	GI_CFI_GUESSED, // by frame pointer
+	GI_CFI_FAILED,
+};
+/** To the caller, whose registers as far as they are known come in *ret. */
+enum gi_cfi_result gi_cfi_step(struct gi_cfi *cfi, struct gi_regs *ret);
+/** True if the current frame was interrupted by a signal: its pc is exact. */
+bool gi_cfi_is_signal_frame(struct gi_cfi *cfi);
+
+static inline void gi_regs_set(struct gi_regs *regs, unsigned i, uint64_t v)
+{
+	regs->r[i] = v;
+	regs->known |= (uint64_t)1 << i;
+}
+static inline bool gi_regs_has(const struct gi_regs *regs, unsigned i)
+{
+	return regs->known >> i & 1;
+}
+
+#endif

@@ -1,0 +1,474 @@
+// The walk along Go frames.
+//
+// A Go function's frame size is known at every pc (pclntab's pcsp), so no frame needs
+// registers but pc and sp: the caller's sp (here cfa; the runtime's fp) is sp plus the SP
+// delta plus the return address. Where a thread changes stacks in the middle, the
+// function that changed them is known, and so is where it left the old one
+// (src/runtime/asm_amd64.s, Go 1.18 to 1.27):
+//
+//   systemstack, on g0    returns to curg.sched.sp, its own frame there
+//   mcall, on g0          never returns; curg, if it still has one, stands at curg.sched
+//   morestack, on g0      the same
+//   asmcgocall, on g0     left g and the depth of its frame in g's stack beside its
+//   frame;
+//                         old layouts at 40(SP) and 48(SP), new ones at 0(SP) and 8(SP);
+//                         g is 0 when it was on a system stack already
+//   sigtramp, on gsignal  its cfa is the address of the interrupted ucontext
+//   vDSO calls            m.vdsoPC and m.vdsoSP are those of the caller
+//
+// Invariants: on one stack sp only goes up and stays below the stack's end; stacks are
+// switched at most MAX_SWITCHES times. Whatever breaks them ends the stack with the
+// reason.
+
+#include "unwind/unwind_impl.h"
+
+#include <string.h>
+
+enum { MAX_SWITCHES = 64, POLL_FRAMES = 1024, STACK_SLACK = 8192 };
+
+void gi_walk_why(struct gi_walk *w, const char *fmt, ...)
+{
+	if (w->why)
+		return;
+	_cleanup_(gi_str_deinit) struct gi_str text = {0};
+	va_list ap;
+	va_start(ap, fmt);
+	gi_str_vprintf(&text, fmt, ap);
+	va_end(ap);
+	w->why = gi_error_create(GI_ERR_FORMAT, "%s", gi_str_cstr(&text));
+}
+
+// --- stacks ------------------------------------------------------------------------
+
+static void set_stack(struct gi_walk *w, enum gi_stack_id id, uint64_t hi)
+{
+	w->id = id;
+	w->hi = hi;
+	w->view = NULL;
+	w->view_at = UINT64_MAX;
+}
+
+void gi_walk_enter_g(struct gi_walk *w, const struct gi_g *g)
+{
+	set_stack(w, GI_STACK_GOROUTINE, g->stack_hi);
+}
+
+void gi_walk_enter(struct gi_walk *w, uint64_t sp)
+{
+	const struct gi_m *m = w->m;
+	const struct gi_mapping *map = gi_target_mapping_at(w->u->t, sp);
+	uint64_t end = map ? map->end : sp;
+
+	if (m && m->gsignal_hi && sp >= m->gsignal_lo && sp <= m->gsignal_hi) {
+		set_stack(w, GI_STACK_GSIGNAL, m->gsignal_hi);
+		return;
+	}
+	// g0 before curg: g0's bounds are exact where the runtime allocated it, and where
+	// a thread's own stack is used no goroutine lives there.
+	if (m && m->g0_hi && sp >= m->g0_lo && sp <= m->g0_hi) {
+		// On a thread's own stack the frames of mstart lie above g0's nominal
+		// end.
+		uint64_t hi = m->g0_hi < UINT64_MAX - STACK_SLACK ? m->g0_hi + STACK_SLACK
+								  : UINT64_MAX;
+		set_stack(w, GI_STACK_G0, gi_min_u64(hi, gi_max_u64(end, m->g0_hi)));
+		return;
+	}
+	const struct gi_g *g = NULL;
+	if (m && m->curg) {
+		g = gi_go_g_by_addr(w->u->go, m->curg);
+		if (g && (sp <= g->stack_lo || sp > g->stack_hi))
+			g = NULL;
+	}
+	if (!g)
+		g = gi_go_g_by_stack(w->u->go, sp);
+	if (g) {
+		gi_walk_enter_g(w, g);
+		return;
+	}
+	bool g0 = m && map && m->g0_hi > map->start && m->g0_hi <= map->end;
+	set_stack(w, g0 ? GI_STACK_G0 : GI_STACK_THREAD, end);
+}
+
+static bool load(struct gi_walk *w, uint64_t addr, uint64_t *ret)
+{
+	if (!w->view && w->view_at == UINT64_MAX) {
+		w->view_at = w->sp;
+		uint64_t n = w->hi > w->sp ? w->hi - w->sp : 0;
+		w->view = gi_target_view_max(w->u->t, w->sp, n, &w->view_len);
+	}
+	uint64_t off = addr - w->view_at;
+	if (w->view && addr >= w->view_at && off <= w->view_len &&
+	    w->view_len - off >= 8) {
+		*ret = gi_load_u64(w->view + off);
+		return true;
+	}
+	return gi_target_peek_u64(w->u->t, addr, ret);
+}
+
+static const struct gi_g *curg_of(struct gi_walk *w, struct gi_g *buf)
+{
+	const struct gi_m *m = w->m;
+	if (!m || !m->curg)
+		return NULL;
+	const struct gi_g *g = gi_go_g_by_addr(w->u->go, m->curg);
+	if (!g) {
+		struct gi_error *err = gi_go_read_g(w->u->go, m->curg, buf);
+		if (err) {
+			gi_error_ignore(err);
+			return NULL;
+		}
+		g = buf;
+	}
+	// At some points of the scheduler curg is no longer this M's.
+	return g->unreadable || g->m != m->addr ? NULL : g;
+}
+
+static bool in_stack(const struct gi_g *g, uint64_t sp)
+{
+	return sp > g->stack_lo && sp <= g->stack_hi;
+}
+
+static bool switched(struct gi_walk *w)
+{
+	if (++w->switches <= MAX_SWITCHES)
+		return true;
+	gi_walk_why(w, "the stack was switched more than %d times", MAX_SWITCHES);
+	return false;
+}
+
+// --- showing -------------------------------------------------------------------------
+
+bool gi_walk_show(struct gi_walk *w, const struct gi_frame *frame)
+{
+	if (!w->left) {
+		w->stopped = true;
+		return false;
+	}
+	w->left--;
+	if (w->fn && !w->fn(w->arg, frame)) {
+		w->stopped = true;
+		return false;
+	}
+	return true;
+}
+
+// Shows the inlined calls at the current pc and the physical function.
+static bool show_go(struct gi_walk *w, const struct gi_pcinfo *info, uint64_t cfa,
+		    enum gi_frame_kind kind, bool as_call)
+{
+	struct gi_frame *f = &w->frame;
+	f->stack = w->id;
+	f->pc = w->pc;
+	f->sp = w->sp;
+	f->cfa = cfa;
+	f->argp = cfa;
+	f->entry = info->func.entry;
+	f->exact_pc = w->exact;
+	f->has_func = true;
+	f->func = info->func;
+	f->regs = &w->u->regs;
+	f->module = NULL;
+	f->lookup_pc = as_call ? w->pc - 1 : w->pc;
+
+	size_t n = info->call_count;
+	size_t i = w->flags & GI_UNWIND_NO_INLINE && n ? n - 1 : 0;
+	// The position of the physical function is where its outermost inlined call is.
+	if (i)
+		f->lookup_pc = info->calls[i - 1].parent_pc;
+	for (; i < n; i++) {
+		const struct gi_call *c = &info->calls[i];
+		f->kind = c->inlined ? GI_FRAME_INLINED : kind;
+		f->name = c->name ? c->name : "?";
+		f->file = c->file ? c->file : "?";
+		f->line = c->line;
+		f->start_line = c->start_line;
+		f->func_id = c->func_id;
+		if (!gi_walk_show(w, f))
+			return false;
+		f->lookup_pc = c->parent_pc;
+	}
+	return true;
+}
+
+// --- steps -----------------------------------------------------------------------------
+
+// Moves to the caller at (pc, sp) on the same stack.
+static void move(struct gi_walk *w, uint64_t pc, uint64_t sp, bool exact)
+{
+	struct gi_regs *regs = &w->u->regs;
+	// Go code saves no register but the frame pointer for its callers.
+	regs->known &= (uint64_t)1 << GI_AMD64_RBP;
+	gi_regs_set(regs, GI_AMD64_RIP, pc);
+	gi_regs_set(regs, GI_AMD64_RSP, sp);
+	w->pc = pc;
+	w->sp = sp;
+	w->exact = exact;
+	w->syscall = false;
+	w->first = false;
+}
+
+static void forget_bp(struct gi_walk *w)
+{
+	w->u->regs.known &= ~((uint64_t)1 << GI_AMD64_RBP);
+}
+
+static bool move_to_g(struct gi_walk *w, const struct gi_g *g, uint64_t pc, uint64_t sp)
+{
+	if (!switched(w))
+		return false;
+	gi_walk_enter_g(w, g);
+	forget_bp(w);
+	move(w, pc, sp, false);
+	if (g->sched_bp)
+		gi_regs_set(&w->u->regs, GI_AMD64_RBP, g->sched_bp);
+	return true;
+}
+
+// asmcgocall on a system stack: where its frame is on the stack it came from.
+static bool asmcgocall_origin(struct gi_walk *w, struct gi_g *buf,
+			      const struct gi_g **g_ret, uint64_t *sp_ret)
+{
+	static const unsigned slots[] = {0, 40};
+	const struct gi_g *g = curg_of(w, buf);
+	for (size_t i = 0; i < GI_ARRAY_SIZE(slots); i++) {
+		uint64_t depth, gaddr;
+		if (!load(w, w->sp + slots[i], &depth) ||
+		    !load(w, w->sp + slots[i] + 8, &gaddr))
+			continue;
+		if (g && gaddr == g->addr && depth < g->stack_hi - g->stack_lo &&
+		    depth >= 8) {
+			*g_ret = g;
+			*sp_ret = g->stack_hi - depth;
+			return true;
+		}
+		if (!gaddr && depth > w->sp && depth <= w->hi && depth - w->sp <= 256) {
+			*g_ret = NULL;
+			*sp_ret = depth;
+			return true;
+		}
+	}
+	return false;
+}
+
+enum step { STEP_ON, STEP_AGAIN, STEP_END };
+
+// A stack switch at the current function. STEP_ON: none, w->sp may have moved to where
+// the function's frame is; STEP_AGAIN: the walk stands somewhere else now.
+static enum step switch_stack(struct gi_walk *w, const struct gi_pcinfo *info,
+			      enum gi_special special)
+{
+	struct gi_g buf;
+	const struct gi_g *g;
+	uint64_t sp;
+
+	switch (special) {
+	case GI_SPECIAL_SYSTEMSTACK:
+		if (w->id == GI_STACK_GOROUTINE)
+			return STEP_ON;
+		g = curg_of(w, &buf);
+		if (!g || !in_stack(g, g->sched_sp)) {
+			gi_walk_why(w, "runtime.systemstack: its M has no goroutine to "
+				       "return to");
+			show_go(w, info, w->sp, GI_FRAME_GO, !w->exact);
+			return STEP_END;
+		}
+		return move_to_g(w, g, w->pc, g->sched_sp) ? STEP_ON : STEP_END;
+	case GI_SPECIAL_ASMCGOCALL:
+		if (w->id == GI_STACK_GOROUTINE)
+			return STEP_ON;
+		if (!asmcgocall_origin(w, &buf, &g, &sp)) {
+			gi_walk_why(w, "runtime.asmcgocall: the stack that it came from "
+				       "is not to be found");
+			show_go(w, info, w->sp, GI_FRAME_GO, !w->exact);
+			return STEP_END;
+		}
+		if (g)
+			return move_to_g(w, g, w->pc, sp) ? STEP_ON : STEP_END;
+		w->sp = sp;
+		gi_regs_set(&w->u->regs, GI_AMD64_RSP, sp);
+		return STEP_ON;
+	case GI_SPECIAL_MCALL:
+	case GI_SPECIAL_MORESTACK:
+		if (w->id == GI_STACK_GOROUTINE)
+			return STEP_ON;
+		if (!show_go(w, info, w->sp, GI_FRAME_GO, !w->exact))
+			return STEP_END;
+		g = curg_of(w, &buf);
+		// The scheduler let go of its goroutine: nothing is below.
+		if (!g || !in_stack(g, g->sched_sp))
+			return STEP_END;
+		return move_to_g(w, g, g->sched_pc, g->sched_sp) ? STEP_AGAIN : STEP_END;
+	case GI_SPECIAL_VDSOCALL:
+		if (w->id == GI_STACK_GOROUTINE || !w->m || !w->m->vdso_sp)
+			return STEP_ON;
+		// The runtime noted its caller; where its own frame is does not matter.
+		sp = w->m->vdso_sp;
+		if (!show_go(w, info, sp, GI_FRAME_GO, !w->exact) || !switched(w))
+			return STEP_END;
+		forget_bp(w);
+		move(w, w->m->vdso_pc, sp, false);
+		gi_walk_enter(w, sp);
+		return STEP_AGAIN;
+	default:
+		return STEP_ON;
+	}
+}
+
+static enum step after_signal(struct gi_walk *w, uint64_t context)
+{
+	if (w->to_signal) {
+		w->found_signal = true;
+		w->signal_frame = context;
+		return STEP_END;
+	}
+	struct gi_regs regs;
+	if (!gi_ucontext_read(w->u->t, context, &regs)) {
+		gi_walk_why(w,
+			    "the registers that a signal interrupted cannot be read at "
+			    "0x%llx",
+			    (unsigned long long)context);
+		return STEP_END;
+	}
+	if (!switched(w))
+		return STEP_END;
+	w->u->regs = regs;
+	w->pc = gi_regs_pc(&regs);
+	w->sp = gi_regs_sp(&regs);
+	w->exact = true;
+	w->first = false;
+	gi_walk_enter(w, w->sp);
+	return STEP_AGAIN;
+}
+
+static enum step step_go(struct gi_walk *w, const struct gi_pcinfo *info, bool as_call)
+{
+	const struct gi_func *f = &info->func;
+	enum gi_special special = gi_unwinder_special(w->u, f);
+	bool as_runtime = w->flags & GI_UNWIND_AS_RUNTIME;
+
+	if (!f->pcsp || !info->has_spdelta) {
+		show_go(w, info, w->sp, GI_FRAME_GO, as_call);
+		if (f->pcsp || !as_runtime)
+			gi_walk_why(w, "%s has no frame size at 0x%llx", f->name,
+				    (unsigned long long)w->pc);
+		return STEP_END;
+	}
+	if (!as_runtime && special >= GI_SPECIAL_SYSTEMSTACK) {
+		enum step s = switch_stack(w, info, special);
+		if (s != STEP_ON)
+			return s;
+	}
+
+	int32_t delta = info->spdelta;
+	uint64_t cfa = w->sp + (uint64_t)(uint32_t)delta + 8;
+	if (delta < 0 || cfa <= w->sp) {
+		gi_walk_why(w, "%s has the impossible frame size %d at 0x%llx", f->name,
+			    delta, (unsigned long long)w->pc);
+		return STEP_END;
+	}
+	if (cfa > w->hi) {
+		// The kernel's frame and sigtramp's may reach past what is known of
+		// gsignal.
+		gi_walk_why(w,
+			    "the frame of %s at 0x%llx would end at 0x%llx, past the "
+			    "stack's end 0x%llx",
+			    f->name, (unsigned long long)w->sp, (unsigned long long)cfa,
+			    (unsigned long long)w->hi);
+		show_go(w, info, cfa, GI_FRAME_GO, as_call);
+		return STEP_END;
+	}
+	enum gi_frame_kind kind =
+		special == GI_SPECIAL_SIGTRAMP ? GI_FRAME_SIGNAL : GI_FRAME_GO;
+	if (!show_go(w, info, cfa, kind, as_call))
+		return STEP_END;
+
+	if (special == GI_SPECIAL_SIGTRAMP && !as_runtime)
+		return after_signal(w, cfa);
+	if (f->flag & GI_FUNCFLAG_TOPFRAME)
+		return STEP_END;
+	// cgocallback writes SP, but leaves valid frames on both stacks. What
+	// entersyscall saved is from before any write, and so is what systemstack left on
+	// the goroutine's stack. At the first instruction nothing was written yet.
+	if (f->flag & GI_FUNCFLAG_SPWRITE && special != GI_SPECIAL_CGOCALLBACK &&
+	    !w->syscall) {
+		bool handled = !as_runtime && (special == GI_SPECIAL_SYSTEMSTACK ||
+					       special == GI_SPECIAL_ASMCGOCALL);
+		if (!handled) {
+			if (!as_runtime)
+				gi_walk_why(w,
+					    "%s writes the stack pointer in a way that "
+					    "is not known",
+					    f->name);
+			return STEP_END;
+		}
+	}
+
+	uint64_t ra, bp;
+	if (!load(w, cfa - 8, &ra)) {
+		gi_walk_why(w, "the return address of %s at 0x%llx cannot be read",
+			    f->name, (unsigned long long)(cfa - 8));
+		return STEP_END;
+	}
+	if (!ra) {
+		gi_walk_why(w, "%s at 0x%llx has the return address 0", f->name,
+			    (unsigned long long)w->sp);
+		return STEP_END;
+	}
+	// A frame keeps its caller's frame pointer just below the return address.
+	if (delta >= 8) {
+		if (load(w, cfa - 16, &bp))
+			gi_regs_set(&w->u->regs, GI_AMD64_RBP, bp);
+		else
+			forget_bp(w);
+	}
+	move(w, ra, cfa,
+	     special == GI_SPECIAL_SIGPANIC || special == GI_SPECIAL_INJECTED);
+	w->injected = special == GI_SPECIAL_INJECTED;
+	return STEP_AGAIN;
+}
+
+void gi_walk_run(struct gi_walk *w)
+{
+	// Each turn shows a frame or switches stacks; both are bounded.
+	for (;;) {
+		if (++w->frames % POLL_FRAMES == 0) {
+			struct gi_error *err = gi_interrupt_check();
+			if (err) {
+				gi_error_ignore(w->why);
+				w->why = err;
+				return;
+			}
+		}
+		if (w->frames > GI_UNWIND_MAX)
+			return;
+		// A call of a nil function: the pc is 0, the caller's is on the stack.
+		if (w->first && !w->pc) {
+			uint64_t pc;
+			if (!load(w, w->sp, &pc) || !pc) {
+				gi_walk_why(w, "the program counter is 0");
+				return;
+			}
+			move(w, pc, w->sp + 8, false);
+		}
+		// Releases before 1.21 looked frames that were preempted up as calls.
+		bool as_call =
+			!w->exact || (w->injected && w->flags & GI_UNWIND_AS_RUNTIME &&
+				      !gi_go_at_least(w->u->go, 1, 21));
+		const struct gi_pcinfo *info =
+			gi_pccache_get(w->u->cache, w->pc, as_call);
+		if (!info) {
+			if (w->flags & GI_UNWIND_AS_RUNTIME) {
+				gi_walk_why(w, "0x%llx is in no Go function",
+					    (unsigned long long)w->pc);
+				return;
+			}
+			if (!gi_walk_c(w))
+				return;
+			continue;
+		}
+		if (as_call && w->pc <= info->func.entry)
+			as_call = false;
+		if (step_go(w, info, as_call) != STEP_AGAIN)
+			return;
+	}
+}

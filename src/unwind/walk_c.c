@@ -1,0 +1,136 @@
+// The walk along C frames: a cgo call, a library's thread, the vDSO, a C signal handler.
+//
+// It begins at the registers of a thread, or of what a signal interrupted, and ends where
+// a pc is Go's again: the C function that asmcgocall or a vDSO caller called returns
+// there. Only then does anything but call frame information know the way.
+
+#include "unwind/unwind_impl.h"
+
+#include <string.h>
+
+enum { MAX_C_FRAMES = 100000 };
+
+static void show_name(struct gi_walk *w, uint64_t pc)
+{
+	struct gi_frame *f = &w->frame;
+	uint64_t bias;
+	struct gi_elf_symbol sym;
+	struct gi_elf *elf = gi_target_elf_at(w->u->t, pc, &bias);
+	f->name = "?";
+	f->module = NULL;
+	f->entry = 0;
+	if (elf) {
+		f->module = gi_elf_path(elf);
+		if (gi_elf_symbol_by_addr(elf, pc - bias, &sym) && sym.name[0]) {
+			f->name = sym.name;
+			f->entry = sym.value + bias;
+		}
+		return;
+	}
+	const struct gi_mapping *map = gi_target_mapping_at(w->u->t, pc);
+	if (map)
+		f->module = map->path;
+}
+
+static bool show_c(struct gi_walk *w, enum gi_frame_kind kind, uint64_t cfa)
+{
+	struct gi_frame *f = &w->frame;
+	memset(f, 0, sizeof(*f));
+	f->kind = kind;
+	f->stack = w->id;
+	f->pc = w->pc;
+	f->lookup_pc = w->exact || !w->pc ? w->pc : w->pc - 1;
+	f->sp = w->sp;
+	f->cfa = cfa;
+	f->argp = cfa;
+	f->exact_pc = w->exact;
+	f->file = "?";
+	f->regs = &w->u->regs;
+	show_name(w, f->lookup_pc);
+	return gi_walk_show(w, f);
+}
+
+static bool is_go(struct gi_walk *w, uint64_t pc)
+{
+	struct gi_func f;
+	return gi_functab_find(w->u->ft, pc, &f);
+}
+
+bool gi_walk_c(struct gi_walk *w)
+{
+	struct gi_unwinder *u = w->u;
+	struct gi_error *err = NULL;
+
+	if (!gi_target_mapping_at(u->t, w->pc)) {
+		gi_walk_why(w, "the program counter 0x%llx is in no mapping",
+			    (unsigned long long)w->pc);
+		return false;
+	}
+	if (!u->cfi)
+		err = gi_cfi_create(u->t, &u->cfi);
+	if (!err)
+		err = gi_cfi_begin(u->cfi, &u->regs);
+	if (err) {
+		if (show_c(w, GI_FRAME_C, w->sp))
+			gi_walk_why(w, "%s", gi_error_message(err));
+		gi_error_ignore(err);
+		return false;
+	}
+	bool guessed = false;
+	for (unsigned n = 0; n < MAX_C_FRAMES; n++) {
+		struct gi_regs regs;
+		bool signal = gi_cfi_is_signal_frame(u->cfi);
+		enum gi_cfi_result r = gi_cfi_step(u->cfi, &regs);
+		bool moved = r == GI_CFI_STEP || r == GI_CFI_GUESSED;
+		enum gi_frame_kind kind = signal    ? GI_FRAME_SIGNAL
+					  : guessed ? GI_FRAME_GUESSED
+						    : GI_FRAME_C;
+		if (moved && (!gi_regs_has(&regs, GI_AMD64_RIP) ||
+			      !gi_regs_has(&regs, GI_AMD64_RSP)))
+			moved = false, r = GI_CFI_FAILED;
+		uint64_t sp = moved ? gi_regs_sp(&regs) : w->sp;
+		if (!show_c(w, kind, signal ? w->sp : sp))
+			return false;
+		if (r == GI_CFI_END || (moved && !gi_regs_pc(&regs)))
+			return false;
+		if (r == GI_CFI_FAILED) {
+			gi_walk_why(w, "no unwind information for 0x%llx in %s",
+				    (unsigned long long)w->pc,
+				    w->frame.module ? w->frame.module
+						    : "unmapped memory");
+			return false;
+		}
+		// A signal's frame leads to whatever stack was in use; others only go up.
+		if (signal) {
+			if (++w->switches > 64) {
+				gi_walk_why(w, "the stack was switched too often");
+				return false;
+			}
+		} else if (sp <= w->sp || (w->hi && sp > w->hi)) {
+			gi_walk_why(w,
+				    "the stack pointer of the caller, 0x%llx, is not "
+				    "above 0x%llx",
+				    (unsigned long long)sp, (unsigned long long)w->sp);
+			return false;
+		}
+		guessed = r == GI_CFI_GUESSED;
+		u->regs = regs;
+		w->pc = gi_regs_pc(&regs);
+		w->sp = sp;
+		w->exact = signal;
+		w->injected = false;
+		w->syscall = false;
+		w->first = false;
+		if (signal)
+			gi_walk_enter(w, sp);
+		if (is_go(w, w->pc))
+			return true;
+		if (guessed && !gi_target_mapping_at(u->t, w->pc)) {
+			gi_walk_why(w, "no unwind information for the frame of %s",
+				    w->frame.name);
+			return false;
+		}
+	}
+	gi_walk_why(w, "more than %d C frames", MAX_C_FRAMES);
+	return false;
+}
