@@ -38,19 +38,25 @@ static int load_cmp(const void *a, const void *b)
 static struct gi_error *read_loads(struct core *c)
 {
 	size_t n = gi_elf_segment_count(c->elf);
+	size_t bad = 0;
 	c->loads = calloc(n ? n : 1, sizeof(*c->loads));
 	if (!c->loads)
 		return gi_error_nomem();
 	for (size_t i = 0; i < n; i++) {
 		struct gi_elf_segment seg = gi_elf_segment(c->elf, i);
-		uint64_t end = seg.filesz > UINT64_MAX - seg.offset ? UINT64_MAX :
-								      seg.offset + seg.filesz;
+		if (seg.filesz > UINT64_MAX - seg.offset) { // no file is as long
+			bad++;
+			seg.filesz = 0;
+		}
 		if (seg.filesz)
-			c->needed = gi_max_u64(c->needed, end);
-		uint64_t memsz = gi_min_u64(gi_max_u64(seg.memsz, seg.filesz),
-					    UINT64_MAX - seg.vaddr);
-		if (seg.type != PT_LOAD || !memsz)
+			c->needed = gi_max_u64(c->needed, seg.offset + seg.filesz);
+		if (seg.type != PT_LOAD || !seg.memsz)
 			continue;
+		if (seg.memsz - 1 > UINT64_MAX - seg.vaddr || seg.filesz > seg.memsz) {
+			bad++;
+			continue;
+		}
+		uint64_t memsz = gi_min_u64(seg.memsz, UINT64_MAX - seg.vaddr);
 		c->loads[c->load_count++] = (struct core_load){
 			.vaddr = seg.vaddr,
 			.memsz = memsz,
@@ -62,7 +68,7 @@ static struct gi_error *read_loads(struct core *c)
 	qsort(c->loads, c->load_count, sizeof(*c->loads), load_cmp);
 
 	// Overlapping ones cannot both be true: the lower one keeps what it claims.
-	size_t kept = 0, bad = 0;
+	size_t kept = 0;
 	uint64_t at = 0;
 	for (size_t i = 0; i < c->load_count; i++) {
 		struct core_load l = c->loads[i];
@@ -81,8 +87,10 @@ static struct gi_error *read_loads(struct core *c)
 	}
 	c->load_count = kept;
 	if (bad)
-		gi_target_add_note(&c->base, "%zu of the core's segments overlap others: the core "
-					     "is damaged", bad);
+		gi_target_add_note(&c->base,
+				   "the core is damaged: %zu of its segments overlap others or "
+				   "cannot be as they say",
+				   bad);
 	return NULL;
 }
 
