@@ -92,10 +92,10 @@ struct gi_process_info {
 	const char *exe_path; // of the executable that is used
 	const char *exe_name; // as the process knew it (AT_EXECFN, NT_FILE)
 	int signal;	      // that ended it, 0 if none (gcore)
-	int si_code;
-	bool has_si_addr;
-	uint64_t si_addr;
-	pid_t si_pid;	  // sender, for SI_USER and the like
+	int signal_code; // siginfo's si_code
+	bool has_fault_addr;
+	uint64_t fault_addr;
+	pid_t sender;	  // its pid, for SI_USER and the like
 	uint64_t entry;	  // AT_ENTRY
 	uint64_t phdr;	  // AT_PHDR
 	uint64_t base;	  // AT_BASE

@@ -283,12 +283,12 @@ static void read_signal(struct core *c)
 		t->info.signal = sig;
 	if (sig != t->info.signal)
 		return;
-	t->info.si_code = code;
+	t->info.signal_code = code;
 	if (signal_has_addr(sig, code)) {
-		t->info.has_si_addr = true;
-		t->info.si_addr = gi_load_u64(th->siginfo + SIGINFO_ADDR);
+		t->info.has_fault_addr = true;
+		t->info.fault_addr = gi_load_u64(th->siginfo + SIGINFO_ADDR);
 	} else if (code <= 0) {
-		t->info.si_pid = (pid_t)gi_load_u32(th->siginfo + SIGINFO_PID);
+		t->info.sender = (pid_t)gi_load_u32(th->siginfo + SIGINFO_PID);
 	}
 }
 
