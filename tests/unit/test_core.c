@@ -176,9 +176,9 @@ static void check_whole(struct gi_target *t, bool by_kernel)
 	assert_string_equal(info->comm, "exe");
 	assert_string_equal(info->args, "./exe -v");
 	assert_int_equal(info->signal, 11);
-	assert_int_equal(info->si_code, 1);
-	assert_true(info->has_si_addr);
-	assert_int_equal(info->si_addr, 0xbad);
+	assert_int_equal(info->signal_code, 1);
+	assert_true(info->has_fault_addr);
+	assert_int_equal(info->fault_addr, 0xbad);
 	assert_int_equal(info->entry, ENTRY);
 	assert_int_equal(info->page_size, 4096);
 	assert_int_equal(info->by_kernel, by_kernel);
@@ -255,9 +255,9 @@ static void test_signal_sender(void **state)
 	_cleanup_(gi_target_closep) struct gi_target *t = open_core(b);
 	const struct gi_process_info *info = gi_target_info(t);
 	assert_int_equal(info->signal, 6);
-	assert_int_equal(info->si_code, -6);
-	assert_int_equal(info->si_pid, 4242);
-	assert_false(info->has_si_addr);
+	assert_int_equal(info->signal_code, -6);
+	assert_int_equal(info->sender, 4242);
+	assert_false(info->has_fault_addr);
 }
 
 static void test_pie(void **state)
