@@ -144,7 +144,8 @@ cf_await_death() {
 	while kill -0 "$pid" 2>/dev/null; do
 		if ((SECONDS > end)); then
 			note "pid $pid did not die in $GCORE_DEATH_TIMEOUT s"
-			kill -KILL "$pid"
+			# Its child first: under gdb that is the program.
+			kill -KILL $(pgrep -P "$pid") "$pid"
 			break
 		fi
 		sleep 0.05
@@ -175,11 +176,11 @@ cf_dump() {
 		# process does, and takes the core at that very point.
 		(
 			cd "$dir" && exec "${clean[@]}" gdb -nx -q -batch \
-				-ex 'set confirm off' -ex 'set startup-with-shell off' \
+				-ex 'set confirm off' \
 				-ex 'handle all nostop noprint pass' \
 				-ex 'handle SIGABRT stop print nopass' \
-				-ex "run >'$out' 2>'$err'" -ex "generate-core-file $core" -ex kill \
-				--args "$exe" "$@" </dev/null >"$dir/$stem.gdb" 2>&1
+				-ex "run $(printf '%q ' "$@") >'$out' 2>'$err'" -ex "generate-core-file $core" -ex kill \
+				"$exe" </dev/null >"$dir/$stem.gdb" 2>&1
 		) &
 		pid=$!
 		if [[ $how == quit ]]; then
@@ -190,6 +191,8 @@ cf_dump() {
 		fi
 		cf_await_death $pid
 		[[ -s $core ]] || { cat "$dir/$stem.gdb" >&2; rc=1; }
+		# gdb writes out address space that was only reserved.
+		fallocate -d "$core" 2>/dev/null
 		rm -f "$out" "$dir/$stem.gdb"
 		return $rc
 	fi
@@ -206,6 +209,7 @@ cf_dump() {
 	gcore)
 		cf_await_ready $pid "$out" || rc=1
 		gdb -nx -q -batch -p $pid -ex "generate-core-file $core" >/dev/null 2>&1 || rc=1
+		fallocate -d "$core" 2>/dev/null
 		kill -KILL $pid
 		rm -f "$err"
 		;;
