@@ -147,7 +147,7 @@ bool gi_unwind_signal(struct gi_unwinder *u, size_t thread, struct gi_signal_con
 	if (sp < m->gsignal_lo || sp > m->gsignal_hi || !m->gsignal_hi)
 		return false;
 	struct gi_walk w;
-	walk_init(&w, u, 0, 0, NULL, NULL);
+	walk_init(&w, u, GI_UNWIND_NO_INLINE, GI_UNWIND_MAX, NULL, NULL);
 	w.m = m;
 	w.to_signal = true;
 	begin_regs(&w, &th->regs);

@@ -316,11 +316,6 @@ static enum step switch_stack(struct gi_walk *w, const struct gi_pcinfo *info,
 
 static enum step after_signal(struct gi_walk *w, uint64_t context)
 {
-	if (w->to_signal) {
-		w->found_signal = true;
-		w->signal_frame = context;
-		return STEP_END;
-	}
 	struct gi_regs regs;
 	if (!gi_ucontext_read(w->u->t, context, &regs)) {
 		gi_walk_why(w,
@@ -335,8 +330,16 @@ static enum step after_signal(struct gi_walk *w, uint64_t context)
 	w->pc = gi_regs_pc(&regs);
 	w->sp = gi_regs_sp(&regs);
 	w->exact = true;
+	w->injected = false;
+	w->syscall = false;
 	w->first = false;
 	gi_walk_enter(w, w->sp);
+	// A handler that raises SIGABRT to end the process is interrupted itself.
+	if (w->to_signal && w->id != GI_STACK_GSIGNAL) {
+		w->found_signal = true;
+		w->signal_frame = context;
+		return STEP_END;
+	}
 	return STEP_AGAIN;
 }
 
