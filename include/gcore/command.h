@@ -48,7 +48,8 @@ enum gi_arg_kind { // for completion
 
 /**
  * An option: "-t", or "-name" when name is set. meta: the name of its value, NULL: no value;
- * "[N]": an optional number. A table ends with a zero entry.
+ * "[N]": an optional number; "KIND VALUE...": all words up to the next option, joined by spaces.
+ * A table ends with a zero entry.
  */
 struct gi_option {
 	char letter;
@@ -56,6 +57,7 @@ struct gi_option {
 	const char *help;
 	const char *name; // long form ("with", "group"), or NULL
 	bool repeatable;
+	const char *const *values; // words to complete its value with, NULL-terminated; or NULL
 };
 
 struct gi_command {
@@ -75,6 +77,9 @@ struct gi_command {
 
 /** All commands, NULL-terminated; generated from the files in commands/. */
 extern const struct gi_command *const gi_commands[];
+/** All commands by group, and one command's help. */
+void gi_command_list(struct gi_out *out);
+struct gi_error *gi_command_help(struct gi_out *out, const char *name) GI_MUST_CHECK;
 
 // --- arguments --------------------------------------------------------------
 
@@ -105,8 +110,10 @@ struct gi_unwinder *gi_session_unwinder(struct gi_session *s);
 struct gi_error *gi_session_graph(struct gi_session *s, struct gi_graph **ret) GI_MUST_CHECK;
 
 /** The selection: a goroutine, or a thread when no goroutine runs on it. */
-const struct gi_g *gi_session_goroutine(struct gi_session *s); // NULL: a thread is selected
-bool gi_session_thread(struct gi_session *s, size_t *ret);     // false: none
+const struct gi_g *gi_session_goroutine(struct gi_session *s); // NULL: a thread that runs none
+bool gi_session_thread(struct gi_session *s, size_t *ret);     // false: it is on no thread
+/** True if a thread was selected: stacks are then the thread's, not its goroutine's. */
+bool gi_session_by_thread(struct gi_session *s);
 void gi_session_select_goroutine(struct gi_session *s, const struct gi_g *g);
 void gi_session_select_thread(struct gi_session *s, size_t thread);
 /** The selected frame number (index into the stack); 0 after a selection. */
@@ -114,6 +121,8 @@ size_t gi_session_frame(struct gi_session *s);
 struct gi_error *gi_session_select_frame(struct gi_session *s, size_t i) GI_MUST_CHECK;
 /** The selected goroutine's or thread's stack; owned by the caller. */
 struct gi_error *gi_session_stack(struct gi_session *s, uint64_t depth, struct gi_stack **ret) GI_MUST_CHECK;
+/** Registers in the selected frame, as far as they are known there. */
+struct gi_error *gi_session_regs(struct gi_session *s, struct gi_regs *ret) GI_MUST_CHECK;
 /** A goroutine by what a person typed ("18"); GI_ERR_NOT_FOUND says what there is. */
 struct gi_error *gi_session_find_goroutine(struct gi_session *s, const char *text,
 					   const struct gi_g **ret) GI_MUST_CHECK;
@@ -121,5 +130,7 @@ struct gi_error *gi_session_find_goroutine(struct gi_session *s, const char *tex
 struct gi_error *gi_session_find_thread(struct gi_session *s, const char *text, size_t *ret) GI_MUST_CHECK;
 /** Runs one command line with the given output ("goroutine 18 bt" uses it). */
 struct gi_error *gi_session_run(struct gi_session *s, const char *line, struct gi_out *out) GI_MUST_CHECK;
+/** Runs the commands of a file, up to the first that fails: its error names file and line. */
+struct gi_error *gi_session_source(struct gi_session *s, const char *path, struct gi_out *out) GI_MUST_CHECK;
 
 #endif

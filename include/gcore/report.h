@@ -89,6 +89,27 @@ void gi_json_location(struct gi_out *out, const char *key, const struct gi_locat
 /** Function name as the target's runtime prints it in tracebacks ("main.f[...]"). */
 void gi_function_print_name(const char *name, struct gi_str *ret);
 
+/** Members of a goroutine record that the runtime's own fields give: id, status, ..., thread. */
+void gi_json_goroutine_state(struct gi_out *out, struct gi_go *go, const struct gi_g *g);
+
+// report/goroutines.c: lists of goroutines.
+enum gi_show { GI_SHOW_USER, GI_SHOW_CURRENT, GI_SHOW_GO, GI_SHOW_START };
+struct gi_goroutines_options {
+	bool all;    // dead and extra ones too
+	bool labels; // in text; records have them always
+	enum gi_show show;
+	size_t frames;		    // of each stack; 0: no stacks
+	const char *const *with;    // "KIND VALUE"; all must hold
+	const char *const *without; // none may hold
+	size_t with_count, without_count;
+	const char *group;	     // "KIND" or "label KEY": groups instead of goroutines; NULL: no
+	size_t examples;	     // of each group
+	const struct gi_g *selected; // is marked; or NULL
+};
+/** GI_ERR_USAGE for kinds that do not exist. */
+struct gi_error *gi_report_goroutines(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
+				      const struct gi_goroutines_options *opts) GI_MUST_CHECK;
+
 // report/traceback.c: the runtime's own text.
 enum gi_traceback_level { GI_TRACEBACK_ALL, GI_TRACEBACK_SYSTEM, GI_TRACEBACK_CRASH };
 /** One goroutine's block as the target's release prints it, followed by nothing. Text only. */

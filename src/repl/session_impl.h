@@ -1,0 +1,32 @@
+// The inside of a session.
+#ifndef REPL_SESSION_IMPL_H
+#define REPL_SESSION_IMPL_H
+
+#include "repl/session.h"
+
+struct gi_session {
+	struct gi_session_options opts;
+	struct gi_target *target;
+	struct gi_go *go; // NULL: go_error says why
+	struct gi_error *go_error;
+	struct gi_unwinder *unwinder;
+	struct gi_graph *graph; // NULL until it was needed
+
+	const struct gi_g *g; // NULL: a thread, or nothing, is selected
+	bool by_thread;
+	size_t thread;
+	size_t frame;
+
+	unsigned nesting; // commands that run commands
+
+	// Progress on the terminal.
+	double started, shown_at;
+	bool progress_shown;
+	struct gi_child pager; // of the command that runs; pid 0: none
+};
+
+/** Runs one command, whose redirection was split off. */
+struct gi_error *gi_session_dispatch(struct gi_session *s, const char *line,
+				     struct gi_out *out) GI_MUST_CHECK;
+
+#endif
