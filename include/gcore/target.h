@@ -66,6 +66,8 @@ struct gi_thread {
 	size_t siginfo_len;
 	const uint8_t *xstate; // borrowed raw NT_X86_XSTATE, NULL if not saved
 	size_t xstate_len;
+	const uint8_t *fpregs; // borrowed raw NT_FPREGSET (amd64: an fxsave area), NULL if not saved
+	size_t fpregs_len;
 };
 
 enum { GI_MAP_R = 4, GI_MAP_W = 2, GI_MAP_X = 1 };

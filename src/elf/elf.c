@@ -25,6 +25,8 @@ enum {
 	SECTIONS_MAX = 1 << 20,
 };
 
+#define UNPACKED_TOTAL_MAX ((uint64_t)8 << 30)
+
 static struct elf_section shdr_decode(const uint8_t *p)
 {
 	return (struct elf_section){
@@ -363,13 +365,14 @@ Elf *gi_elf_handle(struct gi_elf *elf)
 	if (!elf->handle) {
 		// libdw decompresses every debug section that it meets: none may be a bomb.
 		bool fine = true;
+		uint64_t total = 0;
 		for (size_t i = 1; fine && i < elf->shnum; i++) {
 			struct elf_section sec = gi_elf_section_header(elf, i);
 			if (!gi_elf_section_is_packed(&sec))
 				continue;
 			uint64_t size;
 			struct gi_error *err = gi_elf_check_packed(elf, &sec, &size);
-			fine = !err;
+			fine = !err && (total += size) <= UNPACKED_TOTAL_MAX;
 			gi_error_ignore(err);
 		}
 		// libelf notes in its copy of a section header that the section is now

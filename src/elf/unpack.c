@@ -14,6 +14,7 @@
 
 enum {
 	CHDR_SIZE = 24,
+	CHDR_ZSTD = 2, // ELFCOMPRESS_ZSTD, which older headers lack
 	ZDEBUG_HEADER = 12,
 	DEFLATE_MAX_RATIO = 1032,
 	IMAGE_HEADERS = 4096, // room for the image's own headers, a page
@@ -41,7 +42,7 @@ static uint64_t load_be64(const uint8_t *p)
 // Splits a packed section into what it says of itself and its zlib stream.
 static struct gi_error *packed_parse(const struct gi_elf *elf, const struct elf_section *sec,
 				     const uint8_t **stream_ret, size_t *stream_size_ret,
-				     uint64_t *size_ret)
+				     uint64_t *size_ret, uint32_t *type_ret)
 {
 	const uint8_t *data = elf_at(elf, sec->offset, sec->size);
 	if (!data || sec->type == SHT_NOBITS)
@@ -50,17 +51,12 @@ static struct gi_error *packed_parse(const struct gi_elf *elf, const struct elf_
 				       elf->path, sec->name);
 	size_t header;
 	uint64_t size;
+	uint32_t type = ELFCOMPRESS_ZLIB;
 	if (sec->flags & SHF_COMPRESSED) {
 		header = CHDR_SIZE;
 		if (sec->size < header)
 			goto damaged;
-		uint32_t type = gi_load_u32(data);
-		if (type != ELFCOMPRESS_ZLIB)
-			return gi_error_create(GI_ERR_UNSUPPORTED,
-					       "%s: section %s is compressed in a way that is not "
-					       "supported (type %u%s)",
-					       elf->path, sec->name, type,
-					       type == 2 ? ", zstd" : "");
+		type = gi_load_u32(data);
 		size = gi_load_u64(data + 8);
 	} else {
 		header = ZDEBUG_HEADER;
@@ -71,6 +67,7 @@ static struct gi_error *packed_parse(const struct gi_elf *elf, const struct elf_
 	*stream_ret = data + header;
 	*stream_size_ret = sec->size - header;
 	*size_ret = size;
+	*type_ret = type;
 	return NULL;
 damaged:
 	return gi_error_create(GI_ERR_FORMAT, "%s is damaged: section %s is not compressed as it says",
@@ -83,10 +80,11 @@ struct gi_error *gi_elf_check_packed(const struct gi_elf *elf, const struct elf_
 	const uint8_t *stream;
 	size_t n;
 	uint64_t size;
-	struct gi_error *err = packed_parse(elf, sec, &stream, &n, &size);
+	uint32_t type;
+	struct gi_error *err = packed_parse(elf, sec, &stream, &n, &size, &type);
 	if (err)
 		return err;
-	if (size > UNPACKED_MAX || size / DEFLATE_MAX_RATIO > n)
+	if (size > UNPACKED_MAX || (type == ELFCOMPRESS_ZLIB && size / DEFLATE_MAX_RATIO > n))
 		return gi_error_create(GI_ERR_FORMAT,
 				       "%s is damaged: section %s claims to unpack from %zu to %llu "
 				       "bytes",
@@ -121,7 +119,8 @@ struct gi_error *gi_elf_unpack(struct gi_elf *elf, size_t i, const struct elf_se
 		return err;
 	const uint8_t *stream;
 	size_t n;
-	err = packed_parse(elf, sec, &stream, &n, &size);
+	uint32_t type;
+	err = packed_parse(elf, sec, &stream, &n, &size, &type);
 	if (err)
 		return err;
 
@@ -154,7 +153,7 @@ struct gi_error *gi_elf_unpack(struct gi_elf *elf, size_t i, const struct elf_se
 		.sh_size = data_size,
 		.sh_addralign = 8,
 	};
-	Elf64_Chdr chdr = { .ch_type = ELFCOMPRESS_ZLIB, .ch_size = size, .ch_addralign = 1 };
+	Elf64_Chdr chdr = { .ch_type = type, .ch_size = size, .ch_addralign = 1 };
 	memcpy(image, &ehdr, sizeof(ehdr));
 	memcpy((char *)image + sizeof(ehdr) + sizeof(shdr), &shdr, sizeof(shdr));
 	memcpy((char *)image + IMAGE_HEADERS, &chdr, sizeof(chdr));
@@ -167,6 +166,12 @@ struct gi_error *gi_elf_unpack(struct gi_elf *elf, size_t i, const struct elf_se
 	Elf_Data *data = NULL;
 	if (scn && elf_compress(scn, 0, 0) >= 0)
 		data = elf_getdata(scn, NULL);
+	if (!data && type != ELFCOMPRESS_ZLIB)
+		return gi_error_create(GI_ERR_UNSUPPORTED,
+				       "%s: section %s is compressed in a way that this build's libelf "
+				       "cannot unpack (type %u%s)",
+				       elf->path, sec->name, type,
+				       type == CHDR_ZSTD ? ", zstd" : "");
 	if (!data || data->d_size != size)
 		return gi_error_create(GI_ERR_FORMAT, "%s: section %s cannot be decompressed: %s",
 				       elf->path, sec->name, elf_errmsg(-1));

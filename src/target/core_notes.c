@@ -9,6 +9,7 @@
 #include "target/core_impl.h"
 
 #include <elf.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -245,6 +246,13 @@ static struct gi_error *note_one(struct notes *n, const struct gi_elf_note *note
 	switch (note->type) {
 	case NT_PRSTATUS:
 		return note_prstatus(n, note);
+	case NT_FPREGSET:
+		if (t->thread_count) {
+			struct gi_thread *th = &t->threads[t->thread_count - 1];
+			th->fpregs = note->desc;
+			th->fpregs_len = note->desc_len;
+		}
+		break;
 	case NT_PRPSINFO:
 		note_prpsinfo(n, note);
 		break;
@@ -263,9 +271,9 @@ static struct gi_error *note_one(struct notes *n, const struct gi_elf_note *note
 // Signals whose siginfo carries the address of the fault.
 static bool signal_has_addr(int sig, int code)
 {
-	// Codes up to 0 are sent by a process, 0x80 (SI_KERNEL) has no address.
-	return code > 0 && code != 0x80 &&
-	       (sig == 11 || sig == 7 || sig == 8 || sig == 4 || sig == 5);
+	// Codes up to 0 are sent by a process.
+	return code > 0 && code != SI_KERNEL &&
+	       (sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL || sig == SIGTRAP);
 }
 
 static void read_signal(struct core *c)
@@ -275,6 +283,9 @@ static void read_signal(struct core *c)
 		return;
 	const struct gi_thread *th = &t->threads[0];
 	t->info.signal = th->signal;
+	// Who makes a core of a living process stops it first.
+	if (!t->info.by_kernel && th->signal == SIGSTOP)
+		t->info.signal = 0;
 	if (!th->siginfo)
 		return;
 	int sig = (int)gi_load_u32(th->siginfo);

@@ -196,6 +196,7 @@ static void check_whole(struct gi_target *t, bool by_kernel)
 		for (size_t k = 0; k < GI_AMD64_REG_COUNT; k++)
 			assert_int_equal(th->regs.r[k], (i + 1) * 1000 + k);
 		assert_int_equal(th->xstate_len, 832);
+		assert_int_equal(th->fpregs_len, 512);
 		if (by_kernel && i > 0)
 			assert_null(th->siginfo);
 		else
