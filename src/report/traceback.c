@@ -240,7 +240,7 @@ struct pass {
 	struct gi_tb *tb;
 	struct gi_str *text;
 	bool show_runtime; // everything, whatever the level
-	size_t skip_fatal; // physical frames to leave out, see fatal_depth()
+	size_t skip_fatal; // physical frames to leave out, see gi_tb_fatal_depth()
 	size_t physical;
 	size_t n; // logical frames that were shown, or would be without the limit
 	bool callee_panics;
@@ -366,16 +366,27 @@ static bool find_fatal(void *arg, const struct gi_frame *f)
 	return fatal->physical < FATAL_DEPTH;
 }
 
+static struct gi_error *unwind(struct gi_tb *tb, const struct gi_g *g, size_t thread,
+			       gi_frame_fn fn, void *arg, struct gi_error **why_ret)
+{
+	if (g)
+		return gi_unwind_goroutine(tb->u, g, GI_UNWIND_AS_RUNTIME, GI_UNWIND_MAX,
+					   fn, arg, why_ret);
+	return gi_unwind_thread(tb->u, thread, GI_UNWIND_AS_RUNTIME, GI_UNWIND_MAX, fn,
+				arg, why_ret);
+}
+
 // When a panic or a fatal error ends the process, the runtime prints from the function
 // that called fatalpanic or fatalthrow on: how many physical frames that leaves out.
-static size_t fatal_depth(struct gi_tb *tb, const struct gi_g *g)
+size_t gi_tb_fatal_depth(struct gi_tb *tb, const struct gi_g *g, size_t thread)
 {
-	const struct gi_m *m = g->m_index ? gi_go_m(tb->go, g->m_index - 1) : NULL;
+	const struct gi_m *m = gi_go_m_by_thread(tb->go, thread);
+	if (g)
+		m = g->m_index ? gi_go_m(tb->go, g->m_index - 1) : NULL;
 	if (!m || !m->dying)
 		return 0;
 	struct fatal fatal = {0};
-	gi_error_ignore(gi_unwind_goroutine(tb->u, g, GI_UNWIND_AS_RUNTIME, GI_UNWIND_MAX,
-					    find_fatal, &fatal, NULL));
+	gi_error_ignore(unwind(tb, g, thread, find_fatal, &fatal, NULL));
 	return fatal.found;
 }
 
@@ -384,17 +395,12 @@ static struct gi_error *frames(struct gi_tb *tb, const struct gi_g *g, size_t th
 			       struct gi_str *text)
 {
 	struct gi_error *err = NULL, *why = NULL;
-	size_t skip = g ? fatal_depth(tb, g) : 0;
+	size_t skip = gi_tb_fatal_depth(tb, g, thread);
 	// At the level all a stack without user code is printed whole.
 	for (int all = 0; all < 2; all++) {
 		struct pass ps = {
 			.tb = tb, .text = text, .show_runtime = all, .skip_fatal = skip};
-		if (g)
-			err = gi_unwind_goroutine(tb->u, g, GI_UNWIND_AS_RUNTIME,
-						  GI_UNWIND_MAX, pass_frame, &ps, &why);
-		else
-			err = gi_unwind_thread(tb->u, thread, GI_UNWIND_AS_RUNTIME,
-					       GI_UNWIND_MAX, pass_frame, &ps, &why);
+		err = unwind(tb, g, thread, pass_frame, &ps, &why);
 		if (!err) {
 			pass_end(&ps);
 			if (ps.oom || text->oom)

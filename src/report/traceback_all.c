@@ -300,26 +300,35 @@ static struct gi_error *put_others(struct gi_tb *tb, const struct others *others
 	return err;
 }
 
-// The process was ended by a panic or a fatal error, which the M notes in m.dying,
-// outside of a signal handler.
-static bool ended_by_panic(const struct section *s)
+// The process was ended by a panic or a fatal error of this thread: on the stack of its
+// goroutine, or on g0, of which *on_g0_ret tells.
+static bool ended_by_panic(struct gi_tb *tb, const struct section *s, bool *on_g0_ret)
 {
-	return s->m->dying && !s->in_signal;
+	*on_g0_ret = false;
+	if (!s->m->dying)
+		return false;
+	if ((s->gp == &s->g0 || s->in_cgo) && gi_tb_fatal_depth(tb, NULL, s->thread))
+		*on_g0_ret = true;
+	return *on_g0_ret || (s->curg && gi_tb_fatal_depth(tb, s->curg, 0));
 }
 
 static struct gi_error *crash_text(struct gi_tb *tb, struct gi_out *out,
 				   struct gi_str *text)
 {
 	struct section s;
+	struct gi_error *err;
 	size_t first = first_thread(tb);
 	if (!read_section(tb, first, &s)) {
 		struct others none = {0};
-		struct gi_error *err = put_others(tb, &none, true, out, text);
+		err = put_others(tb, &none, true, out, text);
 		return err ? err : other_sections(tb, SIZE_MAX, out, text);
 	}
-	bool panicked = ended_by_panic(&s);
-	struct gi_error *err;
-	if (panicked && s.curg) {
+	bool on_g0, panicked = ended_by_panic(tb, &s, &on_g0);
+	if (on_g0) {
+		s.gp = &s.g0;
+		gi_str_puts(text, "runtime stack:\n");
+		err = gi_tb_thread_frames(tb, s.thread, text);
+	} else if (panicked) {
 		s.gp = s.curg;
 		err = gi_tb_goroutine(tb, s.curg, text);
 	} else {

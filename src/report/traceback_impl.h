@@ -30,6 +30,9 @@ struct gi_error *gi_tb_frames(struct gi_tb *tb, const struct gi_g *g,
 /** The frames that begin at what a thread does (or did when a signal interrupted it). */
 struct gi_error *gi_tb_thread_frames(struct gi_tb *tb, size_t thread,
 				     struct gi_str *text) GI_MUST_CHECK;
+/** How many frames lie between a process's end by panic or fatal error and what led to
+ * it; 0: none. */
+size_t gi_tb_fatal_depth(struct gi_tb *tb, const struct gi_g *g, size_t thread);
 void gi_tb_created_by(struct gi_tb *tb, const struct gi_g *g, struct gi_str *text);
 /** Header, frames, created by. */
 struct gi_error *gi_tb_goroutine(struct gi_tb *tb, const struct gi_g *g,

@@ -461,6 +461,10 @@ void gi_walk_run(struct gi_walk *w)
 			gi_pccache_get(w->u->cache, w->pc, as_call);
 		if (!info) {
 			if (w->flags & GI_UNWIND_AS_RUNTIME) {
+				// The runtime does not complain of a fault in C.
+				if (!w->first && w->exact && !w->injected && w->m &&
+				    w->m->incgo)
+					return;
 				gi_walk_why(w, "0x%llx is in no Go function",
 					    (unsigned long long)w->pc);
 				return;
