@@ -153,8 +153,6 @@ struct allgs {
 
 static struct gi_error *add_g(struct gi_go *go, struct allgs *a, uint64_t addr)
 {
-	const uint64_t stamp_max = UINT64_C(1) << 60; // 36 years of uptime: damaged
-	uint64_t stamp;
 	const uint8_t *rec;
 	struct gi_error *err;
 	struct gi_g *g;
@@ -176,10 +174,8 @@ static struct gi_error *add_g(struct gi_go *go, struct allgs *a, uint64_t addr)
 	gi_go_decode_g(go, rec, addr, g);
 	g->system = is_system(go, rec, cached_start_kind(go, g->start_pc));
 
-	// Times that the runtime has taken with nanotime(): see gi_go_find_now.
-	stamp = gi_max_u64(g->wait_since, gi_field_uint(rec, go->layout.g.tracking_stamp));
-	if (stamp > go->max_g_timestamp && stamp < stamp_max)
-		go->max_g_timestamp = stamp;
+	gi_go_saw_time(go, g->wait_since);
+	gi_go_saw_time(go, gi_field_uint(rec, go->layout.g.tracking_stamp));
 	return NULL;
 }
 

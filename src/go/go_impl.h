@@ -51,7 +51,6 @@ struct gi_go {
 	struct gi_g_index g_by_id, g_by_addr;
 	struct gi_map start_kinds;
 	bool finalizer_runs;	  // user code is called by the finalizer goroutine
-	uint64_t max_g_timestamp; // the newest time that a g carries
 
 	// Stacks sorted by their low end: made on first use, under the lock.
 	pthread_mutex_t stacks_lock;
@@ -70,11 +69,10 @@ struct gi_go {
 
 	struct gi_p *ps;
 	size_t p_count, p_cap;
-	uint64_t max_p_timestamp;
 
 	struct gi_sched sched;
 	uint64_t goidgen;
-	uint64_t now;
+	uint64_t now; // the newest time that was seen
 
 	char **notes;
 	size_t note_count, note_cap;
@@ -120,6 +118,7 @@ void gi_go_load_sched(struct gi_go *go);
 struct gi_error *gi_go_load_wait_reasons(struct gi_go *go) GI_MUST_CHECK;
 /** Threads to Ms, and goroutines to threads; needs all Gs and Ms. */
 struct gi_error *gi_go_match_threads(struct gi_go *go) GI_MUST_CHECK;
+/** Evidence of "now" that lies outside of the structs that are read anyway; needs all of them. */
 void gi_go_find_now(struct gi_go *go);
 
 /** Before anything is read: runtime.m0 and runtime.g0 point to each other. */
@@ -129,6 +128,15 @@ struct gi_error *gi_go_check_live(struct gi_go *go) GI_MUST_CHECK;
 
 /** Everything of a g but ->system, ->thread, ->m_index. */
 void gi_go_decode_g(const struct gi_go *go, const uint8_t *rec, uint64_t addr, struct gi_g *ret);
+
+/** A reading of nanotime() by the process: "now" is later. What cannot be a time is ignored. */
+static inline void gi_go_saw_time(struct gi_go *go, uint64_t t)
+{
+	const uint64_t max = UINT64_C(1) << 60; // 36 years after boot
+
+	if (t > go->now && t < max)
+		go->now = t;
+}
 
 /** A status without its scan bit. */
 static inline uint32_t gi_g_base_status(uint32_t status)

@@ -128,12 +128,6 @@ const struct gi_m *gi_go_m_by_addr(const struct gi_go *go, uint64_t addr)
 
 // --- Ps ------------------------------------------------------------------------------
 
-static void note_time(struct gi_go *go, uint64_t t)
-{
-	if (t > go->max_p_timestamp && t < UINT64_C(1) << 60)
-		go->max_p_timestamp = t;
-}
-
 static void decode_p(struct gi_go *go, const uint8_t *rec, uint64_t addr, struct gi_p *ret)
 {
 #define FIELD(f) gi_field_uint(rec, go->layout.p.f)
@@ -158,10 +152,10 @@ static void decode_p(struct gi_go *go, const uint8_t *rec, uint64_t addr, struct
 	if (modified && (!ret->timer0_when || modified < ret->timer0_when))
 		ret->timer0_when = modified;
 
-	note_time(go, FIELD(sysmon_schedwhen));
-	note_time(go, FIELD(sysmon_syscallwhen));
-	note_time(go, FIELD(gc_mark_worker_start));
-	note_time(go, FIELD(gc_stop_time));
+	gi_go_saw_time(go, FIELD(sysmon_schedwhen));
+	gi_go_saw_time(go, FIELD(sysmon_syscallwhen));
+	gi_go_saw_time(go, FIELD(gc_mark_worker_start));
+	gi_go_saw_time(go, FIELD(gc_stop_time));
 #undef FIELD
 }
 
@@ -279,43 +273,12 @@ void gi_go_load_sched(struct gi_go *go)
 	s->stopwait = (int32_t)FIELD(stopwait);
 	s->sysmonwait = (uint32_t)FIELD(sysmonwait);
 	s->lastpoll = (int64_t)FIELD(lastpoll);
-	note_time(go, FIELD(lastpoll));
-	note_time(go, FIELD(procresizetime));
+	gi_go_saw_time(go, FIELD(lastpoll));
+	gi_go_saw_time(go, FIELD(procresizetime));
 #undef FIELD
 }
 
 const struct gi_sched *gi_go_sched(const struct gi_go *go)
 {
 	return &go->sched;
-}
-
-// --- "now" -------------------------------------------------------------------------------
-
-// No clock reading is saved in a core. What it holds are readings that the runtime took with
-// nanotime() (CLOCK_MONOTONIC) before the end; the newest of them is a lower bound of "now":
-//   sched.lastpoll           the last network poll (0 while a thread polls)
-//   sched.procresizetime     the last change of GOMAXPROCS
-//   p.sysmontick.*when       when sysmon last saw a P move on (every 20 us to 10 ms if busy)
-//   p.gcMarkWorkerStartTime, p.gcStopTime
-//   g.waitsince              a scan of a parked stack
-//   g.trackingStamp          a sampled goroutine's last change of state (1.19: runnableStamp)
-//   memstats.last_gc_nanotime
-// Times that lie in the future by their meaning (timers, sched.pollUntil) are left out. In a
-// program that sleeps altogether no one takes the time, so "now" may be older than the core
-// by as long as it slept.
-void gi_go_find_now(struct gi_go *go)
-{
-	const struct gi_field gc = go->layout.mstats.last_gc_nanotime;
-	uint64_t v;
-
-	go->now = gi_max_u64(go->max_p_timestamp, go->max_g_timestamp);
-	if (gc.ok && go->layout.global.memstats.ok &&
-	    gi_target_peek_u64(go->target, go->layout.global.memstats.addr + gc.off, &v) &&
-	    v < UINT64_C(1) << 60)
-		go->now = gi_max_u64(go->now, v);
-}
-
-uint64_t gi_go_now(const struct gi_go *go)
-{
-	return go->now;
 }
