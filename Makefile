@@ -34,6 +34,7 @@ REPL_SRC := $(wildcard src/repl/*.c)
 CMD_SRC := $(wildcard commands/*.c)
 SUPPORT_SRC := $(wildcard tests/support/*.c)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
+UNIT_SHARED := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIB_OBJ := $(call obj,$(LIB_SRC))
@@ -81,7 +82,7 @@ $(BUILD)/gcore-inspect: $(BUILD)/obj/src/main.o $(BUILD)/libgcore-repl.a $(BUILD
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(call obj,$(SUPPORT_SRC)) $(if $(wildcard src/main.c),$(BUILD)/libgcore-repl.a) $(BUILD)/libgcore.a
+$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(call obj,$(UNIT_SHARED) $(SUPPORT_SRC)) $(if $(wildcard src/main.c),$(BUILD)/libgcore-repl.a) $(BUILD)/libgcore.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(shell $(PKG_CONFIG) --libs $(PKGS_TEST))
