@@ -112,10 +112,13 @@ struct gi_error *gi_report_goroutines(struct gi_out *out, struct gi_go *go, stru
 
 // report/traceback.c: the runtime's own text.
 enum gi_traceback_level { GI_TRACEBACK_ALL, GI_TRACEBACK_SYSTEM, GI_TRACEBACK_CRASH };
-/** One goroutine's block as the target's release prints it, followed by nothing. Text only. */
+/** One goroutine's block as the target's release prints it, followed by nothing; or its record. */
 struct gi_error *gi_traceback_goroutine(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
 					const struct gi_g *g, enum gi_traceback_level level) GI_MUST_CHECK;
-/** All goroutines that the runtime would print, in its order. */
+/**
+ * All goroutines that the runtime would print, in its order; at the level crash with the
+ * sections of the threads. Or their records, then without those sections.
+ */
 struct gi_error *gi_traceback_all(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
 				  enum gi_traceback_level level) GI_MUST_CHECK;
 

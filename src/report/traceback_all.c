@@ -12,13 +12,14 @@
 // The levels all and system have no sections of threads: there, goroutines that run are
 // shown with the stacks that the core has for them.
 
+#include "report/goroutines.h"
 #include "report/traceback_impl.h"
 
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { FLUSH_AT = 256 * 1024 };
+enum { FLUSH_AT = 256 * 1024, RECORD_FRAMES = 10000 };
 
 static struct gi_error *flush(struct gi_out *out, struct gi_str *text)
 {
@@ -358,6 +359,32 @@ static struct gi_error *plain_text(struct gi_tb *tb, struct gi_out *out,
 	return put_others(tb, &others, true, out, text);
 }
 
+// --- records
+// ----------------------------------------------------------------------------
+
+// Records of the goroutines that the text would show; g is NULL for all of them.
+static struct gi_error *records(struct gi_tb *tb, struct gi_out *out,
+				const struct gi_g *g)
+{
+	struct gi_goroutines_options opts = {.frames = RECORD_FRAMES};
+	struct gi_g_query query = {.go = tb->go, .u = tb->u, .opts = &opts};
+	_cleanup_(gi_g_writer_destroyp) struct gi_g_writer *w = NULL;
+	struct gi_error *err = gi_g_writer_create(&query, tb->u, out, &w);
+	if (err || g)
+		return err ? err : gi_g_writer_row(w, g);
+	size_t n = gi_go_g_count(tb->go);
+	for (size_t i = 0; !err && i < n; i++) {
+		g = gi_go_g(tb->go, i);
+		if (!g->unreadable && !is_printed(tb, g))
+			continue;
+		err = gi_g_writer_row(w, g);
+		if (!err)
+			err = gi_out_check(out);
+		gi_out_progress(out, "goroutines", i, n);
+	}
+	return err;
+}
+
 struct gi_error *gi_traceback_all(struct gi_out *out, struct gi_go *go,
 				  struct gi_unwinder *u, enum gi_traceback_level level)
 {
@@ -366,8 +393,12 @@ struct gi_error *gi_traceback_all(struct gi_out *out, struct gi_go *go,
 	struct gi_error *err = gi_tb_init(&tb, go, u, level);
 	if (err)
 		return err;
-	err = level == GI_TRACEBACK_CRASH ? crash_text(&tb, out, &text)
-					  : plain_text(&tb, out, &text);
+	if (gi_out_is_json(out))
+		err = records(&tb, out, NULL);
+	else if (level == GI_TRACEBACK_CRASH)
+		err = crash_text(&tb, out, &text);
+	else
+		err = plain_text(&tb, out, &text);
 	if (!err)
 		err = flush(out, &text);
 	gi_tb_deinit(&tb);
@@ -383,7 +414,10 @@ struct gi_error *gi_traceback_goroutine(struct gi_out *out, struct gi_go *go,
 	struct gi_error *err = gi_tb_init(&tb, go, u, level);
 	if (err)
 		return err;
-	err = gi_tb_goroutine(&tb, g, &text);
+	if (gi_out_is_json(out))
+		err = records(&tb, out, g);
+	else
+		err = gi_tb_goroutine(&tb, g, &text);
 	if (!err)
 		err = flush(out, &text);
 	gi_tb_deinit(&tb);
