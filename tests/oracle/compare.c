@@ -17,7 +17,9 @@
 // 1. The printing thread went on from printing to dying. The runtime's frames of its
 //    goroutine must be the outer end of ours; ours may have more at the inner end.
 // 2. "goroutine running on other thread; stack unavailable": a later section has the
-//    stack of that goroutine, and that one is compared. If none has, ours stands.
+//    stack of that goroutine, and that one is compared. If none has, ours stands, and
+//    where the runtime's text has such sections, so does our status: that goroutine was
+//    off its thread by the time of the thread's section.
 // 3. Threads' own stacks (goroutine 0), when our text has none at all: they are counted
 //    as not shown. With --threads that is a failure too.
 //
@@ -430,6 +432,35 @@ static void count_frames(const struct text *t, const struct block *b)
 	}
 }
 
+/** "goroutine 18 gp=0xc000..." or "goroutine 18": what stays while it goes on. */
+static size_t identity_len(struct line header)
+{
+	const char *end = memchr(header.s, '[', header.n);
+	const char *m = memmem(header.s, header.n, " m=", 3);
+
+	if (m && m < end)
+		end = m;
+	return (size_t)(end - header.s);
+}
+
+/**
+ * The runtime could not see the stack of a goroutine that ran on another thread, and
+ * that thread did not run it any more when it printed its own section. What is known
+ * for sure is who the goroutine is and who created it.
+ */
+static bool may_be_unseen(const struct text *tr, const struct block *r, const struct text *to,
+			  const struct block *o)
+{
+	size_t n = r->count - 1, id = identity_len(r->header);
+	bool sections = tr->blocks[tr->blocks_len - 1].section > 0;
+
+	if (!line_eq(r->header, o->header) &&
+	    !(sections && id == identity_len(o->header) &&
+	      memcmp(r->header.s, o->header.s, id) == 0))
+		return false;
+	return o->count >= n && same_lines(tr, r, 1, to, o, o->count - n, n);
+}
+
 /** Our block of that key; the one with a stack, if there are several. */
 static struct block *find_ours(const struct text *to, uint64_t goid, long m)
 {
@@ -453,13 +484,7 @@ static void compare_blocks(const struct text *tr, const struct block *r,
 		count_frames(tr, r);
 	} else if (same_header && r->printing && is_outer_end(tr, r, to, o)) {
 		count_frames(tr, r);
-	} else if (same_header && is_unavailable(tr, r)) {
-		// No section has this stack. Who created the goroutine is known.
-		size_t n = r->count - 1;
-
-		if (o->count < n || !same_lines(tr, r, 1, to, o, o->count - n, n))
-			show_difference(tr, r, to, o);
-	} else {
+	} else if (!is_unavailable(tr, r) || !may_be_unseen(tr, r, to, o)) {
 		show_difference(tr, r, to, o);
 	}
 }
