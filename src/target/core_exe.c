@@ -14,7 +14,7 @@
 #include <string.h>
 
 enum {
-	IMAGE_MAX = 1 << 20,	 // of a saved ELF header, how far to look for notes
+	IMAGE_MAX = 1 << 16,	 // of a saved ELF header, how far to look for notes
 	LIBRARIES_MAX = 4096,	 // opened at most; a process has a few dozen
 	SEGMENTS_MAX = 64,	 // of an executable
 	EXECFN_MAX = 4096,
@@ -296,8 +296,13 @@ static bool exe_place(struct core *c, struct gi_elf *elf, const struct ids *ids,
 		return true;
 	}
 	// The notes are lost: a saved ELF header with the same build ID tells.
-	for (size_t i = 0; i < c->load_count && ids_any(ids); i++) {
+	size_t looked = 0;
+	for (size_t i = 0; i < c->load_count && ids_any(ids) && looked < LIBRARIES_MAX; i++) {
 		struct ids found;
+		const uint8_t *p = gi_target_view(&c->base, c->loads[i].vaddr, SELFMAG);
+		if (!p || memcmp(p, ELFMAG, SELFMAG) != 0)
+			continue;
+		looked++;
 		ids_of_core(c, c->loads[i].vaddr, &found);
 		if (ids_compare(&found, ids) != SAME)
 			continue;
