@@ -119,6 +119,18 @@ void gi_session_select_thread(struct gi_session *s, size_t thread);
 /** The selected frame number (index into the stack); 0 after a selection. */
 size_t gi_session_frame(struct gi_session *s);
 struct gi_error *gi_session_select_frame(struct gi_session *s, size_t i) GI_MUST_CHECK;
+/** Moves the selected frame by n, as far as there are frames; an error if it cannot move at all. */
+struct gi_error *gi_session_move_frame(struct gi_session *s, uint64_t n, bool up) GI_MUST_CHECK;
+/** Prints the selected frame with its arguments. */
+struct gi_error *gi_session_show_frame(struct gi_session *s, struct gi_out *out) GI_MUST_CHECK;
+/** The selection as a whole, for commands that change it for a while. */
+struct gi_selection {
+	const struct gi_g *g;
+	bool by_thread;
+	size_t thread, frame;
+};
+struct gi_selection gi_session_selection(struct gi_session *s);
+void gi_session_restore(struct gi_session *s, struct gi_selection selection);
 /** The selected goroutine's or thread's stack; owned by the caller. */
 struct gi_error *gi_session_stack(struct gi_session *s, uint64_t depth, struct gi_stack **ret) GI_MUST_CHECK;
 /** Registers in the selected frame, as far as they are known there. */

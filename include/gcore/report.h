@@ -83,6 +83,10 @@ void gi_json_note(struct gi_out *out, const char *text);
 
 /** A frame: a numbered line (or two), or a member of a JSON "frames" array. */
 void gi_out_frame(struct gi_out *out, size_t i, const struct gi_frame *frame);
+/** The same with its argument words (untrusted text); in JSON a record of its own. */
+void gi_out_frame_args(struct gi_out *out, size_t i, const struct gi_frame *frame, const char *args);
+/** A line between frames: the stack goes on on another one. */
+void gi_out_stack_switch(struct gi_out *out, enum gi_stack_id to);
 /** {"pc","function","file","line"} under key. */
 void gi_json_location(struct gi_out *out, const char *key, const struct gi_location *loc);
 
@@ -109,6 +113,33 @@ struct gi_goroutines_options {
 /** GI_ERR_USAGE for kinds that do not exist. */
 struct gi_error *gi_report_goroutines(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
 				      const struct gi_goroutines_options *opts) GI_MUST_CHECK;
+
+/** What is known of one goroutine; in JSON its record of "goroutines". */
+struct gi_error *gi_report_goroutine(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
+				     const struct gi_g *g) GI_MUST_CHECK;
+
+// report/threads.c, sched.c, mappings.c. go and u may be NULL for those that take a target too.
+struct gi_error *gi_report_threads(struct gi_out *out, struct gi_target *t, struct gi_go *go,
+				   struct gi_unwinder *u, size_t selected) GI_MUST_CHECK;
+struct gi_error *gi_report_thread(struct gi_out *out, struct gi_target *t, struct gi_go *go,
+				  struct gi_unwinder *u, size_t thread) GI_MUST_CHECK;
+struct gi_error *gi_report_ms(struct gi_out *out, struct gi_go *go) GI_MUST_CHECK;
+struct gi_error *gi_report_ps(struct gi_out *out, struct gi_go *go) GI_MUST_CHECK;
+/** All mappings, or the one that holds addr. */
+struct gi_error *gi_report_mappings(struct gi_out *out, struct gi_target *t, bool one,
+				    uint64_t addr) GI_MUST_CHECK;
+/** "SIGSEGV", "signal 40". */
+void gi_signal_format(int signal, struct gi_str *ret);
+
+// report/memory.c: raw memory in rows.
+struct gi_memory_format {
+	char format;   // x d u o t (binary) c a (address) s (string)
+	unsigned size; // of a unit: 1, 2, 4, 8
+	uint64_t count;
+};
+/** Prints what can be read; the error says where it stopped. go may be NULL: no names. */
+struct gi_error *gi_report_memory(struct gi_out *out, struct gi_target *t, struct gi_go *go,
+				  uint64_t addr, const struct gi_memory_format *fmt) GI_MUST_CHECK;
 
 // report/traceback.c: the runtime's own text.
 enum gi_traceback_level { GI_TRACEBACK_ALL, GI_TRACEBACK_SYSTEM, GI_TRACEBACK_CRASH };

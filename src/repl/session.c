@@ -174,6 +174,21 @@ struct gi_error *gi_session_stack(struct gi_session *s, uint64_t depth, struct g
 	return gi_error_create(GI_ERR_NOT_FOUND, "no goroutine or thread is selected");
 }
 
+struct gi_selection gi_session_selection(struct gi_session *s)
+{
+	return (struct gi_selection){
+		.g = s->g, .by_thread = s->by_thread, .thread = s->thread, .frame = s->frame
+	};
+}
+
+void gi_session_restore(struct gi_session *s, struct gi_selection selection)
+{
+	s->g = selection.g;
+	s->by_thread = selection.by_thread;
+	s->thread = selection.thread;
+	s->frame = selection.frame;
+}
+
 // --- things by what a person typed ------------------------------------------
 
 struct gi_error *gi_session_find_goroutine(struct gi_session *s, const char *text, const struct gi_g **ret)

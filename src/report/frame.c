@@ -109,9 +109,8 @@ void gi_location_format(struct gi_str *str, const char *function, const char *fi
 	}
 }
 
-static void frame_json(struct gi_out *out, size_t i, const struct gi_frame *frame)
+static void frame_members(struct gi_out *out, size_t i, const struct gi_frame *frame)
 {
-	gi_json_object(out, NULL);
 	gi_json_u64(out, "number", i);
 	json_position(out, frame->pc, frame->name, frame->file, frame->line);
 	gi_json_bool(out, "inlined", frame->kind == GI_FRAME_INLINED);
@@ -123,15 +122,10 @@ static void frame_json(struct gi_out *out, size_t i, const struct gi_frame *fram
 	else
 		gi_json_null(out, "offset");
 	gi_json_str(out, "module", or_null(frame->module));
-	gi_json_close(out);
 }
 
-void gi_out_frame(struct gi_out *out, size_t i, const struct gi_frame *frame)
+static void frame_text(struct gi_out *out, size_t i, const struct gi_frame *frame, const char *args)
 {
-	if (gi_out_is_json(out)) {
-		frame_json(out, i, frame);
-		return;
-	}
 	_cleanup_(gi_str_deinit) struct gi_str str = { 0 };
 	gi_str_printf(&str, "#%-3zu 0x%012" PRIx64 " in %s", i, frame->pc,
 		      gi_style_start(out, GI_STYLE_NAME));
@@ -140,6 +134,11 @@ void gi_out_frame(struct gi_out *out, size_t i, const struct gi_frame *frame)
 	else
 		gi_str_puts(&str, "??");
 	gi_str_puts(&str, gi_style_end(out));
+	if (args) {
+		gi_str_putc(&str, '(');
+		gi_str_put_escaped(&str, args, strlen(args));
+		gi_str_putc(&str, ')');
+	}
 	if (known(frame->file)) {
 		gi_str_puts(&str, " at ");
 		gi_str_put_escaped(&str, frame->file, strlen(frame->file));
@@ -157,4 +156,41 @@ void gi_out_frame(struct gi_out *out, size_t i, const struct gi_frame *frame)
 		gi_str_puts(&str, " [signal]");
 	gi_str_putc(&str, '\n');
 	gi_out_write(out, gi_str_cstr(&str), str.len);
+}
+
+void gi_out_frame(struct gi_out *out, size_t i, const struct gi_frame *frame)
+{
+	if (!gi_out_is_json(out)) {
+		frame_text(out, i, frame, NULL);
+		return;
+	}
+	gi_json_object(out, NULL);
+	frame_members(out, i, frame);
+	gi_json_close(out);
+}
+
+void gi_out_frame_args(struct gi_out *out, size_t i, const struct gi_frame *frame, const char *args)
+{
+	if (!gi_out_is_json(out)) {
+		frame_text(out, i, frame, args);
+		return;
+	}
+	gi_json_begin(out, "frame");
+	frame_members(out, i, frame);
+	gi_json_str(out, "args", args);
+	gi_json_end(out);
+}
+
+void gi_out_stack_switch(struct gi_out *out, enum gi_stack_id to)
+{
+	static const char *const texts[] = {
+		[GI_STACK_GOROUTINE] = "the goroutine's own stack",
+		[GI_STACK_G0] = "the thread's scheduler stack (g0)",
+		[GI_STACK_GSIGNAL] = "the thread's signal stack",
+		[GI_STACK_THREAD] = "the thread's stack",
+	};
+	gi_out_style(out, GI_STYLE_DIM);
+	gi_out_printf(out, "     -- %s --", (size_t)to < GI_ARRAY_SIZE(texts) ? texts[to] : "another stack");
+	gi_out_style(out, GI_STYLE_NONE);
+	gi_out_puts(out, "\n");
 }

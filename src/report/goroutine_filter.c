@@ -159,7 +159,7 @@ static struct gi_error *match_one(const struct gi_g_query *q, const struct gi_g_
 	}
 	case GI_FIELD_CREATOR:
 	case GI_FIELD_GOLOC:
-		gi_unwind_created_by(q->u, g, &loc);
+		gi_g_created_by(q->u, g, &loc);
 		found = match_location(&loc, f->value);
 		break;
 	case GI_FIELD_START:

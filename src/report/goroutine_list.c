@@ -162,6 +162,14 @@ void gi_duration_format(struct gi_str *str, uint64_t ns)
 		gi_str_printf(str, "%" PRIu64 "d%" PRIu64 "h", s / 86400, s % 86400 / 3600);
 }
 
+void gi_g_created_by(struct gi_unwinder *u, const struct gi_g *g, struct gi_location *ret)
+{
+	// Goroutine 1 is made by the start-up code; the runtime does not name it either.
+	*ret = (struct gi_location){ 0 };
+	if (g->goid != 1)
+		gi_unwind_created_by(u, g, ret);
+}
+
 enum { WAITED_WIDTH = 6 };
 
 void gi_g_writer_head(struct gi_g_writer *w)
@@ -215,12 +223,16 @@ static struct gi_error *put_where(struct gi_g_writer *w, const struct gi_g *g)
 			gi_error_free(err);
 			return NULL;
 		}
-		if (w->q->opts->show == GI_SHOW_USER && user.pc)
-			where = user;
+		if (w->q->opts->show != GI_SHOW_USER)
+			break;
+		where = user;
+		// One that runs nothing but the runtime is known by what it was started for.
+		if (g->system && (!user.pc || gi_function_is_runtime(user.function)))
+			gi_unwind_started_at(w->u, g, &where);
 		break;
 	}
 	case GI_SHOW_GO:
-		gi_unwind_created_by(w->u, g, &where);
+		gi_g_created_by(w->u, g, &where);
 		break;
 	case GI_SHOW_START:
 		gi_unwind_started_at(w->u, g, &where);
@@ -342,7 +354,7 @@ static bool json_frame(void *arg, const struct gi_frame *f)
 static void json_created_by(struct gi_g_writer *w, const struct gi_g *g)
 {
 	struct gi_location loc = { 0 };
-	gi_unwind_created_by(w->u, g, &loc);
+	gi_g_created_by(w->u, g, &loc);
 	if (!loc.pc) {
 		gi_json_null(w->out, "created_by");
 		return;

@@ -61,6 +61,9 @@ struct gi_error *gi_g_writer_row(struct gi_g_writer *w, const struct gi_g *g) GI
 /** Counts by the field, most numerous first. */
 struct gi_error *gi_g_group(const struct gi_g_query *q, struct gi_out *out) GI_MUST_CHECK;
 
+/** Where the go statement stands; pc 0 for goroutine 1, which has none. */
+void gi_g_created_by(struct gi_unwinder *u, const struct gi_g *g, struct gi_location *ret);
+
 /** "2m10s", "350ms", "3h5m", as short as is exact enough. */
 void gi_duration_format(struct gi_str *str, uint64_t ns);
 

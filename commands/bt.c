@@ -1,0 +1,82 @@
+// bt: print the call stack of the selected goroutine or thread.
+
+#include "gcore/command.h"
+
+enum { BT_DEFAULT_DEPTH = 50, BT_MAX_DEPTH = GI_UNWIND_MAX };
+
+static void begin_record(struct gi_session *s, struct gi_out *out)
+{
+	const struct gi_g *g = gi_session_goroutine(s);
+	size_t thread;
+	gi_json_begin(out, "stack");
+	if (g)
+		gi_json_u64(out, "goroutine", g->goid);
+	else
+		gi_json_null(out, "goroutine");
+	if (gi_session_thread(s, &thread))
+		gi_json_i64(out, "thread", gi_target_thread(gi_session_target(s), thread)->tid);
+	else
+		gi_json_null(out, "thread");
+	gi_json_array(out, "frames");
+}
+
+static struct gi_error *bt_run(struct gi_session *s, const struct gi_args *args, struct gi_out *out)
+{
+	uint64_t depth;
+	struct gi_error *err = gi_args_u64(args, 'n', BT_DEFAULT_DEPTH, BT_MAX_DEPTH, &depth);
+	if (!err && gi_args_count(args)) {
+		// "bt 5", as gdb has it.
+		err = gi_args_has(args, 'n')
+			      ? gi_error_create(GI_ERR_USAGE, "bt: the depth is given twice")
+			      : gi_parse_u64(gi_args_get(args, 0), &depth);
+	}
+	if (err)
+		return err;
+	_cleanup_(gi_stack_freep) struct gi_stack *stack = NULL;
+	err = gi_session_stack(s, depth ? depth : 1, &stack);
+	if (err)
+		return err;
+
+	begin_record(s, out);
+	for (size_t i = 0; i < gi_stack_len(stack); i++) {
+		const struct gi_frame *f = gi_stack_frame(stack, i);
+		if (i && f->stack != gi_stack_frame(stack, i - 1)->stack)
+			gi_out_stack_switch(out, f->stack);
+		gi_out_frame(out, i, f);
+		if (i % 256 == 255 && (err = gi_out_check(out)))
+			return err;
+	}
+	gi_json_close(out);
+	// A stack that ends early is still an answer: print it, then say why.
+	const struct gi_error *why = gi_stack_truncated(stack);
+	gi_json_str(out, "ends_early", why ? gi_error_message(why) : NULL);
+	gi_json_bool(out, "more", gi_stack_cut_by_max(stack));
+	gi_json_end(out);
+	if (gi_out_is_json(out))
+		return NULL;
+	if (why)
+		gi_out_note(out, "the stack ends early: %s", gi_error_message(why));
+	if (gi_stack_cut_by_max(stack))
+		gi_out_printf(out, "(more frames: bt -n DEPTH)\n");
+	return NULL;
+}
+
+const struct gi_command gi_cmd_bt = {
+	.name = "bt",
+	.aliases = (const char *const[]){ "backtrace", "stack", "where", NULL },
+	.group = GI_GROUP_STACK,
+	.needs = GI_NEEDS_TARGET | GI_NEEDS_GO | GI_NEEDS_FRAME,
+	.synopsis = "bt [-n DEPTH]",
+	.summary = "print the call stack",
+	.options =
+		(const struct gi_option[]){
+			{ 'n', "DEPTH", "stop after DEPTH frames (default 50)", NULL, false, NULL },
+			{ 0 },
+		},
+	.help = "Prints the frames of the selected goroutine or thread, innermost first. Calls that the\n"
+		"compiler inlined are marked [inlined]; frames that were found by frame pointers alone\n"
+		"are marked [guessed]. Where the stack goes on on another one (from the thread's own\n"
+		"stack to the goroutine's), a line says so.\n",
+	.max_args = 1,
+	.run = bt_run,
+};

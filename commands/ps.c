@@ -1,0 +1,21 @@
+// ps: list the runtime's Ps, and the scheduler.
+
+#include "gcore/command.h"
+
+static struct gi_error *ps_run(struct gi_session *s, const struct gi_args *args, struct gi_out *out)
+{
+	(void)args;
+	return gi_report_ps(out, gi_session_go(s));
+}
+
+const struct gi_command gi_cmd_ps = {
+	.name = "ps",
+	.group = GI_GROUP_SCHEDULER,
+	.needs = GI_NEEDS_TARGET | GI_NEEDS_GO,
+	.synopsis = "ps",
+	.summary = "list the runtime's Ps (processors) and the scheduler's state",
+	.help = "Lists allp: the status of each P, the M that holds it, how many goroutines stand in its\n"
+		"run queue, which one runs next, and its timers. A line on the scheduler follows:\n"
+		"GOMAXPROCS, idle Ps and Ms, the global run queue.\n",
+	.run = ps_run,
+};

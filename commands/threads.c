@@ -1,0 +1,25 @@
+// threads: list the threads of the process.
+
+#include "gcore/command.h"
+
+static struct gi_error *threads_run(struct gi_session *s, const struct gi_args *args, struct gi_out *out)
+{
+	(void)args;
+	size_t selected = SIZE_MAX, thread;
+	if (gi_session_thread(s, &thread))
+		selected = thread;
+	return gi_report_threads(out, gi_session_target(s), gi_session_go(s), gi_session_unwinder(s),
+				 selected);
+}
+
+const struct gi_command gi_cmd_threads = {
+	.name = "threads",
+	.group = GI_GROUP_SCHEDULER,
+	.needs = GI_NEEDS_TARGET,
+	.synopsis = "threads",
+	.summary = "list the threads",
+	.help = "Lists the threads in the core's order: the first is the one that the signal hit. M is\n"
+		"the runtime's number for the thread; GOROUTINE is the one that it runs, or ran before it\n"
+		"entered a system call. A star marks the selected thread.\n",
+	.run = threads_run,
+};

@@ -1,0 +1,153 @@
+// Threads, as the core has them, with what the runtime knows of each.
+
+#include "report/frame.h"
+#include "report/table.h"
+
+#include <string.h>
+
+void gi_signal_format(int signal, struct gi_str *ret)
+{
+	const char *name = sigabbrev_np(signal);
+	if (name)
+		gi_str_printf(ret, "SIG%s", name);
+	else
+		gi_str_printf(ret, "signal %d", signal);
+}
+
+static bool take_first(void *arg, const struct gi_frame *f)
+{
+	struct gi_location *loc = arg;
+	*loc = (struct gi_location){ .pc = f->pc, .function = f->name, .file = f->file, .line = f->line };
+	return false;
+}
+
+// Where a thread is: its innermost frame. Without an unwinder, its program counter.
+static struct gi_location where_is(struct gi_target *t, struct gi_unwinder *u, size_t thread)
+{
+	struct gi_location loc = { 0 };
+	if (u) {
+		struct gi_error *why = NULL;
+		struct gi_error *err = gi_unwind_thread(u, thread, 0, 1, take_first, &loc, &why);
+		gi_error_ignore(err);
+		gi_error_ignore(why);
+	}
+	if (!loc.pc)
+		loc = (struct gi_location){
+			.pc = gi_regs_pc(&gi_target_thread(t, thread)->regs), .function = "", .file = ""
+		};
+	return loc;
+}
+
+static const struct gi_g *goroutine_on(struct gi_go *go, const struct gi_m *m)
+{
+	return m && m->curg ? gi_go_g_by_addr(go, m->curg) : NULL;
+}
+
+static void json_thread(struct gi_out *out, struct gi_target *t, struct gi_go *go, struct gi_unwinder *u,
+			size_t i)
+{
+	const struct gi_thread *th = gi_target_thread(t, i);
+	const struct gi_m *m = go ? gi_go_m_by_thread(go, i) : NULL;
+	const struct gi_g *g = goroutine_on(go, m);
+	struct gi_location loc = where_is(t, u, i);
+	gi_json_begin(out, "thread");
+	gi_json_u64(out, "number", i + 1);
+	gi_json_i64(out, "tid", th->tid);
+	if (m)
+		gi_json_i64(out, "m", m->id);
+	else
+		gi_json_null(out, "m");
+	if (g)
+		gi_json_u64(out, "goroutine", g->goid);
+	else
+		gi_json_null(out, "goroutine");
+	if (th->signal)
+		gi_json_i64(out, "signal", th->signal);
+	else
+		gi_json_null(out, "signal");
+	gi_json_location(out, "location", &loc);
+	gi_json_end(out);
+}
+
+struct gi_error *gi_report_threads(struct gi_out *out, struct gi_target *t, struct gi_go *go,
+				   struct gi_unwinder *u, size_t selected)
+{
+	static const char *const heads[] = { ">",   ">NR", ">TID", ">M", ">GOROUTINE",
+					     "SIGNAL", "WHERE",	NULL };
+	_cleanup_(gi_table_deinit) struct gi_table table;
+	gi_table_init(&table, heads);
+	for (size_t i = 0; i < gi_target_thread_count(t); i++) {
+		struct gi_error *err = gi_out_check(out);
+		if (err)
+			return err;
+		if (gi_out_is_json(out)) {
+			json_thread(out, t, go, u, i);
+			continue;
+		}
+		const struct gi_thread *th = gi_target_thread(t, i);
+		const struct gi_m *m = go ? gi_go_m_by_thread(go, i) : NULL;
+		const struct gi_g *g = goroutine_on(go, m);
+		_cleanup_(gi_str_deinit) struct gi_str text = { 0 };
+		gi_table_cell(&table, i == selected ? "*" : " ");
+		gi_table_cell(&table, "%zu", i + 1);
+		gi_table_cell(&table, "%d", (int)th->tid);
+		if (m)
+			gi_table_cell(&table, "%" PRId64, m->id);
+		else
+			gi_table_text(&table, "-");
+		if (g)
+			gi_table_cell(&table, "%" PRIu64, g->goid);
+		else
+			gi_table_text(&table, "-");
+		if (th->signal)
+			gi_signal_format(th->signal, &text);
+		gi_table_text(&table, gi_str_cstr(&text));
+		struct gi_location loc = where_is(t, u, i);
+		gi_str_reset(&text);
+		gi_location_format(&text, loc.function, loc.file, loc.line, loc.pc);
+		gi_table_text(&table, gi_str_cstr(&text));
+	}
+	gi_table_print(&table, out);
+	return NULL;
+}
+
+static void put_m(struct gi_out *out, struct gi_go *go, const struct gi_m *m)
+{
+	if (!m) {
+		gi_out_puts(out, "  the runtime has no M for it\n");
+		return;
+	}
+	gi_out_printf(out, "  m            %" PRId64 " at 0x%" PRIx64 "\n", m->id, m->addr);
+	const struct gi_g *g = goroutine_on(go, m);
+	if (g)
+		gi_out_printf(out, "  goroutine    %" PRIu64 "\n", g->goid);
+	else
+		gi_out_puts(out, "  goroutine    none\n");
+	if (m->g0_hi)
+		gi_out_printf(out, "  g0 stack     [0x%" PRIx64 ", 0x%" PRIx64 ")\n", m->g0_lo, m->g0_hi);
+}
+
+struct gi_error *gi_report_thread(struct gi_out *out, struct gi_target *t, struct gi_go *go,
+				  struct gi_unwinder *u, size_t thread)
+{
+	if (gi_out_is_json(out)) {
+		json_thread(out, t, go, u, thread);
+		return NULL;
+	}
+	const struct gi_thread *th = gi_target_thread(t, thread);
+	_cleanup_(gi_str_deinit) struct gi_str text = { 0 };
+	struct gi_location loc = where_is(t, u, thread);
+	gi_location_format(&text, loc.function, loc.file, loc.line, loc.pc);
+	gi_out_style(out, GI_STYLE_HEAD);
+	gi_out_printf(out, "Thread %zu, id %d", thread + 1, (int)th->tid);
+	gi_out_style(out, GI_STYLE_NONE);
+	gi_out_printf(out, "\n  where        %s\n", gi_str_cstr(&text));
+	if (th->signal) {
+		gi_str_reset(&text);
+		gi_signal_format(th->signal, &text);
+		gi_out_printf(out, "  signal       %s\n", gi_str_cstr(&text));
+	}
+	if (go)
+		put_m(out, go, gi_go_m_by_thread(go, thread));
+	return NULL;
+}
