@@ -3,7 +3,7 @@
 // A file is mapped read-only and never copied. Its headers are decoded here, on
 // demand, from the mapping: each access is checked against the size of the file,
 // so that a damaged or hostile file yields errors or fewer entries, not faults.
-// libelf only serves libdw (gi_elf_handle) and decompression (unpack.c).
+// libelf only serves decompression (unpack.c) and libdw (subset.c).
 //
 // The facts are of the System V ABI, chapters 4 and 5, and of elf(5): PN_XNUM and
 // the extended section numbering keep their real values in section header 0.
@@ -22,10 +22,7 @@ enum {
 	EHDR_SIZE = 64,
 	PHDR_SIZE = 56,
 	SHDR_SIZE = 64,
-	SECTIONS_MAX = 1 << 20,
 };
-
-#define UNPACKED_TOTAL_MAX ((uint64_t)8 << 30)
 
 static struct elf_section shdr_decode(const uint8_t *p)
 {
@@ -51,7 +48,7 @@ struct elf_section gi_elf_section_header(const struct gi_elf *elf, size_t i)
 	return sec;
 }
 
-static struct gi_error *elf_read_sections(struct gi_elf *elf)
+static void elf_read_sections(struct gi_elf *elf)
 {
 	const uint8_t *e = elf->bytes;
 	uint64_t shoff = gi_load_u64(e + 40);
@@ -59,23 +56,17 @@ static struct gi_error *elf_read_sections(struct gi_elf *elf)
 	uint64_t shnum = gi_load_u16(e + 60);
 	uint32_t shstrndx = gi_load_u16(e + 62);
 	if (!shoff || shentsize != SHDR_SIZE || !elf_at(elf, shoff, SHDR_SIZE))
-		return NULL;
+		return;
 	struct elf_section zero = shdr_decode(e + shoff);
 	if (!shnum)
 		shnum = zero.size;
 	if (shstrndx == SHN_XINDEX)
 		shstrndx = zero.link;
 	shnum = gi_min_u64(shnum, (elf->size - shoff) / SHDR_SIZE);
-	shnum = gi_min_u64(shnum, SECTIONS_MAX);
-	if (!shnum)
-		return NULL;
-	elf->shdrs = malloc(shnum * SHDR_SIZE);
-	if (!elf->shdrs)
-		return gi_error_nomem();
-	memcpy(elf->shdrs, e + shoff, shnum * SHDR_SIZE);
+	elf->shdrs = e + shoff;
 	elf->shnum = shnum;
 	if (shstrndx >= elf->shnum)
-		return NULL;
+		return;
 	struct elf_section str = gi_elf_section_header(elf, shstrndx);
 	size_t n;
 	const uint8_t *data = gi_elf_section_bytes(elf, &str, &n);
@@ -84,7 +75,6 @@ static struct gi_error *elf_read_sections(struct gi_elf *elf)
 		n--;
 	elf->shstr = (const char *)data;
 	elf->shstr_size = n;
-	return NULL;
 }
 
 static struct gi_error *elf_read_headers(struct gi_elf *elf)
@@ -97,9 +87,7 @@ static struct gi_error *elf_read_headers(struct gi_elf *elf)
 		.phoff = gi_load_u64(e + 32),
 		.phentsize = gi_load_u16(e + 54),
 	};
-	struct gi_error *err = elf_read_sections(elf);
-	if (err)
-		return err;
+	elf_read_sections(elf);
 	elf->phnum = gi_load_u16(e + 56);
 	if (elf->phnum == PN_XNUM && elf->shnum)
 		elf->phnum = gi_load_u32(elf->shdrs + 44); // sh_info
@@ -213,7 +201,6 @@ void gi_elf_close(struct gi_elf *elf)
 {
 	if (!elf)
 		return;
-	elf_end(elf->handle);
 	while (elf->unpacked) {
 		struct elf_unpacked *next = elf->unpacked->next;
 		gi_elf_unpacked_destroy(elf->unpacked);
@@ -223,7 +210,6 @@ void gi_elf_close(struct gi_elf *elf)
 	if (elf->bytes)
 		munmap((void *)elf->bytes, elf->size);
 	pthread_mutex_destroy(&elf->lock);
-	free(elf->shdrs);
 	free(elf->path);
 	free(elf);
 }
@@ -357,31 +343,4 @@ bool gi_elf_is_go(struct gi_elf *elf)
 			return true;
 	}
 	return gi_elf_go_build_id(elf)[0] != '\0';
-}
-
-Elf *gi_elf_handle(struct gi_elf *elf)
-{
-	pthread_mutex_lock(&elf->lock);
-	if (!elf->handle) {
-		// libdw decompresses every debug section that it meets: none may be a bomb.
-		bool fine = true;
-		uint64_t total = 0;
-		for (size_t i = 1; fine && i < elf->shnum; i++) {
-			struct elf_section sec = gi_elf_section_header(elf, i);
-			if (!gi_elf_section_is_packed(&sec))
-				continue;
-			uint64_t size;
-			struct gi_error *err = gi_elf_check_packed(elf, &sec, &size);
-			fine = !err && (total += size) <= UNPACKED_TOTAL_MAX;
-			gi_error_ignore(err);
-		}
-		// libelf notes in its copy of a section header that the section is now
-		// unpacked, and its copy is our mapping: private, so the file is safe.
-		if (fine && elf_version(EV_CURRENT) != EV_NONE &&
-		    mprotect((void *)elf->bytes, elf->size, PROT_READ | PROT_WRITE) == 0)
-			elf->handle = elf_memory((char *)elf->bytes, elf->size);
-	}
-	Elf *handle = elf->handle;
-	pthread_mutex_unlock(&elf->lock);
-	return handle;
 }

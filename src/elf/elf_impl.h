@@ -1,13 +1,10 @@
-// What src/symbols needs of an ELF file beyond gcore/elf.h: the libelf handle, for libdw.
+// What src/symbols needs of an ELF file beyond gcore/elf.h: libelf handles, for libdw.
 #ifndef GCORE_ELF_IMPL_H
 #define GCORE_ELF_IMPL_H
 
 #include <libelf.h>
 
 #include "gcore/elf.h"
-
-/** Borrowed, as long as elf. NULL if libelf cannot use the file. */
-Elf *gi_elf_handle(struct gi_elf *elf);
 
 /**
  * A libelf handle that has some sections alone, those of names[] that the file has, decompressed.

@@ -56,14 +56,12 @@ struct gi_elf {
 	struct gi_elf_ident ident;
 	uint64_t phnum; // as declared; the file may hold fewer
 	size_t phnum_held;
-	// A copy: libelf changes the mapping's own when it unpacks a section for libdw.
-	uint8_t *shdrs;
-	size_t shnum;
+	const uint8_t *shdrs;
+	size_t shnum; // held by the file
 	const char *shstr;
 	size_t shstr_size;
 
 	pthread_mutex_t lock; // of what is made on first use, below
-	Elf *handle;
 	struct elf_unpacked *unpacked;
 	struct elf_symtab symtab;
 	bool ids_read;
@@ -86,9 +84,6 @@ const uint8_t *gi_elf_section_bytes(const struct gi_elf *elf, const struct elf_s
 				    size_t *size_ret);
 /** True if sec is compressed in either way. */
 bool gi_elf_section_is_packed(const struct elf_section *sec);
-/** Checks what sec says of its unpacked size against the limits. */
-struct gi_error *gi_elf_check_packed(const struct gi_elf *elf, const struct elf_section *sec,
-				     uint64_t *size_ret) GI_MUST_CHECK;
 /** Decompresses section i; elf->lock is held. */
 struct gi_error *gi_elf_unpack(struct gi_elf *elf, size_t i, const struct elf_section *sec,
 			       const struct elf_unpacked **ret) GI_MUST_CHECK;

@@ -2,8 +2,8 @@
 // the older .zdebug_* (the letters ZLIB, the size in big-endian, a zlib stream).
 //
 // libelf does the work on a little ELF image of its own that holds nothing but the
-// one section. So the handle that libdw uses is not changed under it, and both forms
-// take the same path. What a section claims of its unpacked size is checked first:
+// one section: libelf changes section headers where it finds them, and the file's are in
+// our mapping. Both forms take the same path. What a section claims of its unpacked size is checked first:
 // deflate cannot do better than 1032 to 1, and a cap stands against bombs that can.
 
 #include "elf/elf_private.h"
@@ -20,6 +20,7 @@ enum {
 	IMAGE_HEADERS = 4096, // room for the image's own headers, a page
 };
 #define UNPACKED_MAX ((uint64_t)4 << 30)
+#define UNPACKED_TOTAL_MAX ((uint64_t)8 << 30)
 
 static bool is_zdebug(const struct elf_section *sec)
 {
@@ -74,7 +75,8 @@ damaged:
 			       elf->path, sec->name);
 }
 
-struct gi_error *gi_elf_check_packed(const struct gi_elf *elf, const struct elf_section *sec,
+// Checks what sec says of its unpacked size against the limits.
+static struct gi_error *check_packed(const struct gi_elf *elf, const struct elf_section *sec,
 				     uint64_t *size_ret)
 {
 	const uint8_t *stream;
@@ -107,16 +109,21 @@ GI_DEFINE_CLEANUP(struct elf_unpacked *, unpacked_destroyp, gi_elf_unpacked_dest
 struct gi_error *gi_elf_unpack(struct gi_elf *elf, size_t i, const struct elf_section *sec,
 			       const struct elf_unpacked **ret)
 {
+	uint64_t size, total = 0;
 	for (const struct elf_unpacked *u = elf->unpacked; u; u = u->next) {
 		if (u->index == i) {
 			*ret = u;
 			return NULL;
 		}
+		total += u->size;
 	}
-	uint64_t size;
-	struct gi_error *err = gi_elf_check_packed(elf, sec, &size);
+	struct gi_error *err = check_packed(elf, sec, &size);
 	if (err)
 		return err;
+	if (size > UNPACKED_TOTAL_MAX - total)
+		return gi_error_create(GI_ERR_FORMAT,
+				       "%s: its sections unpack to more than %llu bytes", elf->path,
+				       (unsigned long long)UNPACKED_TOTAL_MAX);
 	const uint8_t *stream;
 	size_t n;
 	uint32_t type;

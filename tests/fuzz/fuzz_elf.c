@@ -88,6 +88,9 @@ static void ask(struct gi_elf *elf)
 	char hex[129];
 	gi_build_id_format(&id, hex, sizeof(hex));
 	total += strlen(hex) + strlen(gi_elf_go_build_id(elf)) + gi_elf_is_go(elf);
+	struct gi_elf_subset *subset = NULL;
+	gi_error_ignore(gi_elf_subset_open(elf, names, GI_ARRAY_SIZE(names), &subset));
+	gi_elf_subset_close(subset);
 	struct gi_elf *debug = NULL;
 	static const char *const dirs[] = { "/nonexistent" };
 	gi_error_ignore(gi_elf_open_debug(elf, dirs, 1, &debug));
