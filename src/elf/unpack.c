@@ -109,7 +109,7 @@ GI_DEFINE_CLEANUP(struct elf_unpacked *, unpacked_destroyp, gi_elf_unpacked_dest
 struct gi_error *gi_elf_unpack(struct gi_elf *elf, size_t i, const struct elf_section *sec,
 			       const struct elf_unpacked **ret)
 {
-	uint64_t size, total = 0;
+	uint64_t size = 0, total = 0;
 	for (const struct elf_unpacked *u = elf->unpacked; u; u = u->next) {
 		if (u->index == i) {
 			*ret = u;
