@@ -313,6 +313,32 @@ static bool exe_place(struct core *c, struct gi_elf *elf, const struct ids *ids,
 	return false;
 }
 
+// A program that was started by naming the dynamic linker runs as the linker's: what looks
+// like a library then is the executable. True if one of the libraries has these IDs; it is
+// module 0 from then on.
+static bool swap_with_library(struct core *c, const struct ids *ids)
+{
+	for (size_t i = 1; i < c->module_count && i < LIBRARIES_MAX; i++) {
+		struct ids found;
+		if (!c->modules[i].path || !c->modules[i].start)
+			continue;
+		ids_of_core(c, c->modules[i].start, &found);
+		if (ids_compare(&found, ids) != SAME)
+			continue;
+		struct core_module exe = c->modules[i];
+		c->modules[i] = c->modules[0];
+		c->modules[0] = exe;
+		for (size_t k = 0; k < c->base.mapping_count; k++) {
+			if (c->origins[k].module == i)
+				c->origins[k].module = 0;
+			else if (c->origins[k].module == 0)
+				c->origins[k].module = i;
+		}
+		return true;
+	}
+	return false;
+}
+
 // Takes path as the executable if it is the core's. On GI_ERR_MISMATCH and other errors
 // nothing has changed.
 static struct gi_error *try_exe(struct core *c, const char *path)
@@ -340,6 +366,11 @@ static struct gi_error *try_exe(struct core *c, const char *path)
 				       shown);
 	ids_of_core(c, start, &core_ids);
 	enum verdict v = ids_compare(&core_ids, &file_ids);
+	if (v == DIFFERENT && swap_with_library(c, &file_ids)) {
+		start = c->modules[0].start;
+		bias = c->modules[0].bias;
+		v = SAME;
+	}
 	if (v == DIFFERENT) {
 		_cleanup_(gi_str_deinit) struct gi_str mine = { 0 }, cores = { 0 };
 		ids_format(&file_ids, &core_ids, &mine);
@@ -437,10 +468,37 @@ static bool search_name(struct search *s, const char *name)
 	return search_path(s, base);
 }
 
+// The library that Go linked, if the executable's saved header says that it is not Go's.
+static const char *go_library(struct core *c)
+{
+	const char *path = NULL;
+	struct ids ids;
+	ids_of_core(c, c->modules[0].start, &ids);
+	if (!c->modules[0].start || ids.go[0])
+		return NULL;
+	for (size_t i = 1; i < c->module_count && i < LIBRARIES_MAX; i++) {
+		if (!c->modules[i].path || !c->modules[i].start)
+			continue;
+		ids_of_core(c, c->modules[i].start, &ids);
+		if (!ids.go[0])
+			continue;
+		if (path)
+			return NULL; // several: not for us to choose
+		path = c->modules[i].path;
+	}
+	return path;
+}
+
 static bool search_all(struct search *s)
 {
 	static const char deleted[] = " (deleted)";
 	struct gi_target *t = &s->c->base;
+	const char *library = go_library(s->c);
+	if (library && search_name(s, library)) {
+		gi_target_add_note(t, "the Go code of this process is not in its executable, but in %s",
+				   gi_target_escape(t, library, strlen(library)));
+		return true;
+	}
 	const char *file = s->c->modules[0].path;
 	if (file) {
 		// The kernel says so of a file that is gone; there may be a copy of it.

@@ -334,6 +334,62 @@ static void test_wrong_exe(void **state)
 	refused_as(exe, NULL, GI_ERR_FORMAT, "is an executable, not a core file");
 }
 
+static void test_by_linker(void **state)
+{
+	(void)state;
+	// "ld.so ./prog": the auxiliary vector tells of the linker, the program is its library.
+	make_exe("exe", "linker's");
+	_cleanup_(core_builder_destroyp) struct core_builder *b = make_core(CORE_BY_KERNEL, "exe", EXE);
+	make_exe_as("prog", ET_DYN, 0, "program's", 9, "go/go/go", 'p');
+	size_t n;
+	_cleanup_(gi_freep) uint8_t *file = exe_bytes("prog", &n);
+	add_library(b, "prog", 0x10000000, true, file);
+	_cleanup_(gi_freep) char *core = core_builder_write(b, "core");
+	_cleanup_(gi_freep) char *prog = test_path("prog");
+	_cleanup_(gi_target_closep) struct gi_target *t = open_path(core, prog);
+	assert_int_equal(gi_target_exe_bias(t), 0x10000000);
+	byte_is(t, 0x10001000, 'p');
+	byte_is(t, EXE + 0x1000, 't');
+	uint64_t bias = 1;
+	assert_ptr_equal(gi_target_elf_at(t, 0x10001000, &bias), gi_target_exe(t));
+	assert_ptr_not_equal(gi_target_elf_at(t, EXE + 0x1000, &bias), gi_target_exe(t));
+	assert_int_equal(bias, 0);
+	// Found without being named, too: it is the only one that Go linked.
+	struct gi_target *found = open_path(core, NULL);
+	assert_string_equal(gi_elf_path(gi_target_exe(found)), prog);
+	assert_true(has_note(found, "is not in its executable"));
+	gi_target_close(found);
+}
+
+static void test_debug_file(void **state)
+{
+	(void)state;
+	make_exe("exe", "\x01\x23\x45\x67");
+	_cleanup_(core_builder_destroyp) struct core_builder *b = make_core(CORE_BY_KERNEL, "exe", EXE);
+	_cleanup_(gi_freep) char *core = core_builder_write(b, "core");
+	_cleanup_(elf_builder_destroyp) struct elf_builder *d = elf_builder_create(ET_EXEC);
+	_cleanup_(gi_str_deinit) struct gi_str notes = { 0 };
+	elf_note_add(&notes, "GNU", NT_GNU_BUILD_ID, "\x01\x23\x45\x67", 4);
+	elf_builder_add_segment(d, PT_NOTE, PF_R, 0, notes.s, notes.len, notes.len, 4);
+	elf_builder_add_section(d, ".debug_info", SHT_PROGBITS, 0, 0, "dwarf", 5, 0, 0);
+	_cleanup_(gi_freep) char *debug = elf_builder_write(d, "dbg/.build-id/01/234567.debug");
+	_cleanup_(gi_freep) char *dir = test_path("dbg");
+	struct gi_target *t = NULL;
+	struct gi_target_options opts = { .debug_dir = dir };
+	assert_null(gi_target_open_core(core, &opts, &t));
+	assert_string_equal(gi_elf_path(gi_target_debug_elf(t)), debug);
+	assert_ptr_equal(gi_target_debug_elf(t), gi_target_debug_elf(t));
+	gi_target_close(t);
+	// Below a sysroot it is where distributions put it.
+	_cleanup_(gi_freep) char *installed =
+		elf_builder_write(d, "root/usr/lib/debug/.build-id/01/234567.debug");
+	_cleanup_(gi_freep) char *root = test_path("root"), *exe = test_path("exe");
+	opts = (struct gi_target_options){ .sysroot = root, .exe = exe };
+	assert_null(gi_target_open_core(core, &opts, &t));
+	assert_string_equal(gi_elf_path(gi_target_debug_elf(t)), installed);
+	gi_target_close(t);
+}
+
 static void test_go_id(void **state)
 {
 	(void)state;
@@ -481,7 +537,8 @@ int main(void)
 		cmocka_unit_test(test_wrong_exe),     cmocka_unit_test(test_go_id),
 		cmocka_unit_test(test_no_id),	      cmocka_unit_test(test_hostile_names),
 		cmocka_unit_test(test_sparse),	      cmocka_unit_test(test_vdso),
-		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_threads),	      cmocka_unit_test(test_by_linker),
+		cmocka_unit_test(test_debug_file),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
