@@ -1,22 +1,17 @@
 // Fuzzes function tables: an input is a module's tables, one behind the other.
 //
-//   fuzz_pclntab --write-seeds=DIR	writes sound tables of both formats to start from
-//
 // Input: 8 lengths of 2 bytes each, then that many bytes of each: header, funcnametab,
 // cutab, filetab, pctab, pclntable, func data, textsectmap. The rest of the module is
 // made to fit: the number of functions is what the pclntable's start allows.
 
-#include <stdio.h>
-#include <stdlib.h>
+#include "fuzz.h"
+
 #include <string.h>
 
 #include "../support/symtab.h"
 
 enum { TABLES = 8, ENTRIES_MAX = 64 };
 enum { HEADER, NAMES, CUTAB, FILETAB, PCTAB, PCLN, GOFUNC, SECTS };
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void no_error(struct gi_error *err)
 {
@@ -26,7 +21,7 @@ static void no_error(struct gi_error *err)
 
 // --- seeds ------------------------------------------------------------------
 
-static void write_seed(const char *dir, int minor, const struct st_func *funcs, size_t n,
+static void write_seed(int minor, const struct st_func *funcs, size_t n,
 		       const char *const *files, size_t nfiles)
 {
 	struct symtab st;
@@ -42,13 +37,9 @@ static void write_seed(const char *dir, int minor, const struct st_func *funcs, 
 			st_put(&body, gi_target_view(st.t, m->start, len), len);
 	}
 	st_put(&all, body.p, body.n);
-	char path[4096];
-	snprintf(path, sizeof(path), "%s/pclntab-1.%d", dir, minor);
-	FILE *fp = fopen(path, "w");
-	if (!fp || fwrite(all.p, 1, all.n, fp) != all.n || fclose(fp) != 0) {
-		perror(path);
-		exit(1);
-	}
+	char name[32];
+	snprintf(name, sizeof(name), "go1.%d", minor);
+	fuzz_seed(name, all.p, all.n);
 	free(all.p);
 	free(body.p);
 	symtab_close(&st);
@@ -81,16 +72,13 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		 .tree_len = 2},
 	};
 	static const char *const files[] = {"a.go", "b.go", NULL};
-	static const char opt[] = "--write-seeds=";
-	for (int i = 1; i < *argc; i++) {
-		if (strncmp((*argv)[i], opt, sizeof(opt) - 1))
-			continue;
-		for (int minor = 19; minor <= 27; minor += 8)
-			write_seed((*argv)[i] + sizeof(opt) - 1, minor, funcs,
-				   GI_ARRAY_SIZE(funcs), files, GI_ARRAY_SIZE(files));
-		exit(0);
-	}
-	return 0;
+	(void)argc, (void)argv;
+	if (!fuzz_seed_dir())
+		return 0;
+	for (int minor = 19; minor <= 27; minor += 8)
+		write_seed(minor, funcs, GI_ARRAY_SIZE(funcs), files,
+			   GI_ARRAY_SIZE(files));
+	exit(0);
 }
 
 // --- the target ---------------------------------------------------------------
