@@ -246,7 +246,15 @@ static int run(struct options *o)
 		gi_session_complain("gcore-inspect", no_go);
 	int status = EXIT_FINE;
 	bool go_on = true;
-	print_notes(s);
+	if (o->session.batch || o->quiet) {
+		print_notes(s);
+	} else if (!no_go) {
+		err = gi_session_execute(s, "info");
+		go_on = !is_code(err, GI_ERR_PIPE);
+		if (err && go_on)
+			gi_session_complain("error", err);
+		gi_error_free(err);
+	}
 	go_on = go_on && run_steps(s, o, &status);
 	if (go_on && !o->session.batch) {
 		err = gi_session_interact(s);

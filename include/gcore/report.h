@@ -159,8 +159,11 @@ struct gi_error *gi_report_verdicts(struct gi_out *out, struct gi_go *go, struct
 /** The lines of --check and of the summary: one a root cause. */
 struct gi_error *gi_report_verdict_line(struct gi_out *out, struct gi_go *go,
 					struct gi_graph *graph) GI_MUST_CHECK;
-/** report/summary.c: what the process was, how it ended, goroutines by status, verdict. */
+/**
+ * report/summary.c: what the process was, how it ended, goroutines by status, verdict, notes.
+ * go, u and graph may be NULL.
+ */
 struct gi_error *gi_report_summary(struct gi_out *out, struct gi_target *t, struct gi_go *go,
-				   struct gi_graph *graph) GI_MUST_CHECK;
+				   struct gi_unwinder *u, struct gi_graph *graph) GI_MUST_CHECK;
 
 #endif

@@ -1,0 +1,245 @@
+// The summary: what the process was, how it ended, what its goroutines do, and the verdict.
+
+#include "report/goroutines.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_REASONS = 256, SHOWN_REASONS = 8 };
+
+struct count {
+	const char *name; // borrowed from the gi_go
+	uint64_t n;
+};
+
+struct census {
+	uint64_t total, system, unreadable;
+	struct count statuses[16];
+	size_t status_count;
+	struct count reasons[MAX_REASONS]; // of the program's goroutines, not the runtime's
+	size_t reason_count;
+	char other[32]; // a status that has no name
+};
+
+static void count_one(struct count *list, size_t *n, size_t max, const char *name)
+{
+	for (size_t i = 0; i < *n; i++) {
+		if (list[i].name == name || strcmp(list[i].name, name) == 0) {
+			list[i].n++;
+			return;
+		}
+	}
+	if (*n < max)
+		list[(*n)++] = (struct count){ .name = name, .n = 1 };
+}
+
+static int most_first(const void *a, const void *b)
+{
+	const struct count *x = a, *y = b;
+	if (x->n != y->n)
+		return x->n > y->n ? -1 : 1;
+	return strcmp(x->name, y->name);
+}
+
+static void take_census(struct gi_go *go, struct census *c)
+{
+	for (size_t i = 0; i < gi_go_g_count(go); i++) {
+		const struct gi_g *g = gi_go_g(go, i);
+		if (g->unreadable) {
+			c->unreadable++;
+			continue;
+		}
+		if (gi_g_is_dead(g))
+			continue;
+		c->total++;
+		c->system += g->system;
+		char buf[32];
+		const char *status = gi_g_status_name(g, buf, sizeof(buf));
+		if (status == buf) {
+			snprintf(c->other, sizeof(c->other), "%s", buf);
+			status = c->other;
+		}
+		count_one(c->statuses, &c->status_count, GI_ARRAY_SIZE(c->statuses), status);
+		const char *reason = g->system ? NULL : gi_go_wait_reason(go, g);
+		if (reason)
+			count_one(c->reasons, &c->reason_count, MAX_REASONS, reason);
+	}
+	qsort(c->statuses, c->status_count, sizeof(c->statuses[0]), most_first);
+	qsort(c->reasons, c->reason_count, sizeof(c->reasons[0]), most_first);
+}
+
+// --- how it ended ---------------------------------------------------------------
+
+static void put_fault(struct gi_str *s, int signal, int code, bool has_addr, uint64_t addr)
+{
+	enum { SEGV = 11, MAPERR = 1, ACCERR = 2 };
+	if (has_addr)
+		gi_str_printf(s, " at address 0x%" PRIx64, addr);
+	if (signal == SEGV && code == MAPERR)
+		gi_str_puts(s, " (nothing is mapped there)");
+	else if (signal == SEGV && code == ACCERR)
+		gi_str_puts(s, " (the access is not permitted)");
+}
+
+// The signal that the runtime was handling when it raised the one that ended the process.
+static bool first_signal(struct gi_target *t, struct gi_unwinder *u, struct gi_signal_context *ret)
+{
+	const struct gi_process_info *info = gi_target_info(t);
+	return u && gi_target_thread_count(t) && gi_unwind_signal(u, 0, ret) && ret->signal &&
+	       ret->signal != info->signal;
+}
+
+static void put_end(struct gi_str *s, struct gi_target *t, struct gi_go *go, struct gi_unwinder *u)
+{
+	const struct gi_process_info *info = gi_target_info(t);
+	if (!info->signal) {
+		gi_str_puts(s, "nothing: the core was taken while it ran");
+		return;
+	}
+	gi_signal_format(info->signal, s);
+	put_fault(s, info->signal, info->signal_code, info->has_fault_addr, info->fault_addr);
+	if (info->sender && info->sender != info->pid)
+		gi_str_printf(s, " sent by process %d", (int)info->sender);
+	struct gi_signal_context first;
+	if (first_signal(t, u, &first)) {
+		gi_str_puts(s, ", which the Go runtime raised after ");
+		gi_signal_format(first.signal, s);
+		put_fault(s, first.signal, first.code, first.has_addr, first.addr);
+	} else if (go && gi_go_sched(go)->panicking) {
+		gi_str_puts(s, ", which the Go runtime raised after a panic or fatal error");
+	}
+}
+
+// --- JSON -----------------------------------------------------------------------
+
+static void json_counts(struct gi_out *out, const char *key, const struct count *list, size_t n)
+{
+	gi_json_object(out, key);
+	for (size_t i = 0; i < n; i++)
+		gi_json_u64(out, list[i].name, list[i].n);
+	gi_json_close(out);
+}
+
+static void json_signal(struct gi_out *out, const char *key, int signal)
+{
+	_cleanup_(gi_str_deinit) struct gi_str name = { 0 };
+	if (signal)
+		gi_signal_format(signal, &name);
+	gi_json_str(out, key, signal ? gi_str_cstr(&name) : NULL);
+}
+
+static void json_process(struct gi_out *out, struct gi_target *t, struct gi_go *go, struct gi_unwinder *u,
+			 const struct census *c)
+{
+	const struct gi_process_info *info = gi_target_info(t);
+	struct gi_signal_context first;
+	gi_json_begin(out, "process");
+	gi_json_str(out, "core", info->core_path);
+	gi_json_str(out, "executable", info->exe_path);
+	gi_json_str(out, "name", info->exe_name);
+	gi_json_str(out, "command", info->args && *info->args ? info->args : info->comm);
+	if (info->pid)
+		gi_json_i64(out, "pid", info->pid);
+	else
+		gi_json_null(out, "pid");
+	gi_json_str(out, "arch", gi_target_arch(t) == GI_ARCH_AMD64 ? "amd64" : "arm64");
+	gi_json_str(out, "go_version", go ? gi_go_version(go)->text : NULL);
+	json_signal(out, "signal", info->signal);
+	if (info->has_fault_addr)
+		gi_json_hex(out, "fault_addr", info->fault_addr);
+	else
+		gi_json_null(out, "fault_addr");
+	json_signal(out, "first_signal", first_signal(t, u, &first) ? first.signal : 0);
+	gi_json_u64(out, "threads", gi_target_thread_count(t));
+	if (go)
+		gi_json_i64(out, "gomaxprocs", gi_go_sched(go)->gomaxprocs);
+	else
+		gi_json_null(out, "gomaxprocs");
+	gi_json_u64(out, "goroutines", c->total);
+	gi_json_u64(out, "system_goroutines", c->system);
+	gi_json_u64(out, "unreadable_goroutines", c->unreadable);
+	json_counts(out, "by_status", c->statuses, c->status_count);
+	json_counts(out, "by_wait_reason", c->reasons, c->reason_count);
+	gi_json_end(out);
+}
+
+// --- text -----------------------------------------------------------------------
+
+static void line(struct gi_out *out, const char *name, const struct gi_str *text)
+{
+	gi_out_style(out, GI_STYLE_HEAD);
+	gi_out_printf(out, "%-11s", name);
+	gi_out_style(out, GI_STYLE_NONE);
+	gi_out_text(out, gi_str_cstr(text));
+	gi_out_puts(out, "\n");
+}
+
+static void put_counts(struct gi_str *s, const struct count *list, size_t n)
+{
+	size_t shown = n > SHOWN_REASONS + 1 ? SHOWN_REASONS : n;
+	uint64_t rest = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (i < shown)
+			gi_str_printf(s, "%s%" PRIu64 " %s", i ? ", " : "", list[i].n, list[i].name);
+		else
+			rest += list[i].n;
+	}
+	if (rest)
+		gi_str_printf(s, ", %" PRIu64 " for other reasons", rest);
+}
+
+static void text_process(struct gi_out *out, struct gi_target *t, struct gi_go *go, struct gi_unwinder *u,
+			 const struct census *c)
+{
+	const struct gi_process_info *info = gi_target_info(t);
+	_cleanup_(gi_str_deinit) struct gi_str s = { 0 };
+	const char *command = info->args && *info->args ? info->args : info->exe_name;
+	gi_str_puts(&s, command ? command : "?");
+	if (info->pid)
+		gi_str_printf(&s, " (process %d)", (int)info->pid);
+	if (go)
+		gi_str_printf(&s, ", %s", gi_go_version(go)->text);
+	gi_str_printf(&s, ", linux/%s", gi_target_arch(t) == GI_ARCH_AMD64 ? "amd64" : "arm64");
+	line(out, "Program", &s);
+	gi_str_reset(&s);
+	put_end(&s, t, go, u);
+	line(out, "Ended by", &s);
+	gi_str_reset(&s);
+	gi_str_printf(&s, "%zu", gi_target_thread_count(t));
+	if (go)
+		gi_str_printf(&s, ", GOMAXPROCS %" PRId32, gi_go_sched(go)->gomaxprocs);
+	line(out, "Threads", &s);
+	if (!go)
+		return;
+	gi_str_reset(&s);
+	gi_str_printf(&s, "%" PRIu64 ": ", c->total);
+	put_counts(&s, c->statuses, c->status_count);
+	if (c->system)
+		gi_str_printf(&s, "; %" PRIu64 " of them the runtime's own", c->system);
+	line(out, "Goroutines", &s);
+	if (c->reason_count) {
+		gi_str_reset(&s);
+		put_counts(&s, c->reasons, c->reason_count);
+		line(out, "  waiting", &s);
+	}
+}
+
+struct gi_error *gi_report_summary(struct gi_out *out, struct gi_target *t, struct gi_go *go,
+				   struct gi_unwinder *u, struct gi_graph *graph)
+{
+	_cleanup_(gi_freep) struct census *c = calloc(1, sizeof(*c));
+	if (!c)
+		return gi_error_nomem();
+	if (go)
+		take_census(go, c);
+	if (gi_out_is_json(out))
+		json_process(out, t, go, u, c);
+	else
+		text_process(out, t, go, u, c);
+	(void)graph;
+	for (size_t i = 0; i < gi_target_note_count(t); i++)
+		gi_out_note(out, "%s", gi_target_note(t, i));
+	for (size_t i = 0; go && i < gi_go_note_count(go); i++)
+		gi_out_note(out, "%s", gi_go_note(go, i));
+	return gi_out_check(out);
+}
