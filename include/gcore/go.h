@@ -77,7 +77,9 @@ struct gi_g {
 	uint64_t go_pc;	   // of the go statement
 	uint64_t parent_goid; // 0: unknown (before 1.21) or none
 	uint64_t wait_since;  // CLOCK_MONOTONIC ns, 0: unknown
-	uint64_t waiting;     // first sudog
+	// First sudog: a channel's, the next case's is its waitlink; or (1.26+) a semaphore's (c is
+	// 0), whose waitlink leads to *other* goroutines that wait for the same semaphore.
+	uint64_t waiting;
 	uint64_t defer_head;  // first _defer
 	uint64_t panic_head;
 	uint64_t labels; // of the label map, 0 if none

@@ -1,4 +1,5 @@
-// Channels, sudogs and deferred calls. Source: src/runtime/chan.go, runtime2.go, panic.go.
+// Channels, sudogs and deferred calls. Source: src/runtime/chan.go, runtime2.go,
+// panic.go.
 
 #include "go/go_impl.h"
 
@@ -6,7 +7,7 @@
 
 struct gi_error *gi_go_read_sudog(struct gi_go *go, uint64_t addr, struct gi_sudog *ret)
 {
-	_cleanup_(gi_buf_deinit) struct gi_buf buf = { 0 };
+	_cleanup_(gi_buf_deinit) struct gi_buf buf = {0};
 	const uint8_t *rec;
 	struct gi_error *err;
 
@@ -33,8 +34,8 @@ struct gi_error *gi_go_read_sudog(struct gi_go *go, uint64_t addr, struct gi_sud
 }
 
 // What makechan and the channel operations keep true.
-static const char *broken_hchan(const struct gi_hchan *c, uint32_t closed, uint64_t recvq_last,
-				uint64_t sendq_last)
+static const char *broken_hchan(const struct gi_hchan *c, uint32_t closed,
+				uint64_t recvq_last, uint64_t sendq_last)
 {
 	if (c->qcount > c->dataqsiz)
 		return "more elements are queued than it has room for";
@@ -57,7 +58,7 @@ static const char *broken_hchan(const struct gi_hchan *c, uint32_t closed, uint6
 
 struct gi_error *gi_go_read_hchan(struct gi_go *go, uint64_t addr, struct gi_hchan *ret)
 {
-	_cleanup_(gi_buf_deinit) struct gi_buf buf = { 0 };
+	_cleanup_(gi_buf_deinit) struct gi_buf buf = {0};
 	const uint8_t *rec;
 	const char *broken;
 	uint64_t size;
@@ -81,10 +82,12 @@ struct gi_error *gi_go_read_hchan(struct gi_go *go, uint64_t addr, struct gi_hch
 		.recvq_first = FIELD(recvq_first),
 		.sendq_first = FIELD(sendq_first),
 	};
-	broken = broken_hchan(&c, (uint32_t)FIELD(closed), FIELD(recvq_last), FIELD(sendq_last));
+	broken = broken_hchan(&c, (uint32_t)FIELD(closed), FIELD(recvq_last),
+			      FIELD(sendq_last));
 #undef FIELD
 	if (broken)
-		return gi_error_at(GI_ERR_FORMAT, addr, "0x%llx is no channel: %s", ULL(addr), broken);
+		return gi_error_at(GI_ERR_FORMAT, addr, "0x%llx is no channel: %s",
+				   ULL(addr), broken);
 	// The strongest sign: its element's type is as large as its elements.
 	if (go->layout.type.rec.ok) {
 		const struct gi_field f = go->layout.type.size;
@@ -93,14 +96,17 @@ struct gi_error *gi_go_read_hchan(struct gi_go *go, uint64_t addr, struct gi_hch
 		if (err) {
 			gi_error_ignore(err);
 			return gi_error_at(GI_ERR_FORMAT, addr,
-					   "0x%llx is no channel: its element type 0x%llx is unreadable",
+					   "0x%llx is no channel: its element type "
+					   "0x%llx is unreadable",
 					   ULL(addr), ULL(c.elemtype));
 		}
 		if (size != c.elemsize)
 			return gi_error_at(GI_ERR_FORMAT, addr,
-					   "0x%llx is no channel: its elements have %llu bytes, their "
+					   "0x%llx is no channel: its elements have %llu "
+					   "bytes, their "
 					   "type at 0x%llx says %llu",
-					   ULL(addr), ULL(c.elemsize), ULL(c.elemtype), ULL(size));
+					   ULL(addr), ULL(c.elemsize), ULL(c.elemtype),
+					   ULL(size));
 	}
 	*ret = c;
 	return NULL;
@@ -108,7 +114,7 @@ struct gi_error *gi_go_read_hchan(struct gi_go *go, uint64_t addr, struct gi_hch
 
 struct gi_error *gi_go_read_defer(struct gi_go *go, uint64_t addr, struct gi_defer *ret)
 {
-	_cleanup_(gi_buf_deinit) struct gi_buf buf = { 0 };
+	_cleanup_(gi_buf_deinit) struct gi_buf buf = {0};
 	const uint8_t *rec;
 	struct gi_error *err;
 

@@ -1,7 +1,7 @@
 // What must hold in the data of a live Go process. A layout that was resolved by name can
 // still be wrong (another executable's debug file, a changed meaning), and a wrong offset
-// shows up here as nonsense: then opening fails with the check and its numbers. A few failures
-// among many are a process whose memory is damaged: they become notes.
+// shows up here as nonsense: then opening fails with the check and its numbers. A few
+// failures among many are a process whose memory is damaged: they become notes.
 
 #include "go/go_impl.h"
 
@@ -25,11 +25,12 @@ struct gi_error *gi_go_check_static(struct gi_go *go)
 		gi_go_add_note(go, "the Go runtime had not started yet");
 		return NULL;
 	}
-	return gi_error_create(GI_ERR_MISMATCH,
-			       "the layout of runtime.m and runtime.g fails its check: m0.g0 is 0x%llx "
-			       "(g0 is at 0x%llx), g0.m is 0x%llx (m0 is at 0x%llx; load bias 0x%llx): "
-			       "is this the executable that made the core?",
-			       ULL(m0_g0), ULL(g0), ULL(g0_m), ULL(m0), ULL(bias));
+	return gi_error_create(
+		GI_ERR_MISMATCH,
+		"the layout of runtime.m and runtime.g fails its check: m0.g0 is 0x%llx "
+		"(g0 is at 0x%llx), g0.m is 0x%llx (m0 is at 0x%llx; load bias 0x%llx): "
+		"is this the executable that made the core?",
+		ULL(m0_g0), ULL(g0), ULL(g0_m), ULL(m0), ULL(bias));
 }
 
 static struct gi_error *check_ms(struct gi_go *go)
@@ -42,7 +43,8 @@ static struct gi_error *check_ms(struct gi_go *go)
 		uint64_t back;
 
 		// An M that is being made has no g0 yet.
-		if (!m->g0 || !gi_target_peek_u64(go->target, m->g0 + go->layout.g.m.off, &back))
+		if (!m->g0 ||
+		    !gi_target_peek_u64(go->target, m->g0 + go->layout.g.m.off, &back))
 			continue;
 		seen++;
 		if (back == m->addr)
@@ -54,15 +56,17 @@ static struct gi_error *check_ms(struct gi_go *go)
 		}
 	}
 	if (bad * 2 > seen)
-		return gi_error_create(GI_ERR_MISMATCH,
-				       "the layout of runtime.m fails its check for %zu of %zu Ms: "
-				       "m at 0x%llx has g0 0x%llx, whose m is 0x%llx",
-				       bad, seen, ULL(bad_m), ULL(bad_g0), ULL(bad_back));
+		return gi_error_create(
+			GI_ERR_MISMATCH,
+			"the layout of runtime.m fails its check for %zu of %zu Ms: "
+			"m at 0x%llx has g0 0x%llx, whose m is 0x%llx",
+			bad, seen, ULL(bad_m), ULL(bad_g0), ULL(bad_back));
 	if (bad)
-		gi_go_add_note(go,
-			       "%zu of %zu Ms have a g0 that does not point back (first: m at "
-			       "0x%llx)",
-			       bad, seen, ULL(bad_m));
+		gi_go_add_note(
+			go,
+			"%zu of %zu Ms have a g0 that does not point back (first: m at "
+			"0x%llx)",
+			bad, seen, ULL(bad_m));
 	return NULL;
 }
 
@@ -115,41 +119,47 @@ static struct gi_error *check_gs(struct gi_go *go)
 		if (!is_parked(g))
 			continue;
 		parked++;
-		if (!(g->stack_lo < g->sched_sp && g->sched_sp <= g->stack_hi) && !bad_stack++)
+		if (!(g->stack_lo < g->sched_sp && g->sched_sp <= g->stack_hi) &&
+		    !bad_stack++)
 			first_stack = g;
 	}
 	if (bad_status * 2 > seen)
-		return gi_error_create(GI_ERR_MISMATCH,
-				       "the layout of runtime.g fails its check: %zu of %zu "
-				       "goroutines have an unknown status (g at 0x%llx: 0x%x)",
-				       bad_status, seen, ULL(first_status->addr),
-				       first_status->status);
+		return gi_error_create(
+			GI_ERR_MISMATCH,
+			"the layout of runtime.g fails its check: %zu of %zu "
+			"goroutines have an unknown status (g at 0x%llx: 0x%x)",
+			bad_status, seen, ULL(first_status->addr), first_status->status);
 	if (bad_stack * 2 > parked)
-		return gi_error_create(GI_ERR_MISMATCH,
-				       "the layout of runtime.g fails its check: %zu of %zu parked "
-				       "goroutines have a stack pointer that is not on their stack "
-				       "(g at 0x%llx: sched.sp 0x%llx, stack 0x%llx..0x%llx)",
-				       bad_stack, parked, ULL(first_stack->addr),
-				       ULL(first_stack->sched_sp), ULL(first_stack->stack_lo),
-				       ULL(first_stack->stack_hi));
+		return gi_error_create(
+			GI_ERR_MISMATCH,
+			"the layout of runtime.g fails its check: %zu of %zu parked "
+			"goroutines have a stack pointer that is not on their stack "
+			"(g at 0x%llx: sched.sp 0x%llx, stack 0x%llx..0x%llx)",
+			bad_stack, parked, ULL(first_stack->addr),
+			ULL(first_stack->sched_sp), ULL(first_stack->stack_lo),
+			ULL(first_stack->stack_hi));
 	if (bad_id * 2 > seen)
-		return gi_error_create(GI_ERR_MISMATCH,
-				       "the layout of runtime.g fails its check: %zu of %zu "
-				       "goroutines have an id above the highest one that was given "
-				       "out, %llu (g at 0x%llx: %llu)",
-				       bad_id, seen, ULL(go->goidgen), ULL(first_id->addr),
-				       ULL(first_id->goid));
+		return gi_error_create(
+			GI_ERR_MISMATCH,
+			"the layout of runtime.g fails its check: %zu of %zu "
+			"goroutines have an id above the highest one that was given "
+			"out, %llu (g at 0x%llx: %llu)",
+			bad_id, seen, ULL(go->goidgen), ULL(first_id->addr),
+			ULL(first_id->goid));
 	if (bad_status)
-		gi_go_add_note(go, "%zu goroutines have an unknown status (first: g at 0x%llx)",
-			       bad_status, ULL(first_status->addr));
+		gi_go_add_note(
+			go, "%zu goroutines have an unknown status (first: g at 0x%llx)",
+			bad_status, ULL(first_status->addr));
 	if (bad_stack)
-		gi_go_add_note(go,
-			       "%zu parked goroutines have a stack pointer that is not on their "
-			       "stack (first: g at 0x%llx)",
-			       bad_stack, ULL(first_stack->addr));
+		gi_go_add_note(
+			go,
+			"%zu parked goroutines have a stack pointer that is not on their "
+			"stack (first: g at 0x%llx)",
+			bad_stack, ULL(first_stack->addr));
 	if (bad_id)
-		gi_go_add_note(go, "%zu goroutines have an impossible id (first: g at 0x%llx)",
-			       bad_id, ULL(first_id->addr));
+		gi_go_add_note(
+			go, "%zu goroutines have an impossible id (first: g at 0x%llx)",
+			bad_id, ULL(first_id->addr));
 	return NULL;
 }
 
@@ -161,18 +171,20 @@ static struct gi_error *check_ps(struct gi_go *go)
 	for (size_t i = 0; i < go->p_count; i++) {
 		const struct gi_p *p = &go->ps[i];
 
-		if ((p->id < 0 || p->id >= (int32_t)GI_GO_MAX_PS || p->status > 4) && !bad++)
+		if ((p->id < 0 || p->id >= (int32_t)GI_GO_MAX_PS || p->status > 4) &&
+		    !bad++)
 			first = p;
 	}
 	if (bad * 2 > go->p_count)
-		return gi_error_create(GI_ERR_MISMATCH,
-				       "the layout of runtime.p fails its check: %zu of %zu Ps have "
-				       "an impossible id or status (p at 0x%llx: id %d, status %u)",
-				       bad, go->p_count, ULL(first->addr), first->id,
-				       first->status);
+		return gi_error_create(
+			GI_ERR_MISMATCH,
+			"the layout of runtime.p fails its check: %zu of %zu Ps have "
+			"an impossible id or status (p at 0x%llx: id %d, status %u)",
+			bad, go->p_count, ULL(first->addr), first->id, first->status);
 	if (bad)
-		gi_go_add_note(go, "%zu Ps have an impossible id or status (first: p at 0x%llx)",
-			       bad, ULL(first->addr));
+		gi_go_add_note(
+			go, "%zu Ps have an impossible id or status (first: p at 0x%llx)",
+			bad, ULL(first->addr));
 	return NULL;
 }
 

@@ -1,17 +1,19 @@
-// Goroutines: the entries of runtime.allgs as compact records, with indexes by id and address.
+// Goroutines: the entries of runtime.allgs as compact records, with indexes by id and
+// address.
 //
-// runtime.allgs holds every g that was ever made, dead ones too; gs are never freed, so the
-// array only grows. runtime.allglen and allgptr are its lock-free view: allgptr is stored
-// before allglen, so allglen entries of it are valid whenever the process stopped.
+// runtime.allgs holds every g that was ever made, dead ones too; gs are never freed, so
+// the array only grows. runtime.allglen and allgptr are its lock-free view: allgptr is
+// stored before allglen, so allglen entries of it are valid whenever the process stopped.
 //
-// 100,000 goroutines are decoded from views of the mapped core, without copies: what costs is
-// the page fault of each g. An unreadable g stays in the array, marked, so that counts are
-// right and nothing is hidden.
+// 100,000 goroutines are decoded from views of the mapped core, without copies: what
+// costs is the page fault of each g. An unreadable g stays in the array, marked, so that
+// counts are right and nothing is hidden.
 //
-// Whether a goroutine belongs to the system follows isSystemGoroutine in src/runtime/traceback.go
-// (1.18 to 1.27): its start function is in package runtime and is none of main, corostart,
-// handleAsyncEvent; the finalizer goroutine (runfinq, from 1.25 runFinalizers) and the cleanup
-// goroutines (runCleanups, 1.25) count as the user's while they call into user code.
+// Whether a goroutine belongs to the system follows isSystemGoroutine in
+// src/runtime/traceback.go (1.18 to 1.27): its start function is in package runtime and
+// is none of main, corostart, handleAsyncEvent; the finalizer goroutine (runfinq,
+// from 1.25 runFinalizers) and the cleanup goroutines (runCleanups, 1.25) count as the
+// user's while they call into user code.
 
 #include "go/go_impl.h"
 
@@ -80,14 +82,16 @@ static void find_finalizer_state(struct gi_go *go)
 	uint64_t v;
 
 	if (gi_go_global_uint(go, &go->layout.global.fing_status, &v))
-		go->finalizer_runs = v & (uint64_t)go->layout.constant.fing_running_finalizer;
+		go->finalizer_runs =
+			v & (uint64_t)go->layout.constant.fing_running_finalizer;
 	else if (gi_go_global_uint(go, &go->layout.global.fing_running, &v))
 		go->finalizer_runs = v != 0;
 }
 
 // --- one g -----------------------------------------------------------------------
 
-void gi_go_decode_g(const struct gi_go *go, const uint8_t *rec, uint64_t addr, struct gi_g *ret)
+void gi_go_decode_g(const struct gi_go *go, const uint8_t *rec, uint64_t addr,
+		    struct gi_g *ret)
 {
 #define FIELD(f) gi_field_uint(rec, go->layout.g.f)
 	*ret = (struct gi_g){
@@ -129,7 +133,7 @@ void gi_go_decode_g(const struct gi_go *go, const uint8_t *rec, uint64_t addr, s
 
 struct gi_error *gi_go_read_g(struct gi_go *go, uint64_t addr, struct gi_g *ret)
 {
-	_cleanup_(gi_buf_deinit) struct gi_buf buf = { 0 };
+	_cleanup_(gi_buf_deinit) struct gi_buf buf = {0};
 	const uint8_t *rec;
 	struct gi_error *err = gi_go_bytes(go, addr, go->layout.g.rec.size, &buf, &rec);
 
@@ -166,7 +170,7 @@ static struct gi_error *add_g(struct gi_go *go, struct allgs *a, uint64_t addr)
 		if (gi_error_code(err) == GI_ERR_NOMEM)
 			return err;
 		gi_error_ignore(err);
-		*g = (struct gi_g){ .addr = addr, .unreadable = true };
+		*g = (struct gi_g){.addr = addr, .unreadable = true};
 		if (!a->unreadable_gs++)
 			a->first_bad = addr;
 		return NULL;
@@ -179,8 +183,8 @@ static struct gi_error *add_g(struct gi_go *go, struct allgs *a, uint64_t addr)
 	return NULL;
 }
 
-// Room for as many gs as entries of the array can be read at once. In huge pages, where there
-// are many: faulting in small ones would take as long as reading all gs.
+// Room for as many gs as entries of the array can be read at once. In huge pages, where
+// there are many: faulting in small ones would take as long as reading all gs.
 static struct gi_error *reserve_gs(struct gi_go *go, const struct allgs *a)
 {
 	const size_t huge = (size_t)2 << 20;
@@ -210,8 +214,9 @@ static struct gi_error *add_slots(struct gi_go *go, struct allgs *a)
 	while (i < a->len) {
 		uint64_t at = a->ptr + 8 * i;
 		size_t n;
-		const uint8_t *p = gi_target_view_max(go->target, at,
-						      (size_t)gi_min_u64((a->len - i) * 8, 1 << 20), &n);
+		const uint8_t *p = gi_target_view_max(
+			go->target, at, (size_t)gi_min_u64((a->len - i) * 8, 1 << 20),
+			&n);
 
 		err = gi_interrupt_check();
 		if (err)
@@ -247,8 +252,8 @@ static struct gi_error *add_slots(struct gi_go *go, struct allgs *a)
 
 // --- indexes -------------------------------------------------------------------------
 //
-// 4 bytes a slot, at most half full: of a map with its own keys 100,000 goroutines would fill
-// 8 MB, which costs more time than reading the goroutines does.
+// 4 bytes a slot, at most half full: of a map with its own keys 100,000 goroutines would
+// fill 8 MB, which costs more time than reading the goroutines does.
 
 static uint64_t by_id(const struct gi_g *g)
 {
@@ -322,30 +327,34 @@ static struct gi_error *index_gs(struct gi_go *go)
 
 struct gi_error *gi_go_load_gs(struct gi_go *go)
 {
-	struct allgs a = { 0 };
-	struct gi_slice s = { 0 };
+	struct allgs a = {0};
+	struct gi_slice s = {0};
 	struct gi_error *err;
 
 	find_finalizer_state(go);
 	if (!gi_go_global_uint(go, &go->layout.global.allglen, &a.len) ||
 	    !gi_target_peek_u64(go->target, go->layout.global.allgptr.addr, &a.ptr)) {
-		gi_go_add_note(go, "no goroutines: runtime.allglen and allgptr could not be read");
+		gi_go_add_note(
+			go,
+			"no goroutines: runtime.allglen and allgptr could not be read");
 		return NULL;
 	}
 	err = gi_go_global_slice(go, &go->layout.global.allgs, &s);
 	if (err) {
 		gi_error_ignore(err);
 	} else if (a.ptr == s.ptr && a.len > s.cap) {
-		return gi_error_create(GI_ERR_MISMATCH,
-				       "runtime.allgs fails its check: allglen is %llu, but its "
-				       "array has room for %llu entries",
-				       (unsigned long long)a.len, (unsigned long long)s.cap);
+		return gi_error_create(
+			GI_ERR_MISMATCH,
+			"runtime.allgs fails its check: allglen is %llu, but its "
+			"array has room for %llu entries",
+			(unsigned long long)a.len, (unsigned long long)s.cap);
 	}
 	if (a.len >= GI_GO_MAX_GS || a.len * 8 > UINT64_MAX - a.ptr)
-		return gi_error_create(GI_ERR_MISMATCH,
-				       "runtime.allgs fails its check: %llu entries at 0x%llx do "
-				       "not fit into memory",
-				       (unsigned long long)a.len, (unsigned long long)a.ptr);
+		return gi_error_create(
+			GI_ERR_MISMATCH,
+			"runtime.allgs fails its check: %llu entries at 0x%llx do "
+			"not fit into memory",
+			(unsigned long long)a.len, (unsigned long long)a.ptr);
 
 	err = reserve_gs(go, &a);
 	if (!err)
@@ -354,13 +363,16 @@ struct gi_error *gi_go_load_gs(struct gi_go *go)
 	if (err)
 		return err;
 	if (a.unreadable_slots)
-		gi_go_add_note(go,
-			       "%llu of %llu entries of runtime.allgs could not be read: their "
-			       "goroutines are not shown",
-			       (unsigned long long)a.unreadable_slots, (unsigned long long)a.len);
+		gi_go_add_note(
+			go,
+			"%llu of %llu entries of runtime.allgs could not be read: their "
+			"goroutines are not shown",
+			(unsigned long long)a.unreadable_slots,
+			(unsigned long long)a.len);
 	if (a.unreadable_gs)
 		gi_go_add_note(go, "%llu of %llu goroutines could not be read",
-			       (unsigned long long)a.unreadable_gs, (unsigned long long)a.len);
+			       (unsigned long long)a.unreadable_gs,
+			       (unsigned long long)a.len);
 	return index_gs(go);
 }
 
@@ -482,8 +494,9 @@ struct gi_error *gi_go_load_wait_reasons(struct gi_go *go)
 		return gi_error_nomem();
 	go->wait_reason_count = n;
 	for (size_t i = 0; i < n; i++) {
-		_cleanup_(gi_str_deinit) struct gi_str s = { 0 };
-		struct gi_error *err = gi_target_read_gostring(go->target, g->addr + 16 * i, 256, &s);
+		_cleanup_(gi_str_deinit) struct gi_str s = {0};
+		struct gi_error *err =
+			gi_target_read_gostring(go->target, g->addr + 16 * i, 256, &s);
 
 		if (err) {
 			gi_error_ignore(err);
@@ -495,7 +508,9 @@ struct gi_error *gi_go_load_wait_reasons(struct gi_go *go)
 			return gi_error_nomem();
 	}
 	if (bad)
-		gi_go_add_note(go, "%zu of %zu of the names of wait reasons could not be read", bad, n);
+		gi_go_add_note(
+			go, "%zu of %zu of the names of wait reasons could not be read",
+			bad, n);
 
 	if (d->ok && d->size && d->size <= GI_GO_MAX_WAIT_REASONS) {
 		uint8_t *p = gi_arena_alloc(go->arena, (size_t)d->size);
@@ -537,7 +552,7 @@ bool gi_go_wait_is_durable(const struct gi_go *go, unsigned reason)
 
 struct gi_error *gi_go_bubble_id(struct gi_go *go, const struct gi_g *g, uint64_t *ret)
 {
-	_cleanup_(gi_buf_deinit) struct gi_buf buf = { 0 };
+	_cleanup_(gi_buf_deinit) struct gi_buf buf = {0};
 	const uint8_t *rec;
 	struct gi_g root;
 	struct gi_error *err;

@@ -1,12 +1,12 @@
 // Opening a Go program: where its layouts and globals come from, and in which order its
 // parts are read.
 //
-// The order matters. The release (runtime.buildVersion) tells which names to expect; layouts
-// come from the DWARF by those names; runtime.m0 and runtime.g0, two globals that point to each
-// other in every Go process, tell that the layouts fit before anything else is believed; then
-// modules, Ms, Ps, goroutines, and the checks on all of them (check.c). What cannot be read
-// is left out with a note: only without a layout or without the function tables is there
-// nothing to say.
+// The order matters. The release (runtime.buildVersion) tells which names to expect;
+// layouts come from the DWARF by those names; runtime.m0 and runtime.g0, two globals that
+// point to each other in every Go process, tell that the layouts fit before anything else
+// is believed; then modules, Ms, Ps, goroutines, and the checks on all of them (check.c).
+// What cannot be read is left out with a note: only without a layout or without the
+// function tables is there nothing to say.
 
 #include "go/go_impl.h"
 
@@ -35,12 +35,13 @@ static struct gi_error *dwarf_member(void *arg, const char *type, const char *pa
 	if (err)
 		return err;
 	if (m.offset > UINT32_MAX || m.size > UINT16_MAX || m.count > UINT32_MAX)
-		return gi_error_create(GI_ERR_FORMAT,
-				       "%s.%s is too large for a member of a runtime struct", type,
-				       path);
-	*ret = (struct gi_field){ .off = (uint32_t)m.offset,
-				  .size = (uint16_t)m.size,
-				  .count = (uint32_t)m.count };
+		return gi_error_create(
+			GI_ERR_FORMAT,
+			"%s.%s is too large for a member of a runtime struct", type,
+			path);
+	*ret = (struct gi_field){.off = (uint32_t)m.offset,
+				 .size = (uint16_t)m.size,
+				 .count = (uint32_t)m.count};
 	return NULL;
 }
 
@@ -52,8 +53,9 @@ static bool symbol_global(struct gi_elf *elf, uint64_t bias, const char *name,
 	if (!elf || !gi_elf_symbol_by_name(elf, name, &sym))
 		return false;
 	// The value of a thread-local symbol is an offset into the TLS segment.
-	*ret = (struct gi_global){ .addr = sym.type == STT_TLS ? sym.value : sym.value + bias,
-				   .size = sym.size };
+	*ret = (struct gi_global){.addr = sym.type == STT_TLS ? sym.value
+							      : sym.value + bias,
+				  .size = sym.size};
 	return true;
 }
 
@@ -61,7 +63,7 @@ static struct gi_error *find_global(void *arg, const char *name, struct gi_globa
 {
 	struct gi_go *go = arg;
 	uint64_t bias = gi_target_exe_bias(go->target), addr;
-	struct gi_dwarf_member m = { 0 };
+	struct gi_dwarf_member m = {0};
 	struct gi_error *err;
 
 	if (symbol_global(gi_target_debug_elf(go->target), bias, name, ret) ||
@@ -72,9 +74,7 @@ static struct gi_error *find_global(void *arg, const char *name, struct gi_globa
 	err = gi_dwarf_global(go->dwarf, name, &addr, &m);
 	if (err)
 		return err;
-	*ret = (struct gi_global){ .addr = addr + bias,
-				   .size = m.size,
-				   .count = m.count };
+	*ret = (struct gi_global){.addr = addr + bias, .size = m.size, .count = m.count};
 	return NULL;
 }
 
@@ -101,8 +101,10 @@ static struct gi_error *open_dwarf(struct gi_go *go)
 		gi_error_ignore(err);
 		return gi_error_create(
 			GI_ERR_UNSUPPORTED,
-			"%s is stripped (no DWARF; linked with -ldflags=-w or -s, or run through "
-			"strip): give a folder that has its separate debug file with --debug-dir, "
+			"%s is stripped (no DWARF; linked with -ldflags=-w or -s, or run "
+			"through "
+			"strip): give a folder that has its separate debug file with "
+			"--debug-dir, "
 			"or the same executable built without stripping with --exe",
 			gi_elf_path(elf));
 	}
@@ -114,35 +116,39 @@ static struct gi_error *check_release(struct gi_go *go)
 	const struct gi_go_version *v = &go->version;
 
 	if (!go->version_known) {
-		gi_go_add_note(go,
-			       "the Go release is unknown (runtime.buildVersion is %s%s%s): "
-			       "layouts are taken as the debug information has them",
-			       v->text[0] ? "\"" : "unreadable", v->text, v->text[0] ? "\"" : "");
+		gi_go_add_note(
+			go,
+			"the Go release is unknown (runtime.buildVersion is %s%s%s): "
+			"layouts are taken as the debug information has them",
+			v->text[0] ? "\"" : "unreadable", v->text,
+			v->text[0] ? "\"" : "");
 		return NULL;
 	}
 	if (v->major == 1 && v->minor < OLDEST_MINOR)
-		return gi_error_create(GI_ERR_UNSUPPORTED,
-				       "%s was built by %s: releases before Go 1.%d are not "
-				       "supported",
-				       exe_name(go), v->text, OLDEST_MINOR);
+		return gi_error_create(
+			GI_ERR_UNSUPPORTED,
+			"%s was built by %s: releases before Go 1.%d are not "
+			"supported",
+			exe_name(go), v->text, OLDEST_MINOR);
 	if (v->major > 1 || v->minor > NEWEST_MINOR)
-		gi_go_add_note(go,
-			       "%s is newer than the newest Go release that this program was "
-			       "tested with, 1.%d",
-			       v->text, NEWEST_MINOR);
+		gi_go_add_note(
+			go,
+			"%s is newer than the newest Go release that this program was "
+			"tested with, 1.%d",
+			v->text, NEWEST_MINOR);
 	return NULL;
 }
 
 static struct gi_error *resolve_layout(struct gi_go *go)
 {
-	_cleanup_(gi_str_deinit) struct gi_str what = { 0 };
-	_cleanup_(gi_str_deinit) struct gi_str missing = { 0 };
-	struct gi_layout_source src = { .arg = go,
-					.record = dwarf_record,
-					.member = dwarf_member,
-					.global = find_global,
-					.constant = dwarf_constant };
-	struct gi_global version = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str what = {0};
+	_cleanup_(gi_str_deinit) struct gi_str missing = {0};
+	struct gi_layout_source src = {.arg = go,
+				       .record = dwarf_record,
+				       .member = dwarf_member,
+				       .global = find_global,
+				       .constant = dwarf_constant};
+	struct gi_global version = {0};
 	struct gi_error *err;
 
 	gi_str_printf(&what, "the debug information of %s",
@@ -156,13 +162,14 @@ static struct gi_error *resolve_layout(struct gi_go *go)
 	err = check_release(go);
 	if (err)
 		return err;
-	err = gi_layout_resolve(&src, go->version_known && go->version.major == 1 ? go->version.minor : 0,
-				&go->layout, &missing);
+	err = gi_layout_resolve(
+		&src, go->version_known && go->version.major == 1 ? go->version.minor : 0,
+		&go->layout, &missing);
 	if (err)
 		return err;
 	if (missing.len)
-		gi_go_add_note(go, "%s has no %s: what depends on it is not shown", src.what,
-			       missing.s);
+		gi_go_add_note(go, "%s has no %s: what depends on it is not shown",
+			       src.what, missing.s);
 	return NULL;
 }
 
@@ -181,10 +188,11 @@ struct gi_error *gi_go_open(struct gi_target *t, struct gi_go **ret)
 		return err;
 
 	if (!gi_elf_is_go(gi_target_exe(t)))
-		return gi_error_create(GI_ERR_FORMAT,
-				       "%s is no Go program: it has no Go function table "
-				       "(.gopclntab), no Go build information and no Go note",
-				       exe_name(go));
+		return gi_error_create(
+			GI_ERR_FORMAT,
+			"%s is no Go program: it has no Go function table "
+			"(.gopclntab), no Go build information and no Go note",
+			exe_name(go));
 	err = open_dwarf(go);
 	if (err)
 		return err;
@@ -254,7 +262,7 @@ void gi_go_close(struct gi_go *go)
 
 void gi_go_add_note(struct gi_go *go, const char *fmt, ...)
 {
-	struct gi_str s = { 0 };
+	struct gi_str s = {0};
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -267,7 +275,8 @@ void gi_go_add_note(struct gi_go *go, const char *fmt, ...)
 		}
 	}
 	// A note that finds no memory is lost: whoever made it goes on without.
-	struct gi_error *err = gi_grow(&go->notes, &go->note_cap, go->note_count + 1, sizeof(char *));
+	struct gi_error *err =
+		gi_grow(&go->notes, &go->note_cap, go->note_count + 1, sizeof(char *));
 	if (err || s.oom || !s.s) {
 		gi_error_free(err);
 		gi_str_deinit(&s);
@@ -326,7 +335,7 @@ static bool parse_version(const char *text, struct gi_go_version *v)
 
 void gi_go_load_version(struct gi_go *go, const struct gi_global *g)
 {
-	_cleanup_(gi_str_deinit) struct gi_str s = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str s = {0};
 	struct gi_error *err;
 	char *text;
 
@@ -383,7 +392,8 @@ int gi_go_func_id_wrapper(const struct gi_go *go)
 	return (int)go->layout.constant.func_id_wrapper;
 }
 
-// runtime.dbgvars is a slice of pointers to (name, *int32, *atomic.Int32): one of the last two.
+// runtime.dbgvars is a slice of pointers to (name, *int32, *atomic.Int32): one of the
+// last two.
 bool gi_go_debug_setting(struct gi_go *go, const char *name, int32_t *ret)
 {
 	const struct gi_layout *l = &go->layout;
@@ -398,13 +408,14 @@ bool gi_go_debug_setting(struct gi_go *go, const char *name, int32_t *ret)
 		return false;
 	}
 	for (uint64_t i = 0; i < vars.len && i < DEBUG_VARS_MAX; i++) {
-		_cleanup_(gi_str_deinit) struct gi_str s = { 0 };
+		_cleanup_(gi_str_deinit) struct gi_str s = {0};
 		uint64_t var, p;
 		uint32_t v;
 
 		if (!gi_target_peek_u64(go->target, vars.ptr + 8 * i, &var))
 			return false;
-		err = gi_target_read_gostring(go->target, var + l->dbgvar.name.off, 256, &s);
+		err = gi_target_read_gostring(go->target, var + l->dbgvar.name.off, 256,
+					      &s);
 		if (err) {
 			gi_error_ignore(err);
 			continue;
@@ -444,7 +455,8 @@ static bool symbol_name_at(struct gi_elf *elf, uint64_t addr, struct gi_str *ret
 {
 	struct gi_elf_symbol sym;
 
-	if (!elf || !gi_elf_symbol_by_addr(elf, addr, &sym) || sym.type != STT_OBJECT || !sym.name)
+	if (!elf || !gi_elf_symbol_by_addr(elf, addr, &sym) || sym.type != STT_OBJECT ||
+	    !sym.name)
 		return false;
 	gi_str_puts(ret, sym.name);
 	if (addr > sym.value) {
@@ -458,7 +470,7 @@ static bool in_data(const struct gi_go *go, uint64_t addr)
 {
 	for (size_t i = 0; i < go->module_count; i++) {
 		const struct gi_module *m = &go->modules[i];
-		const struct gi_range r[] = { m->noptrdata, m->data, m->bss, m->noptrbss };
+		const struct gi_range r[] = {m->noptrdata, m->data, m->bss, m->noptrbss};
 
 		for (size_t k = 0; k < GI_ARRAY_SIZE(r); k++) {
 			if (addr >= r[k].start && addr < r[k].end)
@@ -468,7 +480,8 @@ static bool in_data(const struct gi_go *go, uint64_t addr)
 	return false;
 }
 
-bool gi_go_name_at(struct gi_go *go, uint64_t addr, const char *want_type, struct gi_str *ret)
+bool gi_go_name_at(struct gi_go *go, uint64_t addr, const char *want_type,
+		   struct gi_str *ret)
 {
 	uint64_t link_addr = addr - gi_target_exe_bias(go->target);
 	size_t len = ret->len;
@@ -489,8 +502,8 @@ bool gi_go_name_at(struct gi_go *go, uint64_t addr, const char *want_type, struc
 
 // --- reading -----------------------------------------------------------------------
 
-struct gi_error *gi_go_bytes(struct gi_go *go, uint64_t addr, size_t n, struct gi_buf *buf,
-			     const uint8_t **ret)
+struct gi_error *gi_go_bytes(struct gi_go *go, uint64_t addr, size_t n,
+			     struct gi_buf *buf, const uint8_t **ret)
 {
 	const uint8_t *view = gi_target_view(go->target, addr, n);
 	struct gi_error *err;
@@ -510,7 +523,7 @@ struct gi_error *gi_go_bytes(struct gi_go *go, uint64_t addr, size_t n, struct g
 
 struct gi_slice gi_go_slice(const uint8_t *rec, struct gi_field f)
 {
-	struct gi_slice s = { 0 };
+	struct gi_slice s = {0};
 
 	if (!f.ok || f.size < 16)
 		return s;
@@ -537,7 +550,7 @@ bool gi_go_global_uint(struct gi_go *go, const struct gi_global *g, uint64_t *re
 struct gi_error *gi_go_global_slice(struct gi_go *go, const struct gi_global *g,
 				    struct gi_slice *ret)
 {
-	const struct gi_field whole = { .size = 24, .ok = true };
+	const struct gi_field whole = {.size = 24, .ok = true};
 	uint8_t bytes[24];
 	struct gi_error *err;
 

@@ -50,7 +50,7 @@ struct gi_go {
 	size_t g_count, g_cap;
 	struct gi_g_index g_by_id, g_by_addr;
 	struct gi_map start_kinds;
-	bool finalizer_runs;	  // user code is called by the finalizer goroutine
+	bool finalizer_runs; // user code is called by the finalizer goroutine
 
 	// Stacks sorted by their low end: made on first use, under the lock.
 	pthread_mutex_t stacks_lock;
@@ -58,7 +58,7 @@ struct gi_go {
 	size_t stack_count;
 	bool stacks_made;
 
-	const char **wait_reasons; // NULL: unreadable
+	const char **wait_reasons;   // NULL: unreadable
 	const uint8_t *wait_durable; // one byte for each wait reason, or NULL
 	size_t wait_reason_count, wait_durable_count;
 
@@ -96,11 +96,12 @@ static inline void gi_buf_deinit(struct gi_buf *b)
  * n bytes at addr: a view if there is one, else a copy in buf; valid until the next call
  * with the same buf.
  */
-struct gi_error *gi_go_bytes(struct gi_go *go, uint64_t addr, size_t n, struct gi_buf *buf,
-			     const uint8_t **ret) GI_MUST_CHECK;
+struct gi_error *gi_go_bytes(struct gi_go *go, uint64_t addr, size_t n,
+			     struct gi_buf *buf, const uint8_t **ret) GI_MUST_CHECK;
 /** A slice or string header (Go's ABI: pointer, length, capacity). */
 struct gi_slice gi_go_slice(const uint8_t *rec, struct gi_field f);
-/** A number of 1, 2, 4 or 8 bytes; false if there is no such global or it is unreadable. */
+/** A number of 1, 2, 4 or 8 bytes; false if there is no such global or it is unreadable.
+ */
 bool gi_go_global_uint(struct gi_go *go, const struct gi_global *g, uint64_t *ret);
 /** A slice header that is a global. */
 struct gi_error *gi_go_global_slice(struct gi_go *go, const struct gi_global *g,
@@ -118,7 +119,8 @@ void gi_go_load_sched(struct gi_go *go);
 struct gi_error *gi_go_load_wait_reasons(struct gi_go *go) GI_MUST_CHECK;
 /** Threads to Ms, and goroutines to threads; needs all Gs and Ms. */
 struct gi_error *gi_go_match_threads(struct gi_go *go) GI_MUST_CHECK;
-/** Evidence of "now" that lies outside of the structs that are read anyway; needs all of them. */
+/** Evidence of "now" that lies outside of the structs that are read anyway; needs all of
+ * them. */
 void gi_go_find_now(struct gi_go *go);
 
 /** Before anything is read: runtime.m0 and runtime.g0 point to each other. */
@@ -127,9 +129,11 @@ struct gi_error *gi_go_check_static(struct gi_go *go) GI_MUST_CHECK;
 struct gi_error *gi_go_check_live(struct gi_go *go) GI_MUST_CHECK;
 
 /** Everything of a g but ->system, ->thread, ->m_index. */
-void gi_go_decode_g(const struct gi_go *go, const uint8_t *rec, uint64_t addr, struct gi_g *ret);
+void gi_go_decode_g(const struct gi_go *go, const uint8_t *rec, uint64_t addr,
+		    struct gi_g *ret);
 
-/** A reading of nanotime() by the process: "now" is later. What cannot be a time is ignored. */
+/** A reading of nanotime() by the process: "now" is later. What cannot be a time is
+ * ignored. */
 static inline void gi_go_saw_time(struct gi_go *go, uint64_t t)
 {
 	const uint64_t max = UINT64_C(1) << 60; // 36 years after boot

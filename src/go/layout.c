@@ -1,10 +1,10 @@
 // Resolving layout.def against a source of layouts.
 //
-// Names move between releases: a field is renamed, wrapped in an atomic type, or moves into an
-// embedded struct. Each line of the table lists the spellings, newest first; the first one that
-// the target's own type information has wins, and its size must fit the kind of value that is
-// read from it. Offsets are never guessed from the release number: that only tells which names
-// are expected at all.
+// Names move between releases: a field is renamed, wrapped in an atomic type, or moves
+// into an embedded struct. Each line of the table lists the spellings, newest first; the
+// first one that the target's own type information has wins, and its size must fit the
+// kind of value that is read from it. Offsets are never guessed from the release number:
+// that only tells which names are expected at all.
 
 #include "go/layout.h"
 
@@ -38,9 +38,11 @@ struct const_desc {
 };
 
 // One array of fields for each struct.
-#define L_STRUCT(id, need, since, until, names) static const struct field_desc fields_##id[] = {
-#define L_FIELD(s, id, kind, need, since, until, paths)                                          \
-	{ #id, paths, offsetof(struct gi_layout, s.id), GI_L_##kind, GI_L_##need, since, until },
+#define L_STRUCT(id, need, since, until, names) \
+	static const struct field_desc fields_##id[] = {
+#define L_FIELD(s, id, kind, need, since, until, paths)                            \
+	{#id,	paths, offsetof(struct gi_layout, s.id), GI_L_##kind, GI_L_##need, \
+	 since, until},
 #define L_END(id) \
 	}         \
 	;
@@ -52,9 +54,15 @@ struct const_desc {
 #undef L_END
 
 static const struct record_desc records[] = {
-#define L_STRUCT(id, need, since, until, names)                          \
-	{ #id,	      names,  fields_##id, GI_ARRAY_SIZE(fields_##id),       \
-	  offsetof(struct gi_layout, id.rec), GI_L_##need, since, until },
+#define L_STRUCT(id, need, since, until, names) \
+	{#id,                                   \
+	 names,                                 \
+	 fields_##id,                           \
+	 GI_ARRAY_SIZE(fields_##id),            \
+	 offsetof(struct gi_layout, id.rec),    \
+	 GI_L_##need,                           \
+	 since,                                 \
+	 until},
 #define L_FIELD(s, id, kind, need, since, until, paths)
 #define L_END(id)
 #include "go/layout.def"
@@ -65,7 +73,7 @@ static const struct record_desc records[] = {
 static const struct global_desc globals[] = {
 #define L_STRUCT(id, need, since, until, names)
 #define L_GLOBAL(id, need, since, until, names) \
-	{ names, offsetof(struct gi_layout, global.id), GI_L_##need, since, until },
+	{names, offsetof(struct gi_layout, global.id), GI_L_##need, since, until},
 #include "go/layout.def"
 #undef L_GLOBAL
 #undef L_CONST
@@ -74,7 +82,7 @@ static const struct global_desc globals[] = {
 static const struct const_desc constants[] = {
 #define L_GLOBAL(id, need, since, until, names)
 #define L_CONST(id, fallback, since, until, names) \
-	{ names, fallback, offsetof(struct gi_layout, constant.id), since, until },
+	{names, fallback, offsetof(struct gi_layout, constant.id), since, until},
 #include "go/layout.def"
 #undef L_STRUCT
 #undef L_FIELD
@@ -134,15 +142,16 @@ static struct gi_error *forgive_not_found(struct gi_error *err)
 	return err;
 }
 
-static struct gi_error *resolve_field(const struct gi_layout_source *src, const char *type,
-				      uint64_t type_size, const struct field_desc *d, bool strict,
+static struct gi_error *resolve_field(const struct gi_layout_source *src,
+				      const char *type, uint64_t type_size,
+				      const struct field_desc *d, bool strict,
 				      struct gi_field *ret)
 {
 	const char *names = d->paths, *path;
 	char buf[NAME_MAX_LEN];
 
 	while ((path = next_name(&names, buf))) {
-		struct gi_field f = { 0 };
+		struct gi_field f = {0};
 		struct gi_error *err = src->member(src->arg, type, path, &f);
 
 		if (err) {
@@ -154,16 +163,18 @@ static struct gi_error *resolve_field(const struct gi_layout_source *src, const 
 		if (!kind_fits(d->kind, f.size) && !strict)
 			continue; // the caller tells that it is missing
 		if (!kind_fits(d->kind, f.size))
-			return gi_error_create(GI_ERR_UNSUPPORTED,
-					       "%s.%s has %u bytes in %s, which is no size that it "
-					       "has in a known Go release",
-					       type, path, f.size, src->what);
+			return gi_error_create(
+				GI_ERR_UNSUPPORTED,
+				"%s.%s has %u bytes in %s, which is no size that it "
+				"has in a known Go release",
+				type, path, f.size, src->what);
 		if (!gi_in_bounds(f.off, f.size, type_size))
-			return gi_error_create(GI_ERR_FORMAT,
-					       "%s.%s lies at offset %u in %s, outside of its "
-					       "struct of %llu bytes",
-					       type, path, f.off, src->what,
-					       (unsigned long long)type_size);
+			return gi_error_create(
+				GI_ERR_FORMAT,
+				"%s.%s lies at offset %u in %s, outside of its "
+				"struct of %llu bytes",
+				type, path, f.off, src->what,
+				(unsigned long long)type_size);
 		f.ok = true;
 		*ret = f;
 		return NULL;
@@ -182,14 +193,15 @@ static void add_missing(struct gi_str *missing, const char *a, const char *b)
 	}
 }
 
-static struct gi_error *missing_error(const struct gi_layout_source *src, const char *name,
-				      const char *path)
+static struct gi_error *missing_error(const struct gi_layout_source *src,
+				      const char *name, const char *path)
 {
-	return gi_error_create(GI_ERR_UNSUPPORTED,
-			       "%s has no %.*s%s%.*s: the Go release is not one that this program "
-			       "knows, or the debug information is damaged",
-			       src->what, (int)strcspn(name, "|"), name, path ? "." : "",
-			       path ? (int)strcspn(path, "|") : 0, path ? path : "");
+	return gi_error_create(
+		GI_ERR_UNSUPPORTED,
+		"%s has no %.*s%s%.*s: the Go release is not one that this program "
+		"knows, or the debug information is damaged",
+		src->what, (int)strcspn(name, "|"), name, path ? "." : "",
+		path ? (int)strcspn(path, "|") : 0, path ? path : "");
 }
 
 static struct gi_error *resolve_record(const struct gi_layout_source *src, int minor,
@@ -243,14 +255,14 @@ static struct gi_error *resolve_record(const struct gi_layout_source *src, int m
 	return NULL;
 }
 
-struct gi_error *gi_layout_resolve_global(const struct gi_layout_source *src, const char *names,
-					  struct gi_global *ret)
+struct gi_error *gi_layout_resolve_global(const struct gi_layout_source *src,
+					  const char *names, struct gi_global *ret)
 {
 	char buf[NAME_MAX_LEN];
 	const char *name;
 
 	while ((name = next_name(&names, buf))) {
-		struct gi_global g = { 0 };
+		struct gi_global g = {0};
 		struct gi_error *err = src->global(src->arg, name, &g);
 
 		if (!err) {
@@ -268,7 +280,7 @@ struct gi_error *gi_layout_resolve_global(const struct gi_layout_source *src, co
 struct gi_error *gi_layout_resolve(const struct gi_layout_source *src, int minor,
 				   struct gi_layout *ret, struct gi_str *missing)
 {
-	struct gi_layout l = { 0 };
+	struct gi_layout l = {0};
 	struct gi_error *err;
 
 	for (size_t i = 0; i < GI_ARRAY_SIZE(records); i++) {

@@ -12,7 +12,8 @@
 enum gi_layout_kind { GI_L_INT, GI_L_PTR, GI_L_SLICE, GI_L_STRING, GI_L_ANY };
 enum gi_layout_need { GI_L_MUST, GI_L_WANT, GI_L_OPT };
 
-/** A member: bytes [off, off + size) of its struct. ok is false if the release has none. */
+/** A member: bytes [off, off + size) of its struct. ok is false if the release has none.
+ */
 struct gi_field {
 	uint32_t off;
 	uint16_t size;
@@ -72,8 +73,9 @@ struct gi_layout {
 };
 
 /**
- * Where layouts come from: DWARF, or (later) a table that was made from real binaries. Each
- * function returns GI_ERR_NOT_FOUND for what the source does not know; arg comes first.
+ * Where layouts come from: DWARF, or (later) a table that was made from real binaries.
+ * Each function returns GI_ERR_NOT_FOUND for what the source does not know; arg comes
+ * first.
  */
 struct gi_layout_source {
 	void *arg;
@@ -87,14 +89,16 @@ struct gi_layout_source {
 };
 
 /**
- * Fills *ret. minor is the Go 1 release, 0 if unknown. What MUST be there and is not gives
- * GI_ERR_UNSUPPORTED, naming it; what is only WANTed is listed in *missing (appended, separated
- * by ", ") and left not ok.
+ * Fills *ret. minor is the Go 1 release, 0 if unknown. What MUST be there and is not
+ * gives GI_ERR_UNSUPPORTED, naming it; what is only WANTed is listed in *missing
+ * (appended, separated by ", ") and left not ok.
  */
 struct gi_error *gi_layout_resolve(const struct gi_layout_source *src, int minor,
-				   struct gi_layout *ret, struct gi_str *missing) GI_MUST_CHECK;
+				   struct gi_layout *ret,
+				   struct gi_str *missing) GI_MUST_CHECK;
 /** The globals alone: they need no knowledge of the release. */
-struct gi_error *gi_layout_resolve_global(const struct gi_layout_source *src, const char *names,
+struct gi_error *gi_layout_resolve_global(const struct gi_layout_source *src,
+					  const char *names,
 					  struct gi_global *ret) GI_MUST_CHECK;
 
 /** The value of a member in a struct's bytes; 0 if the release has no such member. */

@@ -13,10 +13,10 @@ const struct gi_module *gi_go_module(const struct gi_go *go, size_t i)
 	return i < go->module_count ? &go->modules[i] : NULL;
 }
 
-static struct gi_error *read_module(struct gi_go *go, uint64_t addr, struct gi_module *ret,
-				    uint64_t *next_ret)
+static struct gi_error *read_module(struct gi_go *go, uint64_t addr,
+				    struct gi_module *ret, uint64_t *next_ret)
 {
-	_cleanup_(gi_buf_deinit) struct gi_buf buf = { 0 };
+	_cleanup_(gi_buf_deinit) struct gi_buf buf = {0};
 	const uint8_t *p;
 	struct gi_error *err =
 		gi_go_bytes(go, addr, go->layout.moduledata.rec.size, &buf, &p);
@@ -34,17 +34,17 @@ static struct gi_error *read_module(struct gi_go *go, uint64_t addr, struct gi_m
 		.pctab = SLICE(pctab),
 		.pclntable = SLICE(pclntable),
 		.ftab = SLICE(ftab),
-		.pcs = { FIELD(minpc), FIELD(maxpc) },
-		.text = { FIELD(text), FIELD(etext) },
-		.noptrdata = { FIELD(noptrdata), FIELD(enoptrdata) },
-		.data = { FIELD(data), FIELD(edata) },
-		.bss = { FIELD(bss), FIELD(ebss) },
-		.noptrbss = { FIELD(noptrbss), FIELD(enoptrbss) },
+		.pcs = {FIELD(minpc), FIELD(maxpc)},
+		.text = {FIELD(text), FIELD(etext)},
+		.noptrdata = {FIELD(noptrdata), FIELD(enoptrdata)},
+		.data = {FIELD(data), FIELD(edata)},
+		.bss = {FIELD(bss), FIELD(ebss)},
+		.noptrbss = {FIELD(noptrbss), FIELD(enoptrbss)},
 		.gcdatamask = FIELD(gcdatamask),
 		.gcbssmask = FIELD(gcbssmask),
 		.rodata = FIELD(rodata),
 		.gofunc = FIELD(gofunc),
-		.types = { FIELD(types), FIELD(etypes) },
+		.types = {FIELD(types), FIELD(etypes)},
 		.textsectmap = SLICE(textsectmap),
 	};
 	*next_ret = FIELD(next);
@@ -60,29 +60,33 @@ static struct gi_error *check_module(const struct gi_module *m)
 		const char *name;
 		struct gi_range r;
 	} ranges[] = {
-		{ "minpc..maxpc", m->pcs },	 { "text..etext", m->text },
-		{ "noptrdata..enoptrdata", m->noptrdata }, { "data..edata", m->data },
-		{ "bss..ebss", m->bss },	 { "noptrbss..enoptrbss", m->noptrbss },
-		{ "types..etypes", m->types },
+		{"minpc..maxpc", m->pcs},
+		{"text..etext", m->text},
+		{"noptrdata..enoptrdata", m->noptrdata},
+		{"data..edata", m->data},
+		{"bss..ebss", m->bss},
+		{"noptrbss..enoptrbss", m->noptrbss},
+		{"types..etypes", m->types},
 	};
 
 	for (size_t i = 0; i < GI_ARRAY_SIZE(ranges); i++) {
 		if (ranges[i].r.start > ranges[i].r.end)
-			return gi_error_at(GI_ERR_MISMATCH, m->addr,
-					   "runtime.moduledata at 0x%llx fails its check: %s is "
-					   "0x%llx..0x%llx",
-					   (unsigned long long)m->addr, ranges[i].name,
-					   (unsigned long long)ranges[i].r.start,
-					   (unsigned long long)ranges[i].r.end);
+			return gi_error_at(
+				GI_ERR_MISMATCH, m->addr,
+				"runtime.moduledata at 0x%llx fails its check: %s is "
+				"0x%llx..0x%llx",
+				(unsigned long long)m->addr, ranges[i].name,
+				(unsigned long long)ranges[i].r.start,
+				(unsigned long long)ranges[i].r.end);
 	}
 	if (m->pcs.start < m->text.start || m->pcs.end > m->text.end)
-		return gi_error_at(GI_ERR_MISMATCH, m->addr,
-				   "runtime.moduledata at 0x%llx fails its check: functions "
-				   "0x%llx..0x%llx are not inside of text 0x%llx..0x%llx",
-				   (unsigned long long)m->addr, (unsigned long long)m->pcs.start,
-				   (unsigned long long)m->pcs.end,
-				   (unsigned long long)m->text.start,
-				   (unsigned long long)m->text.end);
+		return gi_error_at(
+			GI_ERR_MISMATCH, m->addr,
+			"runtime.moduledata at 0x%llx fails its check: functions "
+			"0x%llx..0x%llx are not inside of text 0x%llx..0x%llx",
+			(unsigned long long)m->addr, (unsigned long long)m->pcs.start,
+			(unsigned long long)m->pcs.end, (unsigned long long)m->text.start,
+			(unsigned long long)m->text.end);
 	return NULL;
 }
 
@@ -113,7 +117,8 @@ struct gi_error *gi_go_load_modules(struct gi_go *go)
 			}
 		}
 		if (go->module_count == GI_GO_MAX_MODULES) {
-			gi_go_add_note(go, "more than %d modules: the others are left out",
+			gi_go_add_note(go,
+				       "more than %d modules: the others are left out",
 				       GI_GO_MAX_MODULES);
 			break;
 		}

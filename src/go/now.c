@@ -1,26 +1,27 @@
 // "Now": when the core was taken, on the clock that the runtime measures waits with.
 //
-// No clock reading is saved in a core. What it holds are readings that the runtime took with
-// nanotime() (CLOCK_MONOTONIC) before the end; the newest of them is a lower bound of "now":
+// No clock reading is saved in a core. What it holds are readings that the runtime took
+// with nanotime() (CLOCK_MONOTONIC) before the end; the newest of them is a lower bound
+// of "now":
 //   sched.lastpoll             the last network poll (0 while a thread polls)
 //   sched.procresizetime       the last change of GOMAXPROCS
-//   p.sysmontick.*when         when sysmon last saw a busy P move on (each 20 us to 10 ms)
-//   p.gcMarkWorkerStartTime, p.gcStopTime, memstats.last_gc_nanotime
-//   g.waitsince                a collection's scan of a parked stack
-//   g.trackingStamp            a sampled goroutine's last change of state (1.18, 1.19:
+//   p.sysmontick.*when         when sysmon last saw a busy P move on (each 20 us to 10
+//   ms) p.gcMarkWorkerStartTime, p.gcStopTime, memstats.last_gc_nanotime g.waitsince a
+//   collection's scan of a parked stack g.trackingStamp            a sampled goroutine's
+//   last change of state (1.18, 1.19:
 //                              runnableStamp)
 //   timer.when - timer.period  the last tick of a ticker, or its start
 //   sysmon's stack, see below
 // Times that lie in the future by their meaning (timers, sched.pollUntil) are left out.
 //
-// A hung program takes none of the former for long: it is idle, so that only sysmon wakes, every
-// minute. When all Ps are idle, or the world is being stopped (as a crash does first of all),
-// sysmon sleeps in notetsleep(&sched.sysmonnote, forcegcperiod/2), and its stack holds the
-// time when it looked last and the deadline of its sleep: two words with half of forcegcperiod
-// between them, but for the microseconds between two readings of the clock. Such a pair is no
-// chance. With it "now" is at most a minute late in an idle program; in one that crashed while
-// busy, some milliseconds. Source: sysmon in src/runtime/proc.go, notetsleep_internal in
-// lock_futex.go, Go 1.18 to 1.27.
+// A hung program takes none of the former for long: it is idle, so that only sysmon
+// wakes, every minute. When all Ps are idle, or the world is being stopped (as a crash
+// does first of all), sysmon sleeps in notetsleep(&sched.sysmonnote, forcegcperiod/2),
+// and its stack holds the time when it looked last and the deadline of its sleep: two
+// words with half of forcegcperiod between them, but for the microseconds between two
+// readings of the clock. Such a pair is no chance. With it "now" is at most a minute late
+// in an idle program; in one that crashed while busy, some milliseconds. Source: sysmon
+// in src/runtime/proc.go, notetsleep_internal in lock_futex.go, Go 1.18 to 1.27.
 
 #include "go/go_impl.h"
 
@@ -33,7 +34,7 @@ enum {
 
 static void see_tickers(struct gi_go *go, uint64_t p)
 {
-	_cleanup_(gi_buf_deinit) struct gi_buf buf = { 0 };
+	_cleanup_(gi_buf_deinit) struct gi_buf buf = {0};
 	const struct gi_layout *l = &go->layout;
 	const uint8_t *rec;
 	struct gi_slice heap;
@@ -79,7 +80,8 @@ static void see_pairs(struct gi_go *go, const uint8_t *stack, size_t n, uint64_t
 		for (size_t k = 0; k + 8 <= n; k += 8) {
 			uint64_t looked = gi_load_u64(stack + k);
 
-			if (looked > floor && looked < deadline && deadline - looked >= sleep &&
+			if (looked > floor && looked < deadline &&
+			    deadline - looked >= sleep &&
 			    deadline - looked - sleep < PAIR_SLACK_NS && looked > best)
 				best = looked;
 		}
@@ -103,8 +105,9 @@ static void see_sysmon(struct gi_go *go)
 	uint64_t period;
 	struct gi_func f;
 
-	if (!gi_go_global_uint(go, &go->layout.global.forcegcperiod, &period) || !period ||
-	    !go->functab || !gi_functab_find_name(go->functab, "runtime.sysmon", &f))
+	if (!gi_go_global_uint(go, &go->layout.global.forcegcperiod, &period) ||
+	    !period || !go->functab ||
+	    !gi_functab_find_name(go->functab, "runtime.sysmon", &f))
 		return;
 	for (size_t i = 0; i < go->m_count; i++) {
 		const struct gi_m *m = &go->ms[i];

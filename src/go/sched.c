@@ -21,7 +21,8 @@ static void stack_of(struct gi_go *go, uint64_t g, uint64_t *lo, uint64_t *hi)
 	*hi = rec.stack_hi;
 }
 
-static void decode_m(struct gi_go *go, const uint8_t *rec, uint64_t addr, struct gi_m *ret)
+static void decode_m(struct gi_go *go, const uint8_t *rec, uint64_t addr,
+		     struct gi_m *ret)
 {
 #define FIELD(f) gi_field_uint(rec, go->layout.m.f)
 #define SIGNED(f) gi_field_int(rec, go->layout.m.f)
@@ -63,7 +64,7 @@ static void decode_m(struct gi_go *go, const uint8_t *rec, uint64_t addr, struct
 
 struct gi_error *gi_go_load_ms(struct gi_go *go)
 {
-	_cleanup_(gi_buf_deinit) struct gi_buf buf = { 0 };
+	_cleanup_(gi_buf_deinit) struct gi_buf buf = {0};
 	uint64_t addr, i;
 	struct gi_error *err;
 
@@ -79,20 +80,23 @@ struct gi_error *gi_go_load_ms(struct gi_go *go)
 			return err;
 		if (gi_map_get(&go->m_by_addr, addr, &i)) {
 			gi_go_add_note(go,
-				       "the list of Ms is circular: it comes back to 0x%llx after "
+				       "the list of Ms is circular: it comes back to "
+				       "0x%llx after "
 				       "%zu of them",
 				       (unsigned long long)addr, go->m_count);
 			break;
 		}
 		if (go->m_count == GI_GO_MAX_MS) {
-			gi_go_add_note(go, "more than %d Ms: the others are left out", GI_GO_MAX_MS);
+			gi_go_add_note(go, "more than %d Ms: the others are left out",
+				       GI_GO_MAX_MS);
 			break;
 		}
 		err = gi_go_bytes(go, addr, (size_t)go->layout.m.rec.size, &buf, &rec);
 		if (err) {
 			if (gi_error_code(err) == GI_ERR_NOMEM)
 				return err;
-			gi_go_add_note(go, "the list of Ms breaks off after %zu of them: %s",
+			gi_go_add_note(go,
+				       "the list of Ms breaks off after %zu of them: %s",
 				       go->m_count, gi_error_message(err));
 			gi_error_ignore(err);
 			break;
@@ -128,7 +132,8 @@ const struct gi_m *gi_go_m_by_addr(const struct gi_go *go, uint64_t addr)
 
 // --- Ps ------------------------------------------------------------------------------
 
-static void decode_p(struct gi_go *go, const uint8_t *rec, uint64_t addr, struct gi_p *ret)
+static void decode_p(struct gi_go *go, const uint8_t *rec, uint64_t addr,
+		     struct gi_p *ret)
 {
 #define FIELD(f) gi_field_uint(rec, go->layout.p.f)
 	uint64_t modified = FIELD(timer_modified);
@@ -161,7 +166,7 @@ static void decode_p(struct gi_go *go, const uint8_t *rec, uint64_t addr, struct
 
 struct gi_error *gi_go_load_ps(struct gi_go *go)
 {
-	_cleanup_(gi_buf_deinit) struct gi_buf buf = { 0 };
+	_cleanup_(gi_buf_deinit) struct gi_buf buf = {0};
 	struct gi_slice all;
 	size_t bad = 0;
 	struct gi_error *err;
@@ -175,9 +180,10 @@ struct gi_error *gi_go_load_ps(struct gi_go *go)
 		return NULL;
 	}
 	if (all.len > all.cap || all.len > GI_GO_MAX_PS)
-		return gi_error_create(GI_ERR_MISMATCH,
-				       "runtime.allp fails its check: %llu Ps, room for %llu",
-				       (unsigned long long)all.len, (unsigned long long)all.cap);
+		return gi_error_create(
+			GI_ERR_MISMATCH,
+			"runtime.allp fails its check: %llu Ps, room for %llu",
+			(unsigned long long)all.len, (unsigned long long)all.cap);
 	for (uint64_t i = 0; i < all.len; i++) {
 		const uint8_t *rec;
 		uint64_t addr;
@@ -200,7 +206,8 @@ struct gi_error *gi_go_load_ps(struct gi_go *go)
 		decode_p(go, rec, addr, &go->ps[go->p_count++]);
 	}
 	if (bad)
-		gi_go_add_note(go, "%zu of %llu Ps could not be read", bad, (unsigned long long)all.len);
+		gi_go_add_note(go, "%zu of %llu Ps could not be read", bad,
+			       (unsigned long long)all.len);
 	return NULL;
 }
 
@@ -225,7 +232,8 @@ const struct gi_p *gi_go_p_by_addr(const struct gi_go *go, uint64_t addr)
 
 const char *gi_p_status_name(uint32_t status)
 {
-	static const char *const names[] = { "idle", "running", "syscall", "gcstop", "dead" };
+	static const char *const names[] = {"idle", "running", "syscall", "gcstop",
+					    "dead"};
 
 	return status < GI_ARRAY_SIZE(names) ? names[status] : "unknown";
 }
@@ -234,7 +242,7 @@ const char *gi_p_status_name(uint32_t status)
 
 void gi_go_load_sched(struct gi_go *go)
 {
-	_cleanup_(gi_buf_deinit) struct gi_buf buf = { 0 };
+	_cleanup_(gi_buf_deinit) struct gi_buf buf = {0};
 	struct gi_sched *s = &go->sched;
 	const uint8_t *rec;
 	uint64_t v;
@@ -253,8 +261,8 @@ void gi_go_load_sched(struct gi_go *go)
 
 	if (!go->layout.sched.rec.ok || !go->layout.global.sched.ok)
 		return;
-	err = gi_go_bytes(go, go->layout.global.sched.addr, (size_t)go->layout.sched.rec.size, &buf,
-			  &rec);
+	err = gi_go_bytes(go, go->layout.global.sched.addr,
+			  (size_t)go->layout.sched.rec.size, &buf, &rec);
 	if (err) {
 		gi_go_add_note(go, "the scheduler's state could not be read: %s",
 			       gi_error_message(err));

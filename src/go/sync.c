@@ -1,12 +1,13 @@
 // Semaphores and the objects of package sync.
 //
-// runtime.semtable has one root per (address / 8) modulo 251. A root is a treap: a binary tree
-// of sudogs ordered by the semaphore's address (prev is the left child, next the right one),
-// one node for each semaphore; further waiters of the same semaphore hang on the node's
-// waitlink. Source: src/runtime/sema.go, the same from Go 1.18 to 1.27 but for sudog.elem,
-// which is a struct from 1.26.
+// runtime.semtable has one root per (address / 8) modulo 251. A root is a treap: a binary
+// tree of sudogs ordered by the semaphore's address (prev is the left child, next the
+// right one), one node for each semaphore; further waiters of the same semaphore hang on
+// the node's waitlink. Source: src/runtime/sema.go, the same from Go 1.18 to 1.27 but for
+// sudog.elem, which is a struct from 1.26.
 //
-// Each sudog is visited once; one that is met again is a cycle: its branch ends with a note.
+// Each sudog is visited once; one that is met again is a cycle: its branch ends with a
+// note.
 
 #include "go/go_impl.h"
 
@@ -76,7 +77,7 @@ static bool read_node(struct walk *w, uint64_t addr, struct gi_sudog *ret)
 
 static void report(struct walk *w, uint64_t sema, const struct gi_sudog *s)
 {
-	const struct gi_sema_waiter waiter = { .sema = sema, .g = s->g, .sudog = s->addr };
+	const struct gi_sema_waiter waiter = {.sema = sema, .g = s->g, .sudog = s->addr};
 
 	if (!w->fn(w->arg, &waiter))
 		w->stop = true;
@@ -112,7 +113,8 @@ static struct gi_error *visit(struct walk *w, uint64_t addr)
 				w->first_bad = next;
 			return NULL;
 		}
-		// Only the head is kept up to date when it leaves: what counts is whose list it is.
+		// Only the head is kept up to date when it leaves: what counts is whose
+		// list it is.
 		report(w, node.elem, &s);
 	}
 	return NULL;
@@ -142,22 +144,24 @@ static struct gi_error *walk_root(struct walk *w, uint64_t root_addr)
 struct gi_error *gi_go_semaphores(struct gi_go *go, gi_sema_fn fn, void *arg)
 {
 	const struct gi_global *table = &go->layout.global.semtable;
-	struct walk w = { .go = go, .fn = fn, .arg = arg };
+	struct walk w = {.go = go, .fn = fn, .arg = arg};
 	uint64_t stride;
 	struct gi_error *err = NULL;
 
 	w.roots = (uint64_t)go->layout.constant.sem_tab_size;
 	if (!table->ok || !go->layout.sema_root.rec.ok)
-		return gi_error_create(GI_ERR_UNSUPPORTED,
-				       "the semaphore table of this Go release is unknown");
+		return gi_error_create(
+			GI_ERR_UNSUPPORTED,
+			"the semaphore table of this Go release is unknown");
 	// Each entry is a root, the first member, padded to a cache line.
 	if (w.roots == 0 || w.roots > 1 << 20 || table->size % w.roots ||
 	    table->size / w.roots < go->layout.sema_root.rec.size)
-		return gi_error_create(GI_ERR_MISMATCH,
-				       "runtime.semtable fails its check: %llu bytes are no %llu "
-				       "roots of %llu bytes or more",
-				       ULL(table->size), ULL(w.roots),
-				       ULL(go->layout.sema_root.rec.size));
+		return gi_error_create(
+			GI_ERR_MISMATCH,
+			"runtime.semtable fails its check: %llu bytes are no %llu "
+			"roots of %llu bytes or more",
+			ULL(table->size), ULL(w.roots),
+			ULL(go->layout.sema_root.rec.size));
 	stride = table->size / w.roots;
 	for (w.root = 0; w.root < w.roots && !err && !w.stop; w.root++)
 		err = walk_root(&w, table->addr + w.root * stride);
@@ -168,14 +172,16 @@ struct gi_error *gi_go_semaphores(struct gi_go *go, gi_sema_fn fn, void *arg)
 
 	if (w.cyclic)
 		gi_go_add_note(go,
-			       "the table of semaphores is damaged: it leads back to the sudog at "
+			       "the table of semaphores is damaged: it leads back to the "
+			       "sudog at "
 			       "0x%llx; waiters behind it are not shown",
 			       ULL(w.first_bad));
 	else if (w.unreadable || w.misplaced)
-		gi_go_add_note(go,
-			       "the table of semaphores is damaged or incomplete at 0x%llx (%zu "
-			       "sudogs unreadable, %zu in a wrong place)",
-			       ULL(w.first_bad), w.unreadable, w.misplaced);
+		gi_go_add_note(
+			go,
+			"the table of semaphores is damaged or incomplete at 0x%llx (%zu "
+			"sudogs unreadable, %zu in a wrong place)",
+			ULL(w.first_bad), w.unreadable, w.misplaced);
 	return NULL;
 }
 
@@ -211,7 +217,7 @@ static void decode_mutex(const struct gi_go *go, const uint8_t *rec, uint64_t ad
 
 struct gi_error *gi_go_read_mutex(struct gi_go *go, uint64_t addr, struct gi_mutex *ret)
 {
-	_cleanup_(gi_buf_deinit) struct gi_buf buf = { 0 };
+	_cleanup_(gi_buf_deinit) struct gi_buf buf = {0};
 	const uint8_t *rec;
 	struct gi_error *err;
 
@@ -224,11 +230,12 @@ struct gi_error *gi_go_read_mutex(struct gi_go *go, uint64_t addr, struct gi_mut
 	return NULL;
 }
 
-struct gi_error *gi_go_read_rwmutex(struct gi_go *go, uint64_t addr, struct gi_rwmutex *ret)
+struct gi_error *gi_go_read_rwmutex(struct gi_go *go, uint64_t addr,
+				    struct gi_rwmutex *ret)
 {
-	_cleanup_(gi_buf_deinit) struct gi_buf buf = { 0 };
+	_cleanup_(gi_buf_deinit) struct gi_buf buf = {0};
 	const uint8_t *rec;
-	struct gi_rwmutex rw = { 0 };
+	struct gi_rwmutex rw = {0};
 	uint64_t w = go->layout.rwmutex.w.off;
 	struct gi_error *err;
 
@@ -248,9 +255,10 @@ struct gi_error *gi_go_read_rwmutex(struct gi_go *go, uint64_t addr, struct gi_r
 	return NULL;
 }
 
-struct gi_error *gi_go_read_waitgroup(struct gi_go *go, uint64_t addr, struct gi_waitgroup *ret)
+struct gi_error *gi_go_read_waitgroup(struct gi_go *go, uint64_t addr,
+				      struct gi_waitgroup *ret)
 {
-	_cleanup_(gi_buf_deinit) struct gi_buf buf = { 0 };
+	_cleanup_(gi_buf_deinit) struct gi_buf buf = {0};
 	const uint8_t *rec;
 	uint64_t state;
 	struct gi_error *err;
@@ -260,8 +268,8 @@ struct gi_error *gi_go_read_waitgroup(struct gi_go *go, uint64_t addr, struct gi
 	err = gi_go_bytes(go, addr, (size_t)go->layout.waitgroup.rec.size, &buf, &rec);
 	if (err)
 		return gi_error_wrap(err, "WaitGroup at 0x%llx", ULL(addr));
-	// The counter is the upper half; below it the count of waiters, whose top bit is a flag
-	// of testing/synctest from 1.25 on, and never set before.
+	// The counter is the upper half; below it the count of waiters, whose top bit is
+	// a flag of testing/synctest from 1.25 on, and never set before.
 	state = gi_field_uint(rec, go->layout.waitgroup.state);
 	*ret = (struct gi_waitgroup){
 		.counter = (int32_t)(uint32_t)(state >> 32),

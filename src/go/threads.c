@@ -1,13 +1,14 @@
 // Which thread runs which M, and so which goroutine.
 //
 // Three kinds of evidence, strongest first:
-//   1. the thread's TLS word that holds g (amd64: below FS_BASE), if that g belongs to an M
+//   1. the thread's TLS word that holds g (amd64: below FS_BASE), if that g belongs to an
+//   M
 //      as its g0, gsignal or curg;
 //   2. the thread's stack pointer lies on the stack of an M's g0, gsignal or curg;
 //   3. m.procid is the thread's id.
 // The third is not used once the first two have shown that ids differ: a process in a PID
-// namespace of its own knows its threads by other numbers than a core taken from outside, and
-// equal numbers are chance then.
+// namespace of its own knows its threads by other numbers than a core taken from outside,
+// and equal numbers are chance then.
 
 #include "go/go_impl.h"
 
@@ -41,8 +42,9 @@ static void pair(struct matcher *x, size_t thread, size_t m)
 		x->other_ids++;
 }
 
-// Where g lies, relative to the thread pointer: in the executable's TLS segment, which ends at
-// the thread pointer; pure Go programs have no such segment and use the word below it.
+// Where g lies, relative to the thread pointer: in the executable's TLS segment, which
+// ends at the thread pointer; pure Go programs have no such segment and use the word
+// below it.
 static uint64_t tls_g_offset(struct gi_go *go)
 {
 	struct gi_elf *exe = gi_target_exe(go->target);
@@ -111,7 +113,7 @@ static int compare_ranges(const void *a, const void *b)
 static void add_range(struct matcher *x, uint64_t lo, uint64_t hi, size_t m)
 {
 	if (lo < hi)
-		x->ranges[x->range_count++] = (struct stack_range){ lo, hi, m };
+		x->ranges[x->range_count++] = (struct stack_range){lo, hi, m};
 }
 
 static struct gi_error *match_by_stack(struct matcher *x)
@@ -155,13 +157,14 @@ static struct gi_error *match_by_stack(struct matcher *x)
 static struct gi_error *match_by_procid(struct matcher *x)
 {
 	struct gi_go *go = x->go;
-	_cleanup_(gi_map_deinit) struct gi_map tids = { 0 };
+	_cleanup_(gi_map_deinit) struct gi_map tids = {0};
 	struct gi_error *err;
 
 	if (x->other_ids > x->same_ids)
 		return NULL;
 	for (size_t i = 0; i < gi_target_thread_count(go->target); i++) {
-		err = gi_map_put(&tids, (uint64_t)gi_target_thread(go->target, i)->tid, i);
+		err = gi_map_put(&tids, (uint64_t)gi_target_thread(go->target, i)->tid,
+				 i);
 		if (err)
 			return err;
 	}
@@ -176,7 +179,7 @@ static struct gi_error *match_by_procid(struct matcher *x)
 
 struct gi_error *gi_go_match_threads(struct gi_go *go)
 {
-	struct matcher x = { .go = go };
+	struct matcher x = {.go = go};
 	size_t n = gi_target_thread_count(go->target);
 	struct gi_error *err;
 
