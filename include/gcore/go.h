@@ -254,7 +254,7 @@ struct gi_error *gi_go_read_waitgroup(struct gi_go *go, uint64_t addr, struct gi
 /** Offsets of the semaphore words inside their objects, to go from a semaphore to its object. */
 struct gi_sync_layout {
 	uint64_t mutex_sema, mutex_size;
-	uint64_t rwmutex_w, rwmutex_writer_sem, rwmutex_reader_sem, rwmutex_size;
+	uint64_t rwmutex_w, rwmutex_writer_sem, rwmutex_reader_sem, rwmutex_reader_count, rwmutex_size;
 	uint64_t waitgroup_sema, waitgroup_size;
 	uint64_t once_m, once_size, cond_notify, cond_l, cond_size;
 };

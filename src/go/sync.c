@@ -294,6 +294,7 @@ bool gi_go_sync_layout(struct gi_go *go, struct gi_sync_layout *ret)
 		ret->rwmutex_w = l->rwmutex.w.off;
 		ret->rwmutex_writer_sem = l->rwmutex.writer_sem.off;
 		ret->rwmutex_reader_sem = l->rwmutex.reader_sem.off;
+		ret->rwmutex_reader_count = l->rwmutex.reader_count.off;
 		ret->rwmutex_size = l->rwmutex.rec.size;
 	}
 	if (l->waitgroup.rec.ok) {
