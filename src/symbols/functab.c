@@ -32,6 +32,7 @@ enum {
 	FUNC_SIZE_120 = 44,
 	TEXTSECT_SIZE = 24,
 	TEXTSECT_MAX = 4096,
+	MAX_PROBES = 1024,
 	TABLE_MAX = 1 << 30, // of a table that has to be copied
 	FUNCDATA_NONE = 0xffffffff,
 };
@@ -264,12 +265,17 @@ void gi_functab_destroy(struct gi_functab *ft)
 
 // --- functions --------------------------------------------------------------
 
+static size_t func_fixed_size(const struct gi_modtab *mt)
+{
+	return mt->format >= GI_PCLN_120 ? FUNC_SIZE_120 : FUNC_SIZE_118;
+}
+
 static bool modtab_func(const struct gi_functab *ft, const struct gi_modtab *mt, size_t i,
 			struct gi_func *ret)
 {
 	uint32_t entry_off = ftab_entry(mt, i);
 	size_t off = gi_load_u32(mt->ftab.p + i * FTAB_ENTRY + 4);
-	size_t fixed = mt->format >= GI_PCLN_120 ? FUNC_SIZE_120 : FUNC_SIZE_118;
+	size_t fixed = func_fixed_size(mt);
 	if (!gi_in_bounds(off, fixed, mt->pcln.n))
 		return false;
 	const uint8_t *p = mt->pcln.p + off;
@@ -373,32 +379,52 @@ uint64_t gi_func_funcdata(const struct gi_func *f, unsigned i)
 static int functab_max_id(const struct gi_functab *ft)
 {
 	int max = 0;
-	struct gi_func f;
-	for (size_t i = 0; i < ft->nfunc; i++) {
-		if (gi_functab_func(ft, i, &f) && f.func_id > max)
-			max = f.func_id;
+	for (size_t k = 0; k < ft->nmod; k++) {
+		const struct gi_modtab *mt = &ft->mods[k];
+		size_t fixed = func_fixed_size(mt);
+		for (size_t i = 0; i < mt->nfunc; i++) {
+			size_t off = gi_load_u32(mt->ftab.p + i * FTAB_ENTRY + 4);
+			if (gi_in_bounds(off, fixed, mt->pcln.n) &&
+			    mt->pcln.p[off + fixed - 4] > max)
+				max = mt->pcln.p[off + fixed - 4];
+		}
 	}
 	return max;
 }
 
-static size_t name_hash(const char *s)
+// Eight bytes at a time: names are long, and all of a program's are hashed.
+static uint32_t name_hash(const char *s)
 {
-	uint64_t h = 0xcbf29ce484222325u;
-	for (; *s; s++)
-		h = (h ^ (uint8_t)*s) * 0x100000001b3u;
-	return (size_t)(h ^ h >> 32);
+	size_t n = strlen(s);
+	uint64_t h = n;
+	for (; n >= 8; n -= 8, s += 8) {
+		h = (h ^ gi_load_u64(s)) * 0x9e3779b97f4a7c15u;
+		h ^= h >> 29;
+	}
+	uint64_t rest = 0;
+	for (size_t i = 0; i < n; i++)
+		rest = rest << 8 | (uint8_t)s[i];
+	h = (h ^ rest) * 0x9e3779b97f4a7c15u;
+	return (uint32_t)(h >> 32);
 }
 
-// The slot of a name, or the free one where it belongs.
-static uint32_t *name_slot(const struct gi_functab *ft, uint32_t *names, size_t cap,
-			   const char *name, struct gi_func *ret)
+// The slot of a name (its function in *ret), or the free one where it belongs. NULL:
+// names that were made to have one hash fill the place; then some are not found by name.
+static struct gi_name_slot *name_slot(const struct gi_functab *ft,
+				      struct gi_name_slot *names, size_t cap,
+				      const char *name, uint32_t hash,
+				      struct gi_func *ret)
 {
-	size_t i = name_hash(name) & (cap - 1);
-	for (; names[i]; i = (i + 1) & (cap - 1)) {
-		if (gi_functab_func(ft, names[i] - 1, ret) && !strcmp(ret->name, name))
-			break;
+	size_t i = hash & (cap - 1);
+	for (size_t k = 0; k < MAX_PROBES; k++, i = (i + 1) & (cap - 1)) {
+		if (!names[i].func)
+			return &names[i];
+		if (names[i].hash == hash &&
+		    gi_functab_func(ft, names[i].func - 1, ret) &&
+		    !strcmp(ret->name, name))
+			return &names[i];
 	}
-	return &names[i];
+	return NULL;
 }
 
 static bool functab_make_names(struct gi_functab *ft)
@@ -406,18 +432,19 @@ static bool functab_make_names(struct gi_functab *ft)
 	size_t cap = 64;
 	while (cap < ft->nfunc * 2)
 		cap *= 2;
-	uint32_t *names = calloc(cap, sizeof(*names));
+	struct gi_name_slot *names = calloc(cap, sizeof(*names));
 	if (!names)
 		return false;
 	for (size_t i = 0; i < ft->nfunc; i++) {
 		struct gi_func f, had;
 		if (!gi_functab_func(ft, i, &f))
 			continue;
-		uint32_t *slot = name_slot(ft, names, cap, f.name, &had);
+		uint32_t hash = name_hash(f.name);
+		struct gi_name_slot *slot = name_slot(ft, names, cap, f.name, hash, &had);
 		// An ABI wrapper carries the name of what it wraps: the real one wins.
-		if (!*slot ||
-		    (had.func_id == ft->wrapper_id && f.func_id != ft->wrapper_id))
-			*slot = (uint32_t)i + 1;
+		if (slot && (!slot->func || (had.func_id == ft->wrapper_id &&
+					     f.func_id != ft->wrapper_id)))
+			*slot = (struct gi_name_slot){name_hash(f.name), (uint32_t)i + 1};
 	}
 	ft->names = names;
 	ft->names_cap = cap;
@@ -441,7 +468,10 @@ bool gi_functab_find_name(struct gi_functab *ft, const char *name, struct gi_fun
 	bool ok = ft->names_cap || functab_make_names(ft);
 	pthread_mutex_unlock(&ft->lock);
 	struct gi_func f;
-	if (!ok || !*name_slot(ft, ft->names, ft->names_cap, name, &f))
+	struct gi_name_slot *slot =
+		ok ? name_slot(ft, ft->names, ft->names_cap, name, name_hash(name), &f)
+		   : NULL;
+	if (!slot || !slot->func)
 		return false;
 	*ret = f;
 	return true;

@@ -36,6 +36,12 @@ struct gi_modtab {
 	size_t nsect;
 };
 
+/** Of the index by name, open addressing. */
+struct gi_name_slot {
+	uint32_t hash;
+	uint32_t func; // 1 + function index, 0: free
+};
+
 struct gi_functab {
 	struct gi_target *t;
 	struct gi_modtab *mods;
@@ -45,9 +51,9 @@ struct gi_functab {
 	size_t owned_len, owned_cap;
 
 	pthread_mutex_t lock; // of the lazily made rest
-	uint32_t *names;      // open addressing: 1 + function index, 0 free
-	size_t names_cap;     // a power of two, 0: not made yet
-	int wrapper_id;	      // -1: not looked for yet
+	struct gi_name_slot *names;
+	size_t names_cap; // a power of two, 0: not made yet
+	int wrapper_id;	  // -1: not looked for yet
 };
 
 static inline const struct gi_modtab *gi_func_modtab(const struct gi_func *f)
