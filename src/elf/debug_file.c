@@ -101,15 +101,19 @@ static struct gi_elf *try_link(struct gi_elf *elf, const char *const *dirs, size
 	const char *slash = strrchr(file, '/');
 	int dir_len = slash ? (int)(slash - file) : 1;
 	const char *dir = slash ? file : ".";
-	for (size_t i = 0; i < n + 2; i++) {
+	// Beside the file, then below each folder: in it and, as distributions do, by the file's path.
+	for (size_t i = 0; i < 2 * n + 2; i++) {
 		_cleanup_(gi_str_deinit) struct gi_str path = { 0 };
+		const char *top = i < 2 ? "" : dirs[(i - 2) / 2];
 		if (i == 0)
 			gi_str_printf(&path, "%.*s/%s", dir_len, dir, name);
 		else if (i == 1)
 			gi_str_printf(&path, "%.*s/.debug/%s", dir_len, dir, name);
+		else if (i % 2)
+			gi_str_printf(&path, "%s/%s", top, name);
 		else
-			gi_str_printf(&path, "%s%s%.*s/%s", dirs[i - 2], slash ? "" : "/",
-				      dir_len, dir, name);
+			gi_str_printf(&path, "%s%s%.*s/%s", top, slash ? "" : "/", dir_len, dir,
+				      name);
 		struct gi_elf *debug = try_file(elf, &path, &crc, tried);
 		if (debug)
 			return debug;

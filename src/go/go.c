@@ -101,11 +101,9 @@ static struct gi_error *open_dwarf(struct gi_go *go)
 		gi_error_ignore(err);
 		return gi_error_create(
 			GI_ERR_UNSUPPORTED,
-			"%s is stripped (no DWARF; linked with -ldflags=-w or -s, or run "
-			"through "
-			"strip): give a folder that has its separate debug file with "
-			"--debug-dir, "
-			"or the same executable built without stripping with --exe",
+			"%s is stripped: it has no DWARF (strip, or -ldflags=-w or -s). Give "
+			"the folder of its separate debug file with --debug-dir, or the file as "
+			"it was before strip with --exe",
 			gi_elf_path(elf));
 	}
 	return err;
@@ -190,8 +188,9 @@ struct gi_error *gi_go_open(struct gi_target *t, struct gi_go **ret)
 	if (!gi_elf_is_go(gi_target_exe(t)))
 		return gi_error_create(
 			GI_ERR_FORMAT,
-			"%s is no Go program: it has no Go function table "
-			"(.gopclntab), no Go build information and no Go note",
+			"%s is no Go program: it has no Go function table (.gopclntab), no Go "
+			"build information and no Go note. If the Go code of the process is in "
+			"a library, name that with --exe",
 			exe_name(go));
 	err = open_dwarf(go);
 	if (err)

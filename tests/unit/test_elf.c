@@ -564,6 +564,13 @@ static void test_debug_link(void **state)
 	free(exe), free(debug);
 	make_debug_pair("bin/prog", gi_str_cstr(&name), "prog.dbg", crc, NULL, &exe, &debug);
 	debug_is(exe, dirs, 2, debug);
+
+	// Directly in the folder.
+	remove(debug);
+	debug_is(exe, dirs, 2, NULL);
+	free(exe), free(debug);
+	make_debug_pair("bin/prog", "debugroot/prog.dbg", "prog.dbg", crc, NULL, &exe, &debug);
+	debug_is(exe, dirs, 2, debug);
 }
 
 static void test_debug_build_id(void **state)
