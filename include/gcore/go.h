@@ -133,6 +133,19 @@ uint64_t gi_go_now(const struct gi_go *go);
 /** pprof labels: calls fn for each; stops at false. */
 typedef bool (*gi_label_fn)(void *arg, const char *key, size_t key_len, const char *val, size_t val_len);
 struct gi_error *gi_go_labels(struct gi_go *go, const struct gi_g *g, gi_label_fn fn, void *arg) GI_MUST_CHECK;
+/**
+ * What GODEBUG=tracebackancestors=N keeps of the goroutines that led to this one, the nearest
+ * first: calls fn for each, stops at false. pcs are return addresses, innermost first, borrowed
+ * for the call.
+ */
+struct gi_ancestor {
+	uint64_t goid, go_pc;
+	const uint64_t *pcs;
+	size_t n;
+};
+typedef bool (*gi_ancestor_fn)(void *arg, const struct gi_ancestor *ancestor);
+struct gi_error *gi_go_ancestors(struct gi_go *go, const struct gi_g *g, gi_ancestor_fn fn,
+				 void *arg) GI_MUST_CHECK;
 /** True if the function (its pc) names a system goroutine's start, as the runtime tells them. */
 bool gi_go_is_system_start(struct gi_go *go, uint64_t start_pc);
 

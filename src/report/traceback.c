@@ -431,32 +431,109 @@ struct gi_error *gi_tb_thread_frames(struct gi_tb *tb, size_t thread, struct gi_
 	return frames(tb, NULL, thread, text);
 }
 
-void gi_tb_created_by(struct gi_tb *tb, const struct gi_g *g, struct gi_str *text)
+static void put_offset(struct gi_str *text, uint64_t pc, const struct gi_func *f)
 {
-	struct gi_location loc;
+	if (pc > f->entry) {
+		gi_str_puts(text, " +");
+		gi_str_put_hex(text, pc - f->entry);
+	}
+	gi_str_putc(text, '\n');
+}
+
+// "created by", but for the main goroutine. parent is 0 where it is not printed.
+static void put_created_by(struct gi_tb *tb, uint64_t goid, const struct gi_location *loc,
+			   uint64_t parent, struct gi_str *text)
+{
 	struct gi_func f;
-	gi_unwind_created_by(tb->u, g, &loc);
-	if (!loc.pc || g->goid == 1 ||
-	    !gi_functab_find(gi_go_functab(tb->go), loc.pc, &f))
+	if (!loc->pc || goid == 1 ||
+	    !gi_functab_find(gi_go_functab(tb->go), loc->pc, &f))
 		return;
 	if (tb->level == GI_TRACEBACK_ALL) {
-		enum show show = show_of(tb, loc.function, f.func_id);
+		enum show show = show_of(tb, loc->function, f.func_id);
 		if (show != SHOW_YES && show != SHOW_GOPANIC)
 			return;
 	}
 	gi_str_puts(text, "created by ");
-	put_name(tb, loc.function, text);
-	if (tb->minor >= 21 && g->parent_goid) {
+	put_name(tb, loc->function, text);
+	if (tb->minor >= 21 && parent) {
 		gi_str_puts(text, " in goroutine ");
-		gi_str_put_u64(text, g->parent_goid);
+		gi_str_put_u64(text, parent);
 	}
 	gi_str_putc(text, '\n');
-	put_position(text, loc.file, loc.line);
-	if (loc.pc > f.entry) {
-		gi_str_puts(text, " +");
-		gi_str_put_hex(text, loc.pc - f.entry);
+	put_position(text, loc->file, loc->line);
+	put_offset(text, loc->pc, &f);
+}
+
+void gi_tb_created_by(struct gi_tb *tb, const struct gi_g *g, struct gi_str *text)
+{
+	struct gi_location loc;
+	gi_unwind_created_by(tb->u, g, &loc);
+	put_created_by(tb, g->goid, &loc, g->parent_goid, text);
+}
+
+// --- ancestors ---------------------------------------------------------------------
+
+static bool shows_ancestor(struct gi_tb *tb, const struct gi_func *f, bool first)
+{
+	if (tb->level != GI_TRACEBACK_ALL)
+		return true;
+	switch (show_of(tb, f->name, f->func_id)) {
+	case SHOW_YES:
+		return true;
+	case SHOW_GOPANIC:
+		return !first;
+	case SHOW_WRAPPER:
+		return tb->minor < 21;
+	default:
+		return false;
 	}
-	gi_str_putc(text, '\n');
+}
+
+struct ancestors {
+	struct gi_tb *tb;
+	struct gi_str *text;
+};
+
+// The runtime looks these pcs up as they are: the line may be the one after the call.
+static bool put_ancestor(void *arg, const struct gi_ancestor *a)
+{
+	struct ancestors *as = arg;
+	struct gi_tb *tb = as->tb;
+	struct gi_str *text = as->text;
+	struct gi_func f;
+	gi_str_puts(text, "[originating from goroutine ");
+	gi_str_put_u64(text, a->goid);
+	gi_str_puts(text, "]:\n");
+	for (size_t i = 0; i < a->n; i++) {
+		struct gi_call call;
+		if (!gi_functab_find(gi_go_functab(tb->go), a->pcs[i], &f) ||
+		    !shows_ancestor(tb, &f, i == 0) ||
+		    !gi_func_calls(&f, a->pcs[i], &call, 1))
+			continue;
+		put_name(tb, call.name, text);
+		gi_str_puts(text, "(...)\n");
+		put_position(text, call.file, call.line);
+		put_offset(text, a->pcs[i], &f);
+	}
+	if (a->n == (tb->minor < 21 ? MAX_OLD : INNER))
+		gi_str_puts(text, "...additional frames elided...\n");
+	struct gi_g creator = {.goid = a->goid, .go_pc = a->go_pc};
+	struct gi_location loc;
+	gi_unwind_created_by(tb->u, &creator, &loc);
+	put_created_by(tb, a->goid, &loc, 0, text);
+	return !text->oom;
+}
+
+static void put_ancestors(struct gi_tb *tb, const struct gi_g *g, struct gi_str *text)
+{
+	struct ancestors as = {tb, text};
+	struct gi_error *err = gi_go_ancestors(tb->go, g, put_ancestor, &as);
+	if (err) {
+		gi_str_puts(text, "\t(");
+		put_escaped(text, gi_error_message(err));
+		gi_str_puts(text, ")\n");
+		gi_error_free(err);
+	}
 }
 
 struct gi_error *gi_tb_goroutine(struct gi_tb *tb, const struct gi_g *g,
@@ -474,5 +551,6 @@ struct gi_error *gi_tb_goroutine(struct gi_tb *tb, const struct gi_g *g,
 		gi_error_free(err);
 	}
 	gi_tb_created_by(tb, g, text);
+	put_ancestors(tb, g, text);
 	return text->oom ? gi_error_nomem() : NULL;
 }

@@ -61,11 +61,14 @@ func handle(depth int, work func()) {
 }
 
 func main() {
-	n := 10000
-	if len(os.Args) > 1 {
-		var err error
-		if n, err = strconv.Atoi(os.Args[1]); err != nil || n < 0 {
-			os.Stderr.WriteString("usage: many [N [crash]]\n")
+	n, crash := 10000, false
+	for _, arg := range os.Args[1:] {
+		if arg == "crash" {
+			crash = true
+		} else if i, err := strconv.Atoi(arg); err == nil && i >= 0 {
+			n = i
+		} else {
+			os.Stderr.WriteString("usage: many [N] [crash]\n")
 			os.Exit(2)
 		}
 	}
@@ -96,7 +99,7 @@ func main() {
 	}
 	time.Sleep(300*time.Millisecond + time.Duration(n)*5*time.Microsecond)
 	os.Stdout.WriteString("ready\n")
-	if len(os.Args) > 2 && os.Args[2] == "crash" {
+	if crash {
 		syscall.Kill(os.Getpid(), syscall.SIGQUIT)
 	}
 
