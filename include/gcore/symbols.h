@@ -181,8 +181,10 @@ struct gi_error *gi_dwarf_global(struct gi_dwarf *dw, const char *name, uint64_t
 				 struct gi_dwarf_member *ret) GI_MUST_CHECK;
 /**
  * A name for a link-time data address: global and field path, e.g. "main.srv.mu", "main.locks[3].mu";
- * appended to *ret. want_type, if not NULL ("sync.Mutex"), tells which of nested objects at the same
- * address is meant. GI_ERR_NOT_FOUND if no global with a type holds it.
+ * appended to *ret. Of nested objects that start at the address the outermost is named, or the
+ * one of type want_type ("sync.Mutex", a typedef's name counts too) if that is not NULL and
+ * there is one. An address inside of a value that has no parts gets "+0x3" behind the value's name.
+ * GI_ERR_NOT_FOUND if no global with a type holds it.
  */
 struct gi_error *gi_dwarf_name_at(struct gi_dwarf *dw, uint64_t addr, const char *want_type,
 				  struct gi_str *ret) GI_MUST_CHECK;

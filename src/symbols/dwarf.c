@@ -29,7 +29,7 @@ static const char *const section_names[] = {
 
 // --- opening ----------------------------------------------------------------
 
-static struct gi_error *dwarf_list_units(struct gi_dwarf *dw)
+static struct gi_error *list_units(struct gi_dwarf *dw)
 {
 	struct gi_error *err;
 	Dwarf_CU *cu = NULL;
@@ -46,7 +46,7 @@ static struct gi_error *dwarf_list_units(struct gi_dwarf *dw)
 		if (err)
 			return err;
 		const char *name = dwarf_diename(&die);
-		dw->units[dw->unit_count++] = (struct dwarf_unit){
+		dw->units[dw->unit_count++] = (struct gi_dw_unit){
 			.name = name ? name : "",
 			.die = dwarf_dieoffset(&die),
 			.go = gi_dwarf_attr_udata(&die, DW_AT_language, &lang) &&
@@ -87,7 +87,7 @@ struct gi_error *gi_dwarf_open(struct gi_elf *elf, struct gi_dwarf **ret)
 					      dw->path, dwarf_errmsg(-1));
 	}
 	if (!err)
-		err = dwarf_list_units(dw);
+		err = list_units(dw);
 	if (err) {
 		gi_dwarf_close(dw);
 		return err;
@@ -138,7 +138,7 @@ static struct gi_error *index_grow(struct gi_dwarf *dw)
 }
 
 static struct gi_error *index_add(struct gi_dwarf *dw, const char *name, Dwarf_Off die,
-				  enum dwarf_kind kind)
+				  enum gi_dw_kind kind)
 {
 	struct gi_error *err;
 	if (dw->entry_count >= UINT32_MAX - 1)
@@ -153,12 +153,12 @@ static struct gi_error *index_add(struct gi_dwarf *dw, const char *name, Dwarf_O
 	if (err)
 		return err;
 	uint32_t *b = &dw->buckets[name_hash(name) & (dw->bucket_count - 1)];
-	dw->entries[dw->entry_count] = (struct dwarf_entry){name, die, kind, *b};
+	dw->entries[dw->entry_count] = (struct gi_dw_entry){name, die, kind, *b};
 	*b = (uint32_t)++dw->entry_count;
 	return NULL;
 }
 
-static bool tag_kind(int tag, enum dwarf_kind *ret)
+static bool tag_kind(int tag, enum gi_dw_kind *ret)
 {
 	switch (tag) {
 	case DW_TAG_structure_type:
@@ -168,19 +168,19 @@ static bool tag_kind(int tag, enum dwarf_kind *ret)
 	case DW_TAG_base_type:
 	case DW_TAG_array_type:
 	case DW_TAG_enumeration_type:
-		*ret = DWARF_KIND_TYPE;
+		*ret = GI_DW_KIND_TYPE;
 		return true;
 	case DW_TAG_constant:
-		*ret = DWARF_KIND_CONST;
+		*ret = GI_DW_KIND_CONST;
 		return true;
 	case DW_TAG_variable:
-		*ret = DWARF_KIND_VAR;
+		*ret = GI_DW_KIND_VAR;
 		return true;
 	}
 	return false;
 }
 
-static struct gi_error *unit_scan(struct gi_dwarf *dw, struct dwarf_unit *u)
+static struct gi_error *unit_scan(struct gi_dwarf *dw, struct gi_dw_unit *u)
 {
 	if (u->scanned)
 		return NULL;
@@ -191,7 +191,7 @@ static struct gi_error *unit_scan(struct gi_dwarf *dw, struct dwarf_unit *u)
 		return NULL;
 	unsigned polled = 0;
 	do {
-		enum dwarf_kind kind;
+		enum gi_dw_kind kind;
 		if ((++polled & 0xfff) == 0 && gi_interrupted())
 			return gi_interrupt_check();
 		if (!tag_kind(dwarf_tag(&die), &kind))
@@ -222,7 +222,7 @@ static struct gi_error *scan_package(struct gi_dwarf *dw, const char *package, s
 {
 	*found_ret = false;
 	for (size_t i = 0; i < dw->unit_count; i++) {
-		struct dwarf_unit *u = &dw->units[i];
+		struct gi_dw_unit *u = &dw->units[i];
 		if (!u->go || strncmp(u->name, package, n) || u->name[n])
 			continue;
 		*found_ret = true;
@@ -233,28 +233,28 @@ static struct gi_error *scan_package(struct gi_dwarf *dw, const char *package, s
 	return NULL;
 }
 
-static bool index_find(struct gi_dwarf *dw, const char *name, enum dwarf_kind kind,
+static bool index_find(struct gi_dwarf *dw, const char *name, enum gi_dw_kind kind,
 		       Dwarf_Die *ret)
 {
 	if (!dw->bucket_count)
 		return false;
 	uint32_t i = dw->buckets[name_hash(name) & (dw->bucket_count - 1)];
 	for (; i; i = dw->entries[i - 1].next) {
-		const struct dwarf_entry *e = &dw->entries[i - 1];
+		const struct gi_dw_entry *e = &dw->entries[i - 1];
 		uint64_t addr;
 		if (e->kind != kind || strcmp(e->name, name))
 			continue;
 		if (!dwarf_offdie(dw->dw, e->die, ret))
 			continue;
-		if (kind == DWARF_KIND_VAR && !gi_dwarf_var_addr(dw, ret, &addr))
+		if (kind == GI_DW_KIND_VAR && !gi_dwarf_var_addr(dw, ret, &addr))
 			continue;
 		return true;
 	}
 	return false;
 }
 
-static struct gi_error *dwarf_find(struct gi_dwarf *dw, const char *name,
-				   enum dwarf_kind kind, Dwarf_Die *ret)
+static struct gi_error *find_die(struct gi_dwarf *dw, const char *name,
+				 enum gi_dw_kind kind, Dwarf_Die *ret)
 {
 	static const char *const what[] = {"type", "constant", "variable"};
 	struct gi_error *err;
@@ -268,7 +268,7 @@ static struct gi_error *dwarf_find(struct gi_dwarf *dw, const char *name,
 	const char *rest = slash ? slash : name;
 	const char *dot = memchr(rest, '.', n - (size_t)(rest - name));
 	bool have = false;
-	if (kind == DWARF_KIND_TYPE)
+	if (kind == GI_DW_KIND_TYPE)
 		err = scan_package(dw, "runtime", sizeof("runtime") - 1, &have);
 	else
 		err = dot ? scan_package(dw, name, (size_t)(dot - name), &have) : NULL;
@@ -278,7 +278,7 @@ static struct gi_error *dwarf_find(struct gi_dwarf *dw, const char *name,
 		return NULL;
 	// A package's unit holds all constants and globals of it: no need to look
 	// further.
-	if (!have || kind == DWARF_KIND_TYPE) {
+	if (!have || kind == GI_DW_KIND_TYPE) {
 		err = gi_dwarf_scan_all(dw);
 		if (err)
 			return err;
@@ -294,10 +294,10 @@ static struct gi_error *dwarf_find(struct gi_dwarf *dw, const char *name,
 struct gi_error *gi_dwarf_sizeof(struct gi_dwarf *dw, const char *type, uint64_t *ret)
 {
 	Dwarf_Die die;
-	struct gi_error *err = dwarf_find(dw, type, DWARF_KIND_TYPE, &die);
+	struct gi_error *err = find_die(dw, type, GI_DW_KIND_TYPE, &die);
 	if (err)
 		return err;
-	struct dwarf_type t;
+	struct gi_dw_type t;
 	gi_dwarf_type_resolve(&die, NULL, NULL, &t);
 	if (!t.tag)
 		return gi_error_create(GI_ERR_FORMAT,
@@ -312,7 +312,7 @@ static bool struct_member(Dwarf_Die *type, const char *name, size_t n, Dwarf_Die
 	Dwarf_Die m;
 	if (dwarf_child(type, &m) != 0)
 		return false;
-	unsigned left = DWARF_MAX_MEMBERS;
+	unsigned left = GI_DW_MAX_MEMBERS;
 	do {
 		const char *s = dwarf_tag(&m) == DW_TAG_member ? dwarf_diename(&m) : NULL;
 		if (s && !strncmp(s, name, n) && !s[n]) {
@@ -327,10 +327,10 @@ struct gi_error *gi_dwarf_member(struct gi_dwarf *dw, const char *type, const ch
 				 struct gi_dwarf_member *ret)
 {
 	Dwarf_Die die;
-	struct gi_error *err = dwarf_find(dw, type, DWARF_KIND_TYPE, &die);
+	struct gi_error *err = find_die(dw, type, GI_DW_KIND_TYPE, &die);
 	if (err)
 		return err;
-	struct dwarf_type t;
+	struct gi_dw_type t;
 	gi_dwarf_type_resolve(&die, NULL, NULL, &t);
 
 	uint64_t offset = 0;
@@ -377,7 +377,7 @@ struct gi_error *gi_dwarf_member(struct gi_dwarf *dw, const char *type, const ch
 struct gi_error *gi_dwarf_constant(struct gi_dwarf *dw, const char *name, int64_t *ret)
 {
 	Dwarf_Die die;
-	struct gi_error *err = dwarf_find(dw, name, DWARF_KIND_CONST, &die);
+	struct gi_error *err = find_die(dw, name, GI_DW_KIND_CONST, &die);
 	if (err)
 		return err;
 	uint64_t v;
@@ -392,14 +392,14 @@ struct gi_error *gi_dwarf_global(struct gi_dwarf *dw, const char *name,
 				 uint64_t *addr_ret, struct gi_dwarf_member *ret)
 {
 	Dwarf_Die die, type;
-	struct gi_error *err = dwarf_find(dw, name, DWARF_KIND_VAR, &die);
+	struct gi_error *err = find_die(dw, name, GI_DW_KIND_VAR, &die);
 	if (err)
 		return err;
 	uint64_t addr;
 	if (!gi_dwarf_var_addr(dw, &die, &addr))
 		return gi_error_create(GI_ERR_NOT_FOUND, "variable %s has no address",
 				       name);
-	struct dwarf_type t = {0};
+	struct gi_dw_type t = {0};
 	if (gi_dwarf_type_of(&die, &type))
 		gi_dwarf_type_resolve(&type, NULL, NULL, &t);
 	*addr_ret = addr;

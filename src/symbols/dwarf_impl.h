@@ -8,25 +8,25 @@
 #include "gcore/base.h"
 #include "gcore/symbols.h"
 
-enum dwarf_kind { DWARF_KIND_TYPE, DWARF_KIND_CONST, DWARF_KIND_VAR };
+enum gi_dw_kind { GI_DW_KIND_TYPE, GI_DW_KIND_CONST, GI_DW_KIND_VAR };
 
 /** A unit, known by name before its children are looked at. */
-struct dwarf_unit {
+struct gi_dw_unit {
 	const char *name; // "" if it has none
 	Dwarf_Off die;
 	bool go;
 	bool scanned;
 };
 
-struct dwarf_entry {
+struct gi_dw_entry {
 	const char *name;
 	Dwarf_Off die;
-	enum dwarf_kind kind;
+	enum gi_dw_kind kind;
 	uint32_t next; // 1 + index of the next entry of the same hash, 0: none
 };
 
 /** A global for names of addresses. */
-struct dwarf_var {
+struct gi_dw_var {
 	uint64_t addr;
 	uint32_t entry;
 };
@@ -37,14 +37,14 @@ struct gi_dwarf {
 	const char *path;     // borrowed
 	const uint8_t *addrs; // .debug_addr, borrowed
 	size_t addrs_size;
-	struct dwarf_unit *units;
+	struct gi_dw_unit *units;
 	size_t unit_count, unit_cap;
 	size_t units_left; // not scanned yet
-	struct dwarf_entry *entries;
+	struct gi_dw_entry *entries;
 	size_t entry_count, entry_cap;
 	uint32_t *buckets;
 	size_t bucket_count;	// a power of two
-	struct dwarf_var *vars; // sorted by address
+	struct gi_dw_var *vars; // sorted by address
 	size_t var_count, var_cap;
 	bool vars_made;
 };
@@ -53,7 +53,7 @@ struct gi_dwarf {
 struct gi_error *gi_dwarf_scan_all(struct gi_dwarf *dw) GI_MUST_CHECK;
 
 /** What a type is, without its names: typedefs and qualifiers taken off. */
-struct dwarf_type {
+struct gi_dw_type {
 	Dwarf_Die die;
 	int tag;	// 0: no type (void) or damaged
 	uint64_t size;	// 0: unknown
@@ -64,7 +64,7 @@ struct dwarf_type {
  * has that name.
  */
 void gi_dwarf_type_resolve(Dwarf_Die *die, const char *want, bool *is_want,
-			   struct dwarf_type *ret);
+			   struct gi_dw_type *ret);
 /** The DIE that DW_AT_type of die leads to; false if none. */
 bool gi_dwarf_type_of(Dwarf_Die *die, Dwarf_Die *ret);
 /** A member's offset in its struct; false if it is none or not a constant. */
@@ -75,6 +75,6 @@ bool gi_dwarf_attr_udata(Dwarf_Die *die, unsigned attr, uint64_t *ret);
 bool gi_dwarf_var_addr(struct gi_dwarf *dw, Dwarf_Die *var, uint64_t *ret);
 
 /** Bounds of walks over damaged debug information. */
-enum { DWARF_MAX_TYPE_DEPTH = 64, DWARF_MAX_MEMBERS = 1 << 16 };
+enum { GI_DW_MAX_TYPE_DEPTH = 64, GI_DW_MAX_MEMBERS = 1 << 16 };
 
 #endif

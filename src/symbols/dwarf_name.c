@@ -16,7 +16,7 @@ enum { MAX_NESTING = 64 };
 
 static int var_cmp(const void *a, const void *b)
 {
-	const struct dwarf_var *x = a, *y = b;
+	const struct gi_dw_var *x = a, *y = b;
 	if (x->addr != y->addr)
 		return x->addr < y->addr ? -1 : 1;
 	return x->entry < y->entry ? -1 : x->entry > y->entry;
@@ -31,7 +31,7 @@ static struct gi_error *vars_make(struct gi_dwarf *dw)
 	for (size_t i = 0; i < dw->entry_count; i++) {
 		Dwarf_Die die;
 		uint64_t addr;
-		if (dw->entries[i].kind != DWARF_KIND_VAR ||
+		if (dw->entries[i].kind != GI_DW_KIND_VAR ||
 		    !dwarf_offdie(dw->dw, dw->entries[i].die, &die) ||
 		    !gi_dwarf_var_addr(dw, &die, &addr))
 			continue;
@@ -39,7 +39,7 @@ static struct gi_error *vars_make(struct gi_dwarf *dw)
 			      sizeof(*dw->vars));
 		if (err)
 			return err;
-		dw->vars[dw->var_count++] = (struct dwarf_var){addr, (uint32_t)i};
+		dw->vars[dw->var_count++] = (struct gi_dw_var){addr, (uint32_t)i};
 	}
 	if (dw->var_count)
 		qsort(dw->vars, dw->var_count, sizeof(*dw->vars), var_cmp);
@@ -52,12 +52,12 @@ static struct gi_error *vars_make(struct gi_dwarf *dw)
 static bool member_at(Dwarf_Die *type, uint64_t off, Dwarf_Die *ret, uint64_t *off_ret)
 {
 	Dwarf_Die m;
-	unsigned left = DWARF_MAX_MEMBERS;
+	unsigned left = GI_DW_MAX_MEMBERS;
 	if (dwarf_child(type, &m) != 0)
 		return false;
 	do {
 		Dwarf_Die mtype;
-		struct dwarf_type t;
+		struct gi_dw_type t;
 		uint64_t at;
 		if (dwarf_tag(&m) != DW_TAG_member || !gi_dwarf_member_offset(&m, &at) ||
 		    at > off || !gi_dwarf_type_of(&m, &mtype))
@@ -77,7 +77,7 @@ static void name_descend(Dwarf_Die die, uint64_t off, const char *want, struct g
 {
 	size_t exact = SIZE_MAX; // length up to the outermost object that starts here
 	for (unsigned depth = 0; depth < MAX_NESTING; depth++) {
-		struct dwarf_type t;
+		struct gi_dw_type t;
 		bool is_want = false;
 		gi_dwarf_type_resolve(&die, want, &is_want, &t);
 		if (!off) {
@@ -102,7 +102,7 @@ static void name_descend(Dwarf_Die die, uint64_t off, const char *want, struct g
 		} else if (t.tag == DW_TAG_array_type && t.count && t.size >= t.count) {
 			if (!gi_dwarf_type_of(&t.die, &next))
 				break;
-			struct dwarf_type elem;
+			struct gi_dw_type elem;
 			gi_dwarf_type_resolve(&next, NULL, NULL, &elem);
 			if (!elem.size)
 				break;
@@ -141,10 +141,10 @@ struct gi_error *gi_dwarf_name_at(struct gi_dwarf *dw, uint64_t addr,
 	}
 	// Globals do not overlap, but empty ones share the address of their neighbour.
 	for (size_t k = 0; k < 16 && lo > 0; k++) {
-		const struct dwarf_var *v = &dw->vars[--lo];
-		const struct dwarf_entry *e = &dw->entries[v->entry];
+		const struct gi_dw_var *v = &dw->vars[--lo];
+		const struct gi_dw_entry *e = &dw->entries[v->entry];
 		Dwarf_Die die, type;
-		struct dwarf_type t;
+		struct gi_dw_type t;
 		if (!dwarf_offdie(dw->dw, e->die, &die) || !gi_dwarf_type_of(&die, &type))
 			continue;
 		gi_dwarf_type_resolve(&type, NULL, NULL, &t);

@@ -143,12 +143,12 @@ static bool is_qualifier(int tag)
 }
 
 static void type_resolve(Dwarf_Die *die, const char *want, bool *is_want, unsigned depth,
-			 struct dwarf_type *ret)
+			 struct gi_dw_type *ret)
 {
-	struct dwarf_type t = {.die = *die};
+	struct gi_dw_type t = {.die = *die};
 	bool have_size = false;
 
-	*ret = (struct dwarf_type){.die = *die};
+	*ret = (struct gi_dw_type){.die = *die};
 	for (; depth; depth--) {
 		const char *name = want ? dwarf_diename(&t.die) : NULL;
 		if (name && !strcmp(name, want))
@@ -170,7 +170,7 @@ static void type_resolve(Dwarf_Die *die, const char *want, bool *is_want, unsign
 	if (t.tag == DW_TAG_array_type) {
 		t.count = array_count(&t.die);
 		Dwarf_Die elem_die;
-		struct dwarf_type elem;
+		struct gi_dw_type elem;
 		if (!have_size && t.count && gi_dwarf_type_of(&t.die, &elem_die)) {
 			type_resolve(&elem_die, NULL, NULL, depth - 1, &elem);
 			if (__builtin_mul_overflow(elem.size, t.count, &t.size))
@@ -183,9 +183,9 @@ static void type_resolve(Dwarf_Die *die, const char *want, bool *is_want, unsign
 }
 
 void gi_dwarf_type_resolve(Dwarf_Die *die, const char *want, bool *is_want,
-			   struct dwarf_type *ret)
+			   struct gi_dw_type *ret)
 {
 	if (is_want)
 		*is_want = false;
-	type_resolve(die, want, is_want, DWARF_MAX_TYPE_DEPTH, ret);
+	type_resolve(die, want, is_want, GI_DW_MAX_TYPE_DEPTH, ret);
 }

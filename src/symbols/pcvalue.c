@@ -8,7 +8,7 @@
 
 #include "symbols_impl.h"
 
-enum { MAX_VARINT = 5 };
+enum { MAX_VARINT = 5, MAX_STEPS = 1 << 22 };
 
 bool gi_pcvalue_init(struct gi_pcvalue *it, const struct gi_func *f, uint32_t off)
 {
