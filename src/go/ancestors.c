@@ -1,16 +1,16 @@
-// The ancestors of a goroutine: with GODEBUG=tracebackancestors=N a go statement copies the
-// pcs of its goroutine's stack, and what that one had copied of its own ancestors, into
-// g.ancestors of the new one (src/runtime/proc.go saveAncestors). A slice of at most N, each
-// with the pcs of as many frames as tracebacks print.
+// The ancestors of a goroutine: with GODEBUG=tracebackancestors=N a go statement copies
+// the pcs of its goroutine's stack, and what that one had copied of its own ancestors,
+// into g.ancestors of the new one (src/runtime/proc.go saveAncestors). A slice of at most
+// N, each with the pcs of as many frames as tracebacks print.
 
 #include "go/go_impl.h"
 
 enum { MAX_ANCESTORS = 4096, MAX_PCS = 256 };
 
-static struct gi_error *read_one(struct gi_go *go, const uint8_t *rec, gi_ancestor_fn fn, void *arg,
-				 bool *more_ret)
+static struct gi_error *read_one(struct gi_go *go, const uint8_t *rec, gi_ancestor_fn fn,
+				 void *arg, bool *more_ret)
 {
-	_cleanup_(gi_buf_deinit) struct gi_buf buf = { 0 };
+	_cleanup_(gi_buf_deinit) struct gi_buf buf = {0};
 	struct gi_ancestor a = {
 		.goid = gi_field_uint(rec, go->layout.ancestor.goid),
 		.go_pc = gi_field_uint(rec, go->layout.ancestor.gopc),
@@ -23,7 +23,8 @@ static struct gi_error *read_one(struct gi_go *go, const uint8_t *rec, gi_ancest
 		return gi_error_at(GI_ERR_FORMAT, pcs.ptr, "%llu frames of an ancestor",
 				   (unsigned long long)pcs.len);
 	if (pcs.len) {
-		struct gi_error *err = gi_go_bytes(go, pcs.ptr, (size_t)pcs.len * 8, &buf, &bytes);
+		struct gi_error *err =
+			gi_go_bytes(go, pcs.ptr, (size_t)pcs.len * 8, &buf, &bytes);
 
 		if (err)
 			return err;
@@ -36,10 +37,11 @@ static struct gi_error *read_one(struct gi_go *go, const uint8_t *rec, gi_ancest
 	return NULL;
 }
 
-static struct gi_error *read_all(struct gi_go *go, uint64_t header, gi_ancestor_fn fn, void *arg)
+static struct gi_error *read_all(struct gi_go *go, uint64_t header, gi_ancestor_fn fn,
+				 void *arg)
 {
-	_cleanup_(gi_buf_deinit) struct gi_buf head_buf = { 0 }, buf = { 0 };
-	const struct gi_field whole = { .size = 24, .ok = true };
+	_cleanup_(gi_buf_deinit) struct gi_buf head_buf = {0}, buf = {0};
+	const struct gi_field whole = {.size = 24, .ok = true};
 	const uint64_t size = go->layout.ancestor.rec.size;
 	const uint8_t *rec;
 	struct gi_slice list;
@@ -63,15 +65,18 @@ static struct gi_error *read_all(struct gi_go *go, uint64_t header, gi_ancestor_
 	return NULL;
 }
 
-struct gi_error *gi_go_ancestors(struct gi_go *go, const struct gi_g *g, gi_ancestor_fn fn, void *arg)
+struct gi_error *gi_go_ancestors(struct gi_go *go, const struct gi_g *g,
+				 gi_ancestor_fn fn, void *arg)
 {
 	struct gi_error *err;
 	uint64_t header;
 
 	if (g->unreadable || !go->layout.g.ancestors.ok || !go->layout.ancestor.rec.ok)
 		return NULL;
-	err = gi_target_read_u64(go->target, g->addr + go->layout.g.ancestors.off, &header);
+	err = gi_target_read_u64(go->target, g->addr + go->layout.g.ancestors.off,
+				 &header);
 	if (!err && header)
 		err = read_all(go, header, fn, arg);
-	return gi_error_wrap(err, "the ancestors of goroutine %llu", (unsigned long long)g->goid);
+	return gi_error_wrap(err, "the ancestors of goroutine %llu",
+			     (unsigned long long)g->goid);
 }

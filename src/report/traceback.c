@@ -445,8 +445,7 @@ static void put_created_by(struct gi_tb *tb, uint64_t goid, const struct gi_loca
 			   uint64_t parent, struct gi_str *text)
 {
 	struct gi_func f;
-	if (!loc->pc || goid == 1 ||
-	    !gi_functab_find(gi_go_functab(tb->go), loc->pc, &f))
+	if (!loc->pc || goid == 1 || !gi_functab_find(gi_go_functab(tb->go), loc->pc, &f))
 		return;
 	if (tb->level == GI_TRACEBACK_ALL) {
 		enum show show = show_of(tb, loc->function, f.func_id);

@@ -59,7 +59,7 @@ static uint16_t size_of(const char *path)
 {
 	static const char *const slices[] = {
 		"funcnametab", "cutab", "filetab", "pctab",	  "pclntable", "ftab",
-		"textsectmap", "List",	"list",	   "timers.heap", "timers"};
+		"textsectmap", "List",	"list",	   "timers.heap", "timers",    "pcs"};
 	static const char *const strings[] = {"preemptoff", "Key",   "key",
 					      "Value",	    "value", "name"};
 
