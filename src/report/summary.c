@@ -106,7 +106,8 @@ static void put_end(struct gi_str *s, struct gi_target *t, struct gi_go *go, str
 		gi_signal_format(first.signal, s);
 		put_fault(s, first.signal, first.code, first.has_addr, first.addr);
 	} else if (go && gi_go_sched(go)->panicking) {
-		gi_str_puts(s, ", which the Go runtime raised after a panic or fatal error");
+		// No handler's frame was found: there was none, or its stack is lost.
+		gi_str_puts(s, ", which the Go runtime raised itself");
 	}
 }
 
