@@ -127,9 +127,9 @@ struct gi_error *gi_session_dispatch(struct gi_session *s, const char *line, str
 	if (!*line || *line == '#')
 		return NULL;
 	// "x/8gx ADDR" is the command x with the argument /8gx.
-	size_t n = strcspn(line, " \t/");
+	size_t n = strcspn(line, " \t\r\n/");
 	if (!n)
-		n = strcspn(line, " \t");
+		n = strcspn(line, " \t\r\n");
 	const struct gi_command *cmd;
 	struct gi_error *err = gi_command_find(line, n, &cmd);
 	if (err)

@@ -167,9 +167,12 @@ static struct gi_error *match_one(const struct gi_g_query *q, const struct gi_g_
 		found = match_location(&loc, f->value);
 		break;
 	case GI_FIELD_USERLOC:
+		err = gi_g_user_location(q->u, g, &loc);
+		found = match_location(&loc, f->value);
+		break;
 	case GI_FIELD_CURLOC:
 		err = gi_unwind_locations(q->u, g, &loc, &user);
-		found = match_location(f->field == GI_FIELD_CURLOC ? &loc : &user, f->value);
+		found = match_location(&loc, f->value);
 		break;
 	case GI_FIELD_STACK:
 		break;

@@ -52,12 +52,8 @@ static void put_location_key(struct gi_str *key, const struct gi_location *loc, 
 static bool label_key(void *arg, const char *key, size_t key_len, const char *val, size_t val_len)
 {
 	struct grouping *gr = arg;
-	if (!gr->label || (strlen(gr->label) == key_len && memcmp(gr->label, key, key_len) == 0)) {
-		gi_str_puts(&gr->key, gr->key.len ? ", " : "");
-		gi_str_put_escaped(&gr->key, key, key_len);
-		gi_str_putc(&gr->key, '=');
-		gi_str_put_escaped(&gr->key, val, val_len);
-	}
+	if (!gr->label || (strlen(gr->label) == key_len && memcmp(gr->label, key, key_len) == 0))
+		gi_label_format(&gr->key, key, key_len, val, val_len);
 	return true;
 }
 
@@ -111,9 +107,12 @@ static struct gi_error *make_key(struct grouping *gr, const struct gi_g *g)
 		put_location_key(&gr->key, &loc, "started at an unknown function");
 		break;
 	case GI_FIELD_USERLOC:
+		err = gi_g_user_location(q->u, g, &loc);
+		put_location_key(&gr->key, &loc, "an unknown place");
+		break;
 	case GI_FIELD_CURLOC:
 		err = gi_unwind_locations(q->u, g, &loc, &user);
-		put_location_key(&gr->key, gr->field == GI_FIELD_CURLOC ? &loc : &user, "an unknown place");
+		put_location_key(&gr->key, &loc, "an unknown place");
 		break;
 	case GI_FIELD_STACK:
 	case GI_FIELD_FUNCTION:
@@ -256,8 +255,8 @@ static struct gi_error *group_text(struct grouping *gr, struct gi_out *out, cons
 	}
 	for (uint32_t i = 0; i < group->example_count; i++) {
 		const struct gi_g *g = gi_go_g(q->go, group->examples[i]);
-		struct gi_location where = { 0 }, user = { 0 };
-		struct gi_error *err = gi_unwind_locations(q->u, g, &where, &user);
+		struct gi_location user = { 0 };
+		struct gi_error *err = gi_g_user_location(q->u, g, &user);
 		if (err && gi_error_code(err) == GI_ERR_INTERRUPTED)
 			return err;
 		gi_error_ignore(err);

@@ -19,11 +19,7 @@ static void put_location(struct gi_out *out, const char *name, const struct gi_l
 
 static bool put_label(void *arg, const char *key, size_t key_len, const char *val, size_t val_len)
 {
-	struct gi_str *s = arg;
-	gi_str_puts(s, s->len ? ", " : "");
-	gi_str_put_escaped(s, key, key_len);
-	gi_str_putc(s, '=');
-	gi_str_put_escaped(s, val, val_len);
+	gi_label_format(arg, key, key_len, val, val_len);
 	return true;
 }
 
@@ -91,7 +87,7 @@ struct gi_error *gi_report_goroutine(struct gi_out *out, struct gi_go *go, struc
 	put_location(out, "in", &user, 0);
 	if (where.pc != user.pc || where.function != user.function)
 		put_location(out, "innermost", &where, 0);
-	if (err)
+	if (err && !gi_g_is_dead(g))
 		gi_out_note(out, "its stack cannot be read: %s", gi_error_message(err));
 	gi_error_free(err);
 	put_location(out, "started at", &started, 0);

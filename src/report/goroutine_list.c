@@ -147,29 +147,6 @@ static void put_place(struct gi_g_writer *w, const char *function, const char *f
 	gi_error_ignore(err); // a cache only
 }
 
-void gi_duration_format(struct gi_str *str, uint64_t ns)
-{
-	uint64_t ms = ns / 1000000, s = ms / 1000;
-	if (ms < 1000)
-		gi_str_printf(str, "%" PRIu64 "ms", ms);
-	else if (s < 60)
-		gi_str_printf(str, "%" PRIu64 ".%" PRIu64 "s", s, ms % 1000 / 100);
-	else if (s < 3600)
-		gi_str_printf(str, "%" PRIu64 "m%" PRIu64 "s", s / 60, s % 60);
-	else if (s < 48 * 3600)
-		gi_str_printf(str, "%" PRIu64 "h%" PRIu64 "m", s / 3600, s % 3600 / 60);
-	else
-		gi_str_printf(str, "%" PRIu64 "d%" PRIu64 "h", s / 86400, s % 86400 / 3600);
-}
-
-void gi_g_created_by(struct gi_unwinder *u, const struct gi_g *g, struct gi_location *ret)
-{
-	// Goroutine 1 is made by the start-up code; the runtime does not name it either.
-	*ret = (struct gi_location){ 0 };
-	if (g->goid != 1)
-		gi_unwind_created_by(u, g, ret);
-}
-
 enum { WAITED_WIDTH = 6 };
 
 void gi_g_writer_head(struct gi_g_writer *w)
@@ -197,40 +174,21 @@ void gi_g_writer_head(struct gi_g_writer *w)
 
 static bool put_label(void *arg, const char *key, size_t key_len, const char *val, size_t val_len)
 {
-	struct gi_str *s = arg;
-	gi_str_puts(s, s->len && s->s[s->len - 1] == '{' ? "" : ", ");
-	gi_str_put_escaped(s, key, key_len);
-	gi_str_putc(s, '=');
-	gi_str_put_escaped(s, val, val_len);
+	gi_label_format(arg, key, key_len, val, val_len);
 	return true;
 }
 
 static struct gi_error *put_where(struct gi_g_writer *w, const struct gi_g *g)
 {
-	struct gi_location where = { 0 }, user = { 0 };
+	struct gi_location where = { 0 }, user;
+	struct gi_error *err = NULL;
 	switch (w->q->opts->show) {
 	case GI_SHOW_USER:
-	case GI_SHOW_CURRENT: {
-		struct gi_error *err = gi_unwind_locations(w->u, g, &where, &user);
-		if (err && gi_error_code(err) == GI_ERR_INTERRUPTED)
-			return err;
-		if (err) {
-			// One stack that cannot be read does not end the list.
-			const char *why = gi_error_message(err);
-			gi_str_puts(&w->row, "? (");
-			gi_str_put_escaped(&w->row, why, strlen(why));
-			gi_str_putc(&w->row, ')');
-			gi_error_free(err);
-			return NULL;
-		}
-		if (w->q->opts->show != GI_SHOW_USER)
-			break;
-		where = user;
-		// One that runs nothing but the runtime is known by what it was started for.
-		if (g->system && (!user.pc || gi_function_is_runtime(user.function)))
-			gi_unwind_started_at(w->u, g, &where);
+		err = gi_g_user_location(w->u, g, &where);
 		break;
-	}
+	case GI_SHOW_CURRENT:
+		err = gi_unwind_locations(w->u, g, &where, &user);
+		break;
 	case GI_SHOW_GO:
 		gi_g_created_by(w->u, g, &where);
 		break;
@@ -238,10 +196,20 @@ static struct gi_error *put_where(struct gi_g_writer *w, const struct gi_g *g)
 		gi_unwind_started_at(w->u, g, &where);
 		break;
 	}
-	if (where.pc)
+	if (err && gi_error_code(err) == GI_ERR_INTERRUPTED)
+		return err;
+	if (err && !gi_g_is_dead(g)) {
+		// One stack that cannot be read does not end the list.
+		const char *why = gi_error_message(err);
+		gi_str_puts(&w->row, "? (");
+		gi_str_put_escaped(&w->row, why, strlen(why));
+		gi_str_putc(&w->row, ')');
+	} else if (where.pc) {
 		put_place(w, where.function, where.file, where.line, where.pc);
-	else
+	} else {
 		gi_str_putc(&w->row, '-');
+	}
+	gi_error_free(err);
 	return NULL;
 }
 
@@ -328,7 +296,7 @@ static struct gi_error *text_row(struct gi_g_writer *w, const struct gi_g *g)
 		gi_str_putc(row, '}');
 	}
 	gi_str_putc(row, '\n');
-	if (o->frames)
+	if (o->frames && !gi_g_is_dead(g))
 		err = put_stack(w, g);
 	gi_out_write(w->out, gi_str_cstr(row), row->len);
 	return err;

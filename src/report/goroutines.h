@@ -61,9 +61,15 @@ struct gi_error *gi_g_writer_row(struct gi_g_writer *w, const struct gi_g *g) GI
 /** Counts by the field, most numerous first. */
 struct gi_error *gi_g_group(const struct gi_g_query *q, struct gi_out *out) GI_MUST_CHECK;
 
+// goroutine_text.c
+
 /** Where the go statement stands; pc 0 for goroutine 1, which has none. */
 void gi_g_created_by(struct gi_unwinder *u, const struct gi_g *g, struct gi_location *ret);
-
+/** Where it is in user code; one of the runtime's own: the function that it was started with. */
+struct gi_error *gi_g_user_location(struct gi_unwinder *u, const struct gi_g *g,
+				    struct gi_location *ret) GI_MUST_CHECK;
+/** Appends "key=value", after a comma if something other than "{" stands before; quoted where needed. */
+void gi_label_format(struct gi_str *str, const char *key, size_t key_len, const char *val, size_t val_len);
 /** "2m10s", "350ms", "3h5m", as short as is exact enough. */
 void gi_duration_format(struct gi_str *str, uint64_t ns);
 

@@ -42,7 +42,9 @@ static void put_binary(struct gi_str *s, uint64_t v, unsigned bits)
 		gi_str_putc(s, v >> bits & 1 ? '1' : '0');
 }
 
-static void put_value(struct gi_str *s, struct gi_go *go, const struct gi_memory_format *f, uint64_t v)
+// last: of its row, which needs no padding.
+static void put_value(struct gi_str *s, struct gi_go *go, const struct gi_memory_format *f, uint64_t v,
+		      bool last)
 {
 	unsigned bits = f->size * 8;
 	int64_t sv = (int64_t)(v << (64 - bits)) >> (64 - bits);
@@ -66,7 +68,7 @@ static void put_value(struct gi_str *s, struct gi_go *go, const struct gi_memory
 		gi_str_printf(s, "%*" PRId64, decimal[f->size] + 1, sv);
 		if (v < 0x80 && isprint((int)v))
 			gi_str_printf(s, " '%c'", (char)v);
-		else
+		else if (!last)
 			gi_str_puts(s, "    ");
 		break;
 	case 'a': {
@@ -142,8 +144,9 @@ struct gi_error *gi_report_memory(struct gi_out *out, struct gi_target *t, struc
 			if (i % columns == 0)
 				put_address(&line, go, addr, i / columns);
 			gi_str_puts(&line, "  ");
-			put_value(&line, go, fmt, v);
-			if (i % columns == columns - 1) {
+			bool last = i % columns == columns - 1 || i + 1 == fmt->count;
+			put_value(&line, go, fmt, v, last);
+			if (last) {
 				gi_str_putc(&line, '\n');
 				gi_out_write(out, gi_str_cstr(&line), line.len);
 				gi_str_reset(&line);

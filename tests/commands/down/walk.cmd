@@ -1,0 +1,5 @@
+down
+up 5
+  down 2
+  down 100
+  down

@@ -1,0 +1,2 @@
+options --json
+frame 2

@@ -1,0 +1,2 @@
+options --json
+goroutine 8

@@ -1,0 +1,3 @@
+options --json
+help quit
+help bt

@@ -1,0 +1,3 @@
+options --json
+core abba-go1.27.4 abba-go1.19.13
+info

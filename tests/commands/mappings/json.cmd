@@ -1,0 +1,2 @@
+options --json
+mappings main.main

@@ -1,0 +1,6 @@
+# nothing after it runs
+quit
+  bt
+q
+exit
+quit now
