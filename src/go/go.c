@@ -34,13 +34,13 @@ static struct gi_error *dwarf_member(void *arg, const char *type, const char *pa
 
 	if (err)
 		return err;
-	if (m.offset > UINT32_MAX || m.size > UINT16_MAX || m.count > UINT32_MAX)
+	if (m.offset > UINT32_MAX || m.size > UINT32_MAX || m.count > UINT32_MAX)
 		return gi_error_create(
 			GI_ERR_FORMAT,
 			"%s.%s is too large for a member of a runtime struct", type,
 			path);
 	*ret = (struct gi_field){.off = (uint32_t)m.offset,
-				 .size = (uint16_t)m.size,
+				 .size = (uint32_t)m.size,
 				 .count = (uint32_t)m.count};
 	return NULL;
 }
@@ -237,6 +237,7 @@ void gi_go_close(struct gi_go *go)
 {
 	if (!go)
 		return;
+	gi_heap_destroy(go->heap);
 	gi_functab_destroy(go->functab);
 	gi_dwarf_close(go->dwarf);
 	free(go->g_by_id.slots);

@@ -6,6 +6,7 @@
 
 #include "gcore/base.h"
 #include "gcore/go.h"
+#include "gcore/heap.h"
 #include "go/layout.h"
 
 // Bounds of loops over target data: far above of what a process can have, low enough that
@@ -74,6 +75,8 @@ struct gi_go {
 	uint64_t goidgen;
 	uint64_t now; // the newest time that was seen
 
+	struct gi_heap *heap; // NULL until it is asked for
+
 	char **notes;
 	size_t note_count, note_cap;
 };
@@ -127,6 +130,8 @@ void gi_go_find_now(struct gi_go *go);
 struct gi_error *gi_go_check_static(struct gi_go *go) GI_MUST_CHECK;
 /** After all is read: what must hold for a layout to be believed. */
 struct gi_error *gi_go_check_live(struct gi_go *go) GI_MUST_CHECK;
+
+void gi_heap_destroy(struct gi_heap *heap);
 
 /** Everything of a g but ->system, ->thread, ->m_index. */
 void gi_go_decode_g(const struct gi_go *go, const uint8_t *rec, uint64_t addr,

@@ -129,7 +129,7 @@ static bool kind_fits(unsigned kind, uint64_t size)
 	case GI_L_STRING:
 		return size == 16;
 	}
-	return size <= UINT16_MAX;
+	return size <= UINT32_MAX;
 }
 
 // What the source does not know is no failure; anything else is.

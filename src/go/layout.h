@@ -16,7 +16,7 @@ enum gi_layout_need { GI_L_MUST, GI_L_WANT, GI_L_OPT };
  */
 struct gi_field {
 	uint32_t off;
-	uint16_t size;
+	uint32_t size;
 	bool ok;
 	uint32_t count; // elements if it is an array, else 0
 };
