@@ -25,8 +25,7 @@ struct source {
 	bool broken;
 };
 
-static const struct rule *find_rule(const struct source *s, const char *type,
-				    const char *path)
+static const struct rule *find_rule(const struct source *s, const char *type, const char *path)
 {
 	for (size_t i = 0; i < s->rule_count; i++) {
 		const struct rule *r = &s->rules[i];
@@ -58,10 +57,10 @@ static struct gi_error *source_record(void *arg, const char *type, uint64_t *siz
 static uint16_t size_of(const char *path)
 {
 	static const char *const slices[] = {
-		"funcnametab", "cutab", "filetab", "pctab",	  "pclntable", "ftab",
-		"textsectmap", "List",	"list",	   "timers.heap", "timers",    "pcs"};
-	static const char *const strings[] = {"preemptoff", "Key",   "key",
-					      "Value",	    "value", "name"};
+		"funcnametab", "cutab",	     "filetab",	  "pctab",	    "pclntable", "ftab",
+		"textsectmap", "List",	     "list",	  "timers.heap",    "timers",	 "pcs",
+		"allspans",    "heapArenas", "allArenas", "userArenaArenas"};
+	static const char *const strings[] = {"preemptoff", "Key", "key", "Value", "value", "name"};
 
 	for (size_t i = 0; i < GI_ARRAY_SIZE(slices); i++) {
 		if (strcmp(slices[i], path) == 0)
@@ -119,8 +118,7 @@ static void take_away(struct source *s, const char *type, const char *path)
 	s->rules[s->rule_count++] = (struct rule){.type = type, .path = path};
 }
 
-static void put(struct source *s, const char *type, const char *path, uint32_t off,
-		uint16_t size)
+static void put(struct source *s, const char *type, const char *path, uint32_t off, uint16_t size)
 {
 	assert_true(s->rule_count < MAX_RULES);
 	s->rules[s->rule_count++] = (struct rule){type, path, off, size};
@@ -139,8 +137,7 @@ static struct gi_error *resolve(struct source *s, int minor, struct gi_layout *l
 	return gi_layout_resolve(&src, minor, l, missing);
 }
 
-static void expect_ok(struct source *s, int minor, struct gi_layout *l,
-		      const char *missing_want)
+static void expect_ok(struct source *s, int minor, struct gi_layout *l, const char *missing_want)
 {
 	_cleanup_(gi_str_deinit) struct gi_str missing = {0};
 	struct gi_error *err = resolve(s, minor, l, &missing);
@@ -150,8 +147,7 @@ static void expect_ok(struct source *s, int minor, struct gi_layout *l,
 	assert_string_equal(gi_str_cstr(&missing), missing_want);
 }
 
-static void expect_error(struct source *s, int minor, enum gi_error_code code,
-			 const char *text)
+static void expect_error(struct source *s, int minor, enum gi_error_code code, const char *text)
 {
 	_cleanup_(gi_str_deinit) struct gi_str missing = {0};
 	struct gi_layout l = {.g = {.rec = {.size = 123}}};
@@ -326,8 +322,7 @@ static void test_values(void **state)
 	const uint8_t bytes[] = {0xfe, 0xff, 0xff, 0xff, 0x01, 0x80, 0, 0, 0, 0, 0, 0};
 
 	(void)state;
-	assert_int_equal(gi_field_uint(bytes, (struct gi_field){0, 4, true, 0}),
-			 0xfffffffe);
+	assert_int_equal(gi_field_uint(bytes, (struct gi_field){0, 4, true, 0}), 0xfffffffe);
 	assert_int_equal(gi_field_int(bytes, (struct gi_field){0, 4, true, 0}), -2);
 	assert_int_equal(gi_field_int(bytes, (struct gi_field){0, 1, true, 0}), -2);
 	assert_int_equal(gi_field_int(bytes, (struct gi_field){4, 2, true, 0}), -32767);
