@@ -325,6 +325,29 @@ static struct gi_error *index_gs(struct gi_go *go)
 	return NULL;
 }
 
+// Where parts of the array are lost: those that Ms run or are locked to are known all the
+// same.
+static struct gi_error *add_gs_of_ms(struct gi_go *go, struct allgs *a)
+{
+	_cleanup_(gi_map_deinit) struct gi_map known = {0};
+	struct gi_error *err = NULL;
+	uint64_t v;
+
+	for (size_t i = 0; i < go->g_count && !err; i++)
+		err = gi_map_put(&known, go->gs[i].addr, 1);
+	for (size_t i = 0; i < 2 * go->m_count && !err; i++) {
+		const struct gi_m *m = &go->ms[i / 2];
+		const uint64_t addr = i % 2 ? m->lockedg : m->curg;
+
+		if (!addr || gi_map_get(&known, addr, &v))
+			continue;
+		err = gi_map_put(&known, addr, 1);
+		if (!err)
+			err = add_g(go, a, addr);
+	}
+	return err;
+}
+
 struct gi_error *gi_go_load_gs(struct gi_go *go)
 {
 	struct allgs a = {0};
@@ -359,14 +382,16 @@ struct gi_error *gi_go_load_gs(struct gi_go *go)
 	err = reserve_gs(go, &a);
 	if (!err)
 		err = add_slots(go, &a);
+	if (!err && a.unreadable_slots)
+		err = add_gs_of_ms(go, &a);
 	gi_buf_deinit(&a.buf);
 	if (err)
 		return err;
 	if (a.unreadable_slots)
 		gi_go_add_note(
 			go,
-			"%llu of %llu entries of runtime.allgs could not be read: their "
-			"goroutines are not shown",
+			"%llu of %llu entries of runtime.allgs could not be read: of "
+			"their goroutines those are shown that an M runs or is locked to",
 			(unsigned long long)a.unreadable_slots,
 			(unsigned long long)a.len);
 	if (a.unreadable_gs)

@@ -180,6 +180,17 @@ static uint64_t put_g(struct world *w, uint64_t goid, uint32_t status, uint64_t 
 	return g;
 }
 
+static uint64_t put_m(struct world *w, int64_t id, uint64_t procid, uint64_t g0_stack)
+{
+	uint64_t m = alloc(w, M_SIZE), g0 = put_g(w, 0, GI_G_RUNNING, g0_stack);
+
+	poke(w, g0 + 48, m);
+	poke(w, m, (uint64_t)id);
+	poke(w, m + 8, procid);
+	poke(w, m + 16, g0);
+	return m;
+}
+
 static void put_allgs(struct world *w, const uint64_t *gs, size_t n)
 {
 	uint64_t array = alloc(w, n * 8);
@@ -242,7 +253,13 @@ static void test_allgs_partly_lost(void **state)
 {
 	struct world *w = *state;
 	const uint64_t g = put_g(w, 3, GI_G_RUNNABLE, 0x10000);
+	const uint64_t run = put_g(w, 4, GI_G_RUNNING, 0x20000),
+		       m = put_m(w, 0, 1, 0x30000);
 	const uint64_t array = HEAP + MEMORY_SIZE - 16; // two entries, then nothing
+
+	poke(w, m + 32, run); // not in the part of the array that is left
+	poke(w, ALLM, m);
+	no_error(gi_go_load_ms(w->go));
 
 	no_error(gi_fake_add_unsaved(w->t, HEAP + MEMORY_SIZE, 0x2000, GI_MAP_R,
 				     GI_ERR_CUT_OFF));
@@ -251,7 +268,8 @@ static void test_allgs_partly_lost(void **state)
 	poke(w, ALLGLEN, 5);
 	poke(w, ALLGPTR, array);
 	no_error(gi_go_load_gs(w->go));
-	assert_int_equal(gi_go_g_count(w->go), 2);
+	assert_int_equal(gi_go_g_count(w->go), 3);
+	assert_true(gi_go_g_by_id(w->go, 4)->addr == run);
 	has_note(w, "3 of 5 entries of runtime.allgs could not be read");
 }
 
@@ -401,17 +419,6 @@ static void test_tickers_tell_now(void **state)
 }
 
 // --- Ms and threads ------------------------------------------------------------------
-
-static uint64_t put_m(struct world *w, int64_t id, uint64_t procid, uint64_t g0_stack)
-{
-	uint64_t m = alloc(w, M_SIZE), g0 = put_g(w, 0, GI_G_RUNNING, g0_stack);
-
-	poke(w, g0 + 48, m);
-	poke(w, m, (uint64_t)id);
-	poke(w, m + 8, procid);
-	poke(w, m + 16, g0);
-	return m;
-}
 
 static void test_ms(void **state)
 {
