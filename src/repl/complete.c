@@ -174,7 +174,10 @@ char **gi_session_complete(struct gi_session *s, const char *line, size_t start,
 	const struct gi_command *cmd = NULL;
 	while (p < at) {
 		const char *stop = word_end(p);
-		struct gi_error *err = gi_command_find(p, (size_t)(stop - p), &cmd);
+		size_t n = strcspn(p, "/"); // "x/8gx"
+		if (!n || n > (size_t)(stop - p))
+			n = (size_t)(stop - p);
+		struct gi_error *err = gi_command_find(p, n, &cmd);
 		if (err) {
 			gi_error_ignore(err);
 			return NULL;

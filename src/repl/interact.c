@@ -7,6 +7,8 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,17 +63,39 @@ static char **complete(const char *text, int start, int end)
 	return matches;
 }
 
-// Called by readline after a signal handler of ours ran while it waited for a key.
-static int drop_line(void)
+static void drop_line(void)
 {
-	if (!gi_interrupted())
-		return 0;
 	gi_interrupt_clear();
 	rl_replace_line("", 0);
 	rl_crlf();
 	rl_on_new_line();
 	rl_redisplay();
-	return 0;
+}
+
+// Waits for a key. SIGINT is let in only while waiting: one that came at any other moment is
+// still pending, or noted by readline, when we look.
+static int get_key(FILE *f)
+{
+	sigset_t sigint, before, open;
+	sigemptyset(&sigint);
+	sigaddset(&sigint, SIGINT);
+	for (;;) {
+		sigprocmask(SIG_BLOCK, &sigint, &before);
+		rl_check_signals(); // readline's handler hands on what it caught
+		if (gi_interrupted()) {
+			sigprocmask(SIG_SETMASK, &before, NULL);
+			drop_line();
+			continue;
+		}
+		struct pollfd fd = { .fd = fileno(f), .events = POLLIN };
+		open = before;
+		sigdelset(&open, SIGINT);
+		int n = ppoll(&fd, 1, NULL, &open);
+		bool failed = n < 0 && errno != EINTR;
+		sigprocmask(SIG_SETMASK, &before, NULL);
+		if (n > 0 || failed)
+			return rl_getc(f);
+	}
 }
 
 static bool make_parents(char *path)
@@ -146,7 +170,7 @@ static struct gi_error *prompt(struct gi_session *s)
 	rl_attempted_completion_function = complete;
 	// No colon, bracket or star: they are parts of Go's names.
 	rl_completer_word_break_characters = " \t\n\"'|>";
-	rl_signal_event_hook = drop_line;
+	rl_getc_function = get_key;
 	_cleanup_(gi_freep) char *path = history_path();
 	using_history();
 	stifle_history(HISTORY_MAX);
