@@ -73,95 +73,14 @@ void gi_tb_deinit(struct gi_tb *tb)
 	gi_str_deinit(&tb->name);
 }
 
-static bool starts(const char *s, const char *prefix)
-{
-	return !strncmp(s, prefix, strlen(prefix));
-}
-
 static void put_escaped(struct gi_str *str, const char *s)
 {
 	gi_str_put_escaped(str, s, strlen(s));
 }
 
-// --- names -------------------------------------------------------------------------
-
-// A name whose brackets hold brackets of their own may be a generic method of a generic
-// type (1.27): "F[int].M[string]" is cut at both. False: it is not of that form.
-static bool put_two_brackets(struct gi_str *str, const char *name, const char *open,
-			     const char *close, bool *whole_ret)
-{
-	const char *end = NULL, *again = NULL;
-	int depth = 1;
-	for (const char *p = open + 1; p < close; p++) {
-		if (*p == '[') {
-			if (++depth == 1) {
-				again = p;
-				break;
-			}
-		} else if (*p == ']') {
-			if (--depth < 0)
-				break;
-			if (!depth)
-				end = p;
-		}
-	}
-	// Brackets that do not match: the runtime prints such a name as it is.
-	*whole_ret = depth != 1 || (end == NULL) != (again == NULL);
-	if (depth != 1 || !end || !again)
-		return false;
-	gi_str_put_escaped(str, name, (size_t)(open - name));
-	gi_str_puts(str, "[...]");
-	gi_str_put_escaped(str, end + 1, (size_t)(again - end - 1));
-	gi_str_puts(str, "[...]");
-	put_escaped(str, close + 1);
-	return true;
-}
-
-static void put_name(struct gi_tb *tb, const char *name, struct gi_str *str)
-{
-	if (!strcmp(name, "runtime.gopanic")) {
-		gi_str_puts(str, "panic");
-		return;
-	}
-	const char *open = strchr(name, '['), *close = strrchr(name, ']');
-	bool whole = tb->minor < 21 || !open || !close || close < open;
-	if (!whole && tb->minor >= 27 &&
-	    memchr(open + 1, '[', (size_t)(close - open - 1)) &&
-	    put_two_brackets(str, name, open, close, &whole))
-		return;
-	if (whole) {
-		put_escaped(str, name);
-		return;
-	}
-	gi_str_put_escaped(str, name, (size_t)(open - name));
-	gi_str_puts(str, "[...]");
-	put_escaped(str, close + 1);
-}
-
-static bool is_upper(char c)
-{
-	return c >= 'A' && c <= 'Z';
-}
-
-// Exported functions of the runtime, and from 1.23 on exported methods of exported types.
-static bool is_exported_runtime(struct gi_tb *tb, const char *name)
-{
-	name += strlen("runtime.");
-	if (tb->minor < 23)
-		return is_upper(name[0]);
-	const char *dot = strrchr(name, '.');
-	if (!dot)
-		return is_upper(name[0]);
-	const char *type = name;
-	if (dot - name >= 3 && name[0] == '(' && name[1] == '*' && dot[-1] == ')')
-		type += 2;
-	return is_upper(dot[1]) && (type == dot || is_upper(type[0]));
-}
-
 static enum show show_of(struct gi_tb *tb, const char *name, uint8_t func_id)
 {
-	bool visible = strchr(name, '.') &&
-		       (!starts(name, "runtime.") || is_exported_runtime(tb, name));
+	bool visible = gi_tb_is_visible(tb->minor, name);
 	if (func_id && func_id == tb->wrapper_id)
 		return visible ? SHOW_WRAPPER : SHOW_WRAPPER_HIDDEN;
 	if (tb->minor >= 25 && (!strcmp(name, "runtime.runFinalizers") ||
@@ -178,7 +97,7 @@ static bool panics(const char *name)
 	       !strcmp(name, "runtime.panicwrap");
 }
 
-// --- pieces ------------------------------------------------------------------------
+// --- pieces --------------------------------------------------------------
 
 static void put_position(struct gi_str *str, const char *file, uint32_t line)
 {
@@ -195,7 +114,7 @@ static struct piece *make_piece(struct gi_tb *tb, const struct gi_frame *f)
 		return NULL;
 	struct gi_str *str = &tb->name;
 	gi_str_reset(str);
-	put_name(tb, f->name, str);
+	gi_tb_put_name(tb->minor, f->name, str);
 	gi_str_putc(str, '(');
 	p->head_len = (uint32_t)str->len;
 	if (f->kind == GI_FRAME_INLINED)
@@ -233,7 +152,7 @@ static const struct piece *piece_of(struct gi_tb *tb, const struct gi_frame *f)
 	return p;
 }
 
-// --- frames ------------------------------------------------------------------------
+// --- frames --------------------------------------------------------------
 
 /** One pass over a stack. */
 struct pass {
@@ -453,7 +372,7 @@ static void put_created_by(struct gi_tb *tb, uint64_t goid, const struct gi_loca
 			return;
 	}
 	gi_str_puts(text, "created by ");
-	put_name(tb, loc->function, text);
+	gi_tb_put_name(tb->minor, loc->function, text);
 	if (tb->minor >= 21 && parent) {
 		gi_str_puts(text, " in goroutine ");
 		gi_str_put_u64(text, parent);
@@ -470,7 +389,7 @@ void gi_tb_created_by(struct gi_tb *tb, const struct gi_g *g, struct gi_str *tex
 	put_created_by(tb, g->goid, &loc, g->parent_goid, text);
 }
 
-// --- ancestors ---------------------------------------------------------------------
+// --- ancestors -----------------------------------------------------------
 
 static bool shows_ancestor(struct gi_tb *tb, const struct gi_func *f, bool first)
 {
@@ -509,7 +428,7 @@ static bool put_ancestor(void *arg, const struct gi_ancestor *a)
 		    !shows_ancestor(tb, &f, i == 0) ||
 		    !gi_func_calls(&f, a->pcs[i], &call, 1))
 			continue;
-		put_name(tb, call.name, text);
+		gi_tb_put_name(tb->minor, call.name, text);
 		gi_str_puts(text, "(...)\n");
 		put_position(text, call.file, call.line);
 		put_offset(text, a->pcs[i], &f);

@@ -30,7 +30,7 @@ static struct gi_error *flush(struct gi_out *out, struct gi_str *text)
 	return gi_out_check(out);
 }
 
-// --- threads ------------------------------------------------------------------------
+// --- threads -------------------------------------------------------------
 
 static const char *signal_line(int sig)
 {
@@ -236,7 +236,7 @@ static size_t first_thread(struct gi_tb *tb)
 	return 0;
 }
 
-// --- goroutines ------------------------------------------------------------------------
+// --- goroutines ----------------------------------------------------------
 
 /** Which goroutines tracebackothers leaves out, and whose stacks it can see. */
 struct others {
@@ -359,8 +359,7 @@ static struct gi_error *plain_text(struct gi_tb *tb, struct gi_out *out,
 	return put_others(tb, &others, true, out, text);
 }
 
-// --- records
-// ----------------------------------------------------------------------------
+// --- records -------------------------------------------------------------
 
 // Records of the goroutines that the text would show; g is NULL for all of them.
 static struct gi_error *records(struct gi_tb *tb, struct gi_out *out,

@@ -52,7 +52,7 @@ static uint64_t minutes(struct gi_tb *tb, const struct gi_g *g, uint32_t status)
 	return (now - g->wait_since) / 1000000000 / NS_PER_MINUTE_E9;
 }
 
-// --- labels -------------------------------------------------------------------------
+// --- labels --------------------------------------------------------------
 
 // One character of UTF-8 as Go decodes it; n is how many bytes, 0xfffd for damaged ones.
 static uint32_t decode(const unsigned char *s, size_t len, size_t *n)
@@ -151,7 +151,7 @@ static void put_labels(struct gi_tb *tb, const struct gi_g *g, struct gi_str *te
 		gi_str_putc(text, '}');
 }
 
-// --- the line -------------------------------------------------------------------------
+// --- the line ------------------------------------------------------------
 
 static void put_bubble(struct gi_tb *tb, const struct gi_g *g, struct gi_str *text)
 {

@@ -22,6 +22,12 @@ struct gi_error *gi_tb_init(struct gi_tb *tb, struct gi_go *go, struct gi_unwind
 			    enum gi_traceback_level level) GI_MUST_CHECK;
 void gi_tb_deinit(struct gi_tb *tb);
 
+/** A function's name as Go 1.minor prints it, escaped. */
+void gi_tb_put_name(int minor, const char *name, struct gi_str *str);
+/** True if the level all shows such a function: user code, and what the runtime exports.
+ */
+bool gi_tb_is_visible(int minor, const char *name);
+
 /** "goroutine 18 [chan receive, 5 minutes, locked to thread]:\n" */
 void gi_tb_header(struct gi_tb *tb, const struct gi_g *g, struct gi_str *text);
 /** The frames of a goroutine, as the runtime's traceback(gp) would print them. */

@@ -5,8 +5,9 @@
 // as a debugger would find it: the ELF file that the target says is mapped at pc (it
 // answers only for the same build), its PT_GNU_EH_FRAME segment, whose sorted table
 // libunwind searches itself in target memory (.eh_frame_hdr, Linux Standard Base 5.0,
-// 10.6.2). Where there is none libunwind goes by the frame pointer: such a step is a
-// guess, and told as one.
+// 10.6.2); where there is none but .eh_frame, in a table that eh_table.c makes. That one
+// is shown to libunwind at addresses that no process has. Without either libunwind goes
+// by the frame pointer: such a step is a guess, and told as one.
 //
 // dwarf_search_unwind_table is exported by libunwind-x86_64 for its users with tables of
 // their own, but in no header.
@@ -22,12 +23,28 @@ extern int UNW_OBJ(dwarf_search_unwind_table)(unw_addr_space_t as, unw_word_t ip
 					      unw_dyn_info_t *di, unw_proc_info_t *pi,
 					      int need_unwind_info, void *arg);
 
+// Tables of ours lie in the hole between the two canonical halves of the address space.
+enum { TABLES_SHIFT = 32, MAX_TABLES = 1024 };
+#define TABLES_BASE (UINT64_C(0x80) << 48)
+
+/** What is known of one ELF file. */
+struct eh_module {
+	const struct gi_elf *elf;
+	uint64_t bias;
+	bool usable; // it has unwind information
+	unw_dyn_info_t info;
+	uint8_t *table; // of ours, or NULL
+	size_t table_size;
+};
+
 struct gi_cfi {
 	struct gi_target *t;
 	unw_addr_space_t as;
 	unw_cursor_t cursor;
 	struct gi_regs start;
 	bool found_info; // in the last step
+	struct eh_module *modules;
+	size_t module_len, module_cap;
 };
 
 static const uint8_t from_unw[] = {
@@ -42,7 +59,7 @@ static const uint8_t from_unw[] = {
 	[UNW_X86_64_RIP] = GI_AMD64_RIP,
 };
 
-// --- what libunwind asks -------------------------------------------------------------
+// --- what libunwind asks -------------------------------------------------
 
 static int access_mem(unw_addr_space_t as, unw_word_t addr, unw_word_t *val, int write,
 		      void *arg)
@@ -52,6 +69,15 @@ static int access_mem(unw_addr_space_t as, unw_word_t addr, unw_word_t *val, int
 	if (write)
 		return -UNW_EREADONLYREG;
 	uint64_t v;
+	if (addr >= TABLES_BASE) {
+		uint64_t i = (addr - TABLES_BASE) >> TABLES_SHIFT;
+		uint64_t off = addr & ((UINT64_C(1) << TABLES_SHIFT) - 1);
+		if (i < cfi->module_len &&
+		    gi_in_bounds(off, 8, cfi->modules[i].table_size)) {
+			*val = gi_load_u64(cfi->modules[i].table + off);
+			return 0;
+		}
+	}
 	if (!gi_target_peek_u64(cfi->t, addr, &v)) {
 		// A word at the end of a mapping: what there is of it.
 		uint8_t buf[8] = {0};
@@ -122,13 +148,10 @@ enum {
 	HDR_SIZE = 12, // version, three encodings, eh_frame_ptr, fde_count
 };
 
-// The search table of the ELF file at ip: only the layout that linkers write.
-static bool search_table(struct gi_cfi *cfi, uint64_t ip, unw_dyn_info_t *ret)
+// The search table that the linker made: only the layout that linkers write.
+static bool linked_table(struct gi_cfi *cfi, struct gi_elf *elf, uint64_t bias,
+			 unw_dyn_info_t *ret)
 {
-	uint64_t bias;
-	struct gi_elf *elf = gi_target_elf_at(cfi->t, ip, &bias);
-	if (!elf)
-		return false;
 	struct gi_elf_segment seg = {0};
 	size_t n = gi_elf_segment_count(elf), i;
 	for (i = 0; i < n; i++) {
@@ -151,23 +174,59 @@ static bool search_table(struct gi_cfi *cfi, uint64_t ip, unw_dyn_info_t *ret)
 	uint64_t count = gi_load_u32(hdr + 8);
 	if (!count || count > (seg.memsz - HDR_SIZE) / 8)
 		return false;
-	memset(ret, 0, sizeof(*ret));
-	ret->format = UNW_INFO_FORMAT_REMOTE_TABLE;
-	ret->start_ip = 0;
-	ret->end_ip = UINT64_MAX;
 	ret->u.rti.segbase = base;
 	ret->u.rti.table_data = base + HDR_SIZE;
 	ret->u.rti.table_len = count * 8 / sizeof(unw_word_t);
 	return true;
 }
 
+static struct eh_module *module_at(struct gi_cfi *cfi, uint64_t ip)
+{
+	uint64_t bias;
+	struct gi_elf *elf = gi_target_elf_at(cfi->t, ip, &bias);
+	if (!elf)
+		return NULL;
+	for (size_t i = 0; i < cfi->module_len; i++)
+		if (cfi->modules[i].elf == elf && cfi->modules[i].bias == bias)
+			return &cfi->modules[i];
+	if (cfi->module_len == MAX_TABLES)
+		return NULL;
+	struct gi_error *err = gi_grow(&cfi->modules, &cfi->module_cap,
+				       cfi->module_len + 1, sizeof(*cfi->modules));
+	if (err) {
+		gi_error_ignore(err);
+		return NULL;
+	}
+	struct eh_module *m = &cfi->modules[cfi->module_len];
+	size_t count;
+	uint64_t addr;
+	memset(m, 0, sizeof(*m));
+	m->elf = elf;
+	m->bias = bias;
+	m->info.end_ip = UINT64_MAX;
+	m->info.format = UNW_INFO_FORMAT_REMOTE_TABLE;
+	if (linked_table(cfi, elf, bias, &m->info)) {
+		m->usable = true;
+	} else if (gi_eh_table_make(elf, &m->table, &count, &addr)) {
+		m->usable = true;
+		m->table_size = count * 8;
+		m->info.u.rti.segbase = addr + bias;
+		m->info.u.rti.table_data =
+			TABLES_BASE + ((uint64_t)cfi->module_len << TABLES_SHIFT);
+		m->info.u.rti.table_len = m->table_size / sizeof(unw_word_t);
+	}
+	cfi->module_len++;
+	return m;
+}
+
 static int find_proc_info(unw_addr_space_t as, unw_word_t ip, unw_proc_info_t *pi,
 			  int need_unwind_info, void *arg)
 {
 	struct gi_cfi *cfi = arg;
-	unw_dyn_info_t di;
-	if (!search_table(cfi, ip, &di))
+	struct eh_module *m = module_at(cfi, ip);
+	if (!m || !m->usable)
 		return -UNW_ENOINFO;
+	unw_dyn_info_t di = m->info;
 	int r = UNW_OBJ(dwarf_search_unwind_table)(as, ip, &di, pi, need_unwind_info,
 						   arg);
 	if (r >= 0)
@@ -175,8 +234,7 @@ static int find_proc_info(unw_addr_space_t as, unw_word_t ip, unw_proc_info_t *p
 	return r;
 }
 
-// --- the cursor
-// -------------------------------------------------------------------------
+// --- the cursor ----------------------------------------------------------
 
 struct gi_error *gi_cfi_create(struct gi_target *t, struct gi_cfi **ret)
 {
@@ -208,6 +266,9 @@ void gi_cfi_destroy(struct gi_cfi *cfi)
 	if (!cfi)
 		return;
 	unw_destroy_addr_space(cfi->as);
+	for (size_t i = 0; i < cfi->module_len; i++)
+		free(cfi->modules[i].table);
+	free(cfi->modules);
 	free(cfi);
 }
 
@@ -232,8 +293,10 @@ enum gi_cfi_result gi_cfi_step(struct gi_cfi *cfi, struct gi_regs *ret)
 	int r = unw_step(&cfi->cursor);
 	if (r < 0)
 		return GI_CFI_FAILED;
+	// Where nothing says that a frame is the outermost, its frame pointer does not
+	// either.
 	if (!r)
-		return GI_CFI_END;
+		return cfi->found_info ? GI_CFI_END : GI_CFI_FAILED;
 	struct gi_regs regs = {.arch = GI_ARCH_AMD64};
 	for (size_t i = 0; i < GI_ARRAY_SIZE(from_unw); i++) {
 		unw_word_t v;

@@ -32,7 +32,8 @@ bool gi_function_is_runtime(const char *name)
 	// package.
 	if (starts(name, "runtime.") || starts(name, "runtime/internal/") ||
 	    starts(name, "internal/") || starts(name, "type:") ||
-	    starts(name, "type..") || starts(name, "go:") || starts(name, "go."))
+	    starts(name, "type..") || starts(name, "go:") || starts(name, "go.(") ||
+	    starts(name, "go.."))
 		return true;
 	// What the runtime implements for other packages: sync.runtime_Semacquire.
 	const char *dot = strchr(name + package_dir(name), '.');
@@ -120,8 +121,10 @@ void gi_unwind_created_by(struct gi_unwinder *u, const struct gi_g *g,
 			  struct gi_location *ret)
 {
 	struct gi_location loc = {.function = "", .file = ""};
-	const struct gi_pcinfo *info =
-		g->go_pc ? gi_pccache_get(u->cache, g->go_pc, true) : NULL;
+	const struct gi_pcinfo *info = NULL;
+	// The main goroutine was made by the start-up code, by no go statement.
+	if (g->go_pc && g->goid != 1)
+		info = gi_pccache_get(u->cache, g->go_pc, true);
 	if (info) {
 		// The runtime names the physical function beside the innermost line.
 		loc.pc = g->go_pc;

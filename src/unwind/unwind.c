@@ -96,7 +96,7 @@ enum gi_special gi_unwinder_special(struct gi_unwinder *u, const struct gi_func 
 	return *known;
 }
 
-// --- beginnings ------------------------------------------------------------------
+// --- beginnings ----------------------------------------------------------
 
 static bool on_stack_of(const struct gi_g *g, uint64_t sp)
 {

@@ -42,7 +42,7 @@ struct gi_unwinder {
 /** func_id is that of the physical function. */
 enum gi_special gi_unwinder_special(struct gi_unwinder *u, const struct gi_func *f);
 
-// --- the walk: walk.c, walk_c.c ------------------------------------------------
+// --- the walk: walk.c, walk_c.c ------------------------------------------
 
 /** One run along a stack. Registers of the current frame are u->regs. */
 struct gi_walk {
@@ -90,14 +90,14 @@ bool gi_walk_c(struct gi_walk *w);
 bool gi_walk_show(struct gi_walk *w, const struct gi_frame *frame);
 GI_PRINTF(2, 3) void gi_walk_why(struct gi_walk *w, const char *fmt, ...);
 
-// --- signal frames: signal.c -----------------------------------------------------
+// --- signal frames: signal.c ---------------------------------------------
 
 /** The interrupted registers in a struct ucontext; false if it cannot be read. */
 bool gi_ucontext_read(struct gi_target *t, uint64_t addr, struct gi_regs *ret);
 /** The siginfo beside it, where it can be read. */
 void gi_siginfo_read(struct gi_target *t, uint64_t addr, struct gi_signal_context *ret);
 
-// --- call frame information: cfi.c -------------------------------------------------
+// --- call frame information: cfi.c ---------------------------------------
 
 struct gi_error *gi_cfi_create(struct gi_target *t, struct gi_cfi **ret) GI_MUST_CHECK;
 void gi_cfi_destroy(struct gi_cfi *cfi);
@@ -111,6 +111,13 @@ enum gi_cfi_result {
 };
 /** To the caller, whose registers as far as they are known come in *ret. */
 enum gi_cfi_result gi_cfi_step(struct gi_cfi *cfi, struct gi_regs *ret);
+/**
+ * A sorted table over elf's .eh_frame: *count_ret pairs of int32_t offsets from the
+ * section's link-time address *addr_ret, of a function and of its description. False:
+ * there is none. The caller frees *ret.
+ */
+bool gi_eh_table_make(struct gi_elf *elf, uint8_t **ret, size_t *count_ret,
+		      uint64_t *addr_ret);
 /** True if the current frame was interrupted by a signal: its pc is exact. */
 bool gi_cfi_is_signal_frame(struct gi_cfi *cfi);
 

@@ -38,7 +38,7 @@ void gi_walk_why(struct gi_walk *w, const char *fmt, ...)
 	w->why = gi_error_create(GI_ERR_FORMAT, "%s", gi_str_cstr(&text));
 }
 
-// --- stacks ------------------------------------------------------------------------
+// --- stacks --------------------------------------------------------------
 
 static void set_stack(struct gi_walk *w, enum gi_stack_id id, uint64_t hi)
 {
@@ -136,7 +136,7 @@ static bool switched(struct gi_walk *w)
 	return false;
 }
 
-// --- showing -------------------------------------------------------------------------
+// --- showing -------------------------------------------------------------
 
 bool gi_walk_show(struct gi_walk *w, const struct gi_frame *frame)
 {
@@ -190,7 +190,7 @@ static bool show_go(struct gi_walk *w, const struct gi_pcinfo *info, uint64_t cf
 	return true;
 }
 
-// --- steps -----------------------------------------------------------------------------
+// --- steps ---------------------------------------------------------------
 
 // Moves to the caller at (pc, sp) on the same stack.
 static void move(struct gi_walk *w, uint64_t pc, uint64_t sp, bool exact)
