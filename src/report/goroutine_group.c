@@ -285,6 +285,7 @@ static struct gi_error *group_all(struct grouping *gr, struct gi_out *out)
 			if (err)
 				return err;
 		}
+		gi_g_prefetch(q, i);
 		const struct gi_g *g = gi_go_g(q->go, q->order[i]);
 		bool match = true;
 		if (q->filter_count)

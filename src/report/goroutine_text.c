@@ -4,6 +4,17 @@
 
 #include <string.h>
 
+void gi_g_prefetch(const struct gi_g_query *q, size_t i)
+{
+	enum { AHEAD = 8, BYTES = 512, LINE = 64 };
+	if (i + AHEAD >= q->count)
+		return;
+	const struct gi_g *g = gi_go_g(q->go, q->order[i + AHEAD]);
+	const char *p = gi_target_view(gi_go_target(q->go), g->sched_sp, BYTES);
+	for (size_t k = 0; p && k < BYTES; k += LINE)
+		__builtin_prefetch(p + k);
+}
+
 void gi_g_created_by(struct gi_unwinder *u, const struct gi_g *g, struct gi_location *ret)
 {
 	// Goroutine 1 is made by the start-up code; the runtime does not name it either.

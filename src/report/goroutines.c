@@ -83,6 +83,7 @@ static struct gi_error *list(const struct gi_g_query *q, struct gi_out *out, str
 			if (err)
 				return err;
 		}
+		gi_g_prefetch(q, i);
 		const struct gi_g *g = gi_go_g(q->go, q->order[i]);
 		bool match = true;
 		if (q->filter_count) {

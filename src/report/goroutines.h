@@ -63,6 +63,11 @@ struct gi_error *gi_g_group(const struct gi_g_query *q, struct gi_out *out) GI_M
 
 // goroutine_text.c
 
+/**
+ * Loops that unwind the i-th of the order say so here: the stack of one of the next is asked
+ * for, which hides most of the time that memory takes (a fifth of a long list).
+ */
+void gi_g_prefetch(const struct gi_g_query *q, size_t i);
 /** Where the go statement stands; pc 0 for goroutine 1, which has none. */
 void gi_g_created_by(struct gi_unwinder *u, const struct gi_g *g, struct gi_location *ret);
 /** Where it is in user code; one of the runtime's own: the function that it was started with. */
