@@ -63,15 +63,15 @@ static struct gi_error *bt_run(struct gi_session *s, const struct gi_args *args,
 
 const struct gi_command gi_cmd_bt = {
 	.name = "bt",
-	.aliases = (const char *const[]){ "backtrace", "stack", "where", NULL },
+	.aliases = (const char *const[]){"backtrace", "stack", "where", NULL},
 	.group = GI_GROUP_STACK,
 	.needs = GI_NEEDS_TARGET | GI_NEEDS_GO | GI_NEEDS_FRAME,
 	.synopsis = "bt [-n DEPTH]",
 	.summary = "print the call stack",
 	.options =
 		(const struct gi_option[]){
-			{ 'n', "DEPTH", "stop after DEPTH frames (default 50)", NULL, false, NULL },
-			{ 0 },
+			{'n', "DEPTH", "stop after DEPTH frames (default 50)", NULL, false, NULL},
+			{0},
 		},
 	.help = "Prints the frames of the selected goroutine or thread, innermost first. Calls that the\n"
 		"compiler inlined are marked [inlined]; frames that were found by frame pointers alone\n"

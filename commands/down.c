@@ -2,7 +2,8 @@
 
 #include "gcore/command.h"
 
-static struct gi_error *down_run(struct gi_session *s, const struct gi_args *args, struct gi_out *out)
+static struct gi_error *down_run(struct gi_session *s, const struct gi_args *args,
+				 struct gi_out *out)
 {
 	uint64_t n = 1;
 	struct gi_error *err = NULL;

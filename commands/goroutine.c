@@ -20,7 +20,7 @@ static struct gi_error *goroutine_run(struct gi_session *s, const struct gi_args
 	const char *text = gi_args_get(args, 0);
 	const struct gi_g *g = gi_session_goroutine(s);
 	if (text) {
-		_cleanup_(gi_str_deinit) struct gi_str id = { 0 };
+		_cleanup_(gi_str_deinit) struct gi_str id = {0};
 		size_t n = strcspn(text, " \t");
 		gi_str_putn(&id, text, n);
 		struct gi_error *err = gi_session_find_goroutine(s, gi_str_cstr(&id), &g);
@@ -32,14 +32,15 @@ static struct gi_error *goroutine_run(struct gi_session *s, const struct gi_args
 		gi_session_select_goroutine(s, g);
 	}
 	if (!g)
-		return gi_error_create(GI_ERR_NOT_FOUND,
-				       "goroutine: a thread is selected that runs none (see \"goroutine ID\")");
+		return gi_error_create(
+			GI_ERR_NOT_FOUND,
+			"goroutine: a thread is selected that runs none (see \"goroutine ID\")");
 	return gi_report_goroutine(out, gi_session_go(s), gi_session_unwinder(s), g);
 }
 
 const struct gi_command gi_cmd_goroutine = {
 	.name = "goroutine",
-	.aliases = (const char *const[]){ "gr", NULL },
+	.aliases = (const char *const[]){"gr", NULL},
 	.group = GI_GROUP_GOROUTINES,
 	.needs = GI_NEEDS_TARGET | GI_NEEDS_GO,
 	.synopsis = "goroutine [ID [COMMAND]]",

@@ -54,36 +54,41 @@ static struct gi_error *goroutines_run(struct gi_session *s, const struct gi_arg
 	return gi_report_goroutines(out, gi_session_go(s), gi_session_unwinder(s), &o);
 }
 
-static const char *const kinds_of_filter[] = { "function", "file",    "status",	 "wait",   "label",
-					       "creator",  "start",   "userloc", "curloc", "goloc",
-					       "startloc", "running", "user",	 NULL };
-static const char *const kinds_of_group[] = { "wait",	 "status",  "stack",  "creator", "label", "start",
-					      "userloc", "running", "curloc", "user",	 NULL };
+static const char *const kinds_of_filter[] = {"function", "file",    "status",	"wait",	  "label",
+					      "creator",  "start",   "userloc", "curloc", "goloc",
+					      "startloc", "running", "user",	NULL};
+static const char *const kinds_of_group[] = {"wait",   "status", "stack",   "creator",
+					     "label",  "start",	 "userloc", "running",
+					     "curloc", "user",	 NULL};
 
 const struct gi_command gi_cmd_goroutines = {
 	.name = "goroutines",
-	.aliases = (const char *const[]){ "grs", NULL },
+	.aliases = (const char *const[]){"grs", NULL},
 	.group = GI_GROUP_GOROUTINES,
 	.needs = GI_NEEDS_TARGET | GI_NEEDS_GO,
-	.synopsis = "goroutines [-t [N]] [-r|-u|-g|-s] [-l] [-all] [-with KIND VALUE] [-without KIND VALUE] "
-		    "[-group KIND]",
+	.synopsis =
+		"goroutines [-t [N]] [-r|-u|-g|-s] [-l] [-all] [-with KIND VALUE] [-without KIND VALUE] "
+		"[-group KIND]",
 	.summary = "list goroutines",
 	.options =
 		(const struct gi_option[]){
-			{ 't', "[N]", "print stacks, of at most N frames (default 50)", NULL, false, NULL },
-			{ 'u', NULL, "where: in user code (the default)", NULL, false, NULL },
-			{ 'r', NULL, "where: the innermost frame, the runtime's too", NULL, false, NULL },
-			{ 'g', NULL, "where: the go statement that created it", NULL, false, NULL },
-			{ 's', NULL, "where: the function that it was started with", NULL, false, NULL },
-			{ 'l', NULL, "print pprof labels", NULL, false, NULL },
-			{ 0, "KIND VALUE...", "only those of which this is true; repeatable", "with", true,
-			  kinds_of_filter },
-			{ 0, "KIND VALUE...", "only those of which this is not true; repeatable", "without",
-			  true, kinds_of_filter },
-			{ 0, "KIND...", "count them by KIND, most numerous first", "group", false,
-			  kinds_of_group },
-			{ 0, NULL, "dead and extra ones too", "all", false, NULL },
-			{ 0 },
+			{'t', "[N]", "print stacks, of at most N frames (default 50)", NULL, false,
+			 NULL},
+			{'u', NULL, "where: in user code (the default)", NULL, false, NULL},
+			{'r', NULL, "where: the innermost frame, the runtime's too", NULL, false,
+			 NULL},
+			{'g', NULL, "where: the go statement that created it", NULL, false, NULL},
+			{'s', NULL, "where: the function that it was started with", NULL, false,
+			 NULL},
+			{'l', NULL, "print pprof labels", NULL, false, NULL},
+			{0, "KIND VALUE...", "only those of which this is true; repeatable", "with",
+			 true, kinds_of_filter},
+			{0, "KIND VALUE...", "only those of which this is not true; repeatable",
+			 "without", true, kinds_of_filter},
+			{0, "KIND...", "count them by KIND, most numerous first", "group", false,
+			 kinds_of_group},
+			{0, NULL, "dead and extra ones too", "all", false, NULL},
+			{0},
 		},
 	.help = "Lists goroutines by id: status, what they wait for and since when (where the runtime\n"
 		"noted it), and where they are in user code. A star marks the selected one.\n"

@@ -2,7 +2,8 @@
 
 #include "gcore/command.h"
 
-static struct gi_error *help_run(struct gi_session *s, const struct gi_args *args, struct gi_out *out)
+static struct gi_error *help_run(struct gi_session *s, const struct gi_args *args,
+				 struct gi_out *out)
 {
 	(void)s;
 	if (gi_args_count(args))
@@ -13,7 +14,7 @@ static struct gi_error *help_run(struct gi_session *s, const struct gi_args *arg
 
 const struct gi_command gi_cmd_help = {
 	.name = "help",
-	.aliases = (const char *const[]){ "h", "?", NULL },
+	.aliases = (const char *const[]){"h", "?", NULL},
 	.group = GI_GROUP_SESSION,
 	.synopsis = "help [COMMAND]",
 	.summary = "list the commands, or explain one",

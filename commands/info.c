@@ -2,16 +2,17 @@
 
 #include "gcore/command.h"
 
-static struct gi_error *info_run(struct gi_session *s, const struct gi_args *args, struct gi_out *out)
+static struct gi_error *info_run(struct gi_session *s, const struct gi_args *args,
+				 struct gi_out *out)
 {
 	(void)args;
-	return gi_report_summary(out, gi_session_target(s), gi_session_go(s), gi_session_unwinder(s),
-				 NULL);
+	return gi_report_summary(out, gi_session_target(s), gi_session_go(s),
+				 gi_session_unwinder(s), NULL);
 }
 
 const struct gi_command gi_cmd_info = {
 	.name = "info",
-	.aliases = (const char *const[]){ "i", "summary", NULL },
+	.aliases = (const char *const[]){"i", "summary", NULL},
 	.group = GI_GROUP_SESSION,
 	.needs = GI_NEEDS_TARGET,
 	.synopsis = "info",

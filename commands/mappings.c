@@ -17,7 +17,7 @@ static struct gi_error *mappings_run(struct gi_session *s, const struct gi_args 
 
 const struct gi_command gi_cmd_mappings = {
 	.name = "mappings",
-	.aliases = (const char *const[]){ "maps", NULL },
+	.aliases = (const char *const[]){"maps", NULL},
 	.group = GI_GROUP_DATA,
 	.needs = GI_NEEDS_TARGET,
 	.synopsis = "mappings [ADDR]",

@@ -2,7 +2,8 @@
 
 #include "gcore/command.h"
 
-static struct gi_error *quit_run(struct gi_session *s, const struct gi_args *args, struct gi_out *out)
+static struct gi_error *quit_run(struct gi_session *s, const struct gi_args *args,
+				 struct gi_out *out)
 {
 	(void)s;
 	(void)args;
@@ -12,7 +13,7 @@ static struct gi_error *quit_run(struct gi_session *s, const struct gi_args *arg
 
 const struct gi_command gi_cmd_quit = {
 	.name = "quit",
-	.aliases = (const char *const[]){ "q", "exit", NULL },
+	.aliases = (const char *const[]){"q", "exit", NULL},
 	.group = GI_GROUP_SESSION,
 	.synopsis = "quit",
 	.summary = "end the session",

@@ -2,7 +2,8 @@
 
 #include "gcore/command.h"
 
-static struct gi_error *regs_run(struct gi_session *s, const struct gi_args *args, struct gi_out *out)
+static struct gi_error *regs_run(struct gi_session *s, const struct gi_args *args,
+				 struct gi_out *out)
 {
 	(void)args;
 	struct gi_regs regs;
@@ -43,7 +44,7 @@ static struct gi_error *regs_run(struct gi_session *s, const struct gi_args *arg
 
 const struct gi_command gi_cmd_regs = {
 	.name = "regs",
-	.aliases = (const char *const[]){ "registers", NULL },
+	.aliases = (const char *const[]){"registers", NULL},
 	.group = GI_GROUP_DATA,
 	.needs = GI_NEEDS_TARGET | GI_NEEDS_FRAME,
 	.synopsis = "regs",

@@ -2,7 +2,8 @@
 
 #include "gcore/command.h"
 
-static struct gi_error *source_run(struct gi_session *s, const struct gi_args *args, struct gi_out *out)
+static struct gi_error *source_run(struct gi_session *s, const struct gi_args *args,
+				   struct gi_out *out)
 {
 	return gi_session_source(s, gi_args_get(args, 0), out);
 }

@@ -14,12 +14,13 @@ static struct gi_error *run_on(struct gi_session *s, size_t thread, const char *
 	return err;
 }
 
-static struct gi_error *thread_run(struct gi_session *s, const struct gi_args *args, struct gi_out *out)
+static struct gi_error *thread_run(struct gi_session *s, const struct gi_args *args,
+				   struct gi_out *out)
 {
 	const char *text = gi_args_get(args, 0);
 	size_t thread;
 	if (text) {
-		_cleanup_(gi_str_deinit) struct gi_str id = { 0 };
+		_cleanup_(gi_str_deinit) struct gi_str id = {0};
 		size_t n = strcspn(text, " \t");
 		gi_str_putn(&id, text, n);
 		struct gi_error *err = gi_session_find_thread(s, gi_str_cstr(&id), &thread);
@@ -30,8 +31,9 @@ static struct gi_error *thread_run(struct gi_session *s, const struct gi_args *a
 			return run_on(s, thread, command, out);
 		gi_session_select_thread(s, thread);
 	} else if (!gi_session_thread(s, &thread)) {
-		return gi_error_create(GI_ERR_NOT_FOUND,
-				       "thread: the selected goroutine is on no thread (see \"threads\")");
+		return gi_error_create(
+			GI_ERR_NOT_FOUND,
+			"thread: the selected goroutine is on no thread (see \"threads\")");
 	}
 	return gi_report_thread(out, gi_session_target(s), gi_session_go(s), gi_session_unwinder(s),
 				thread);
@@ -39,7 +41,7 @@ static struct gi_error *thread_run(struct gi_session *s, const struct gi_args *a
 
 const struct gi_command gi_cmd_thread = {
 	.name = "thread",
-	.aliases = (const char *const[]){ "t", NULL },
+	.aliases = (const char *const[]){"t", NULL},
 	.group = GI_GROUP_SCHEDULER,
 	.needs = GI_NEEDS_TARGET,
 	.synopsis = "thread [N [COMMAND]]",

@@ -2,14 +2,15 @@
 
 #include "gcore/command.h"
 
-static struct gi_error *threads_run(struct gi_session *s, const struct gi_args *args, struct gi_out *out)
+static struct gi_error *threads_run(struct gi_session *s, const struct gi_args *args,
+				    struct gi_out *out)
 {
 	(void)args;
 	size_t selected = SIZE_MAX, thread;
 	if (gi_session_thread(s, &thread))
 		selected = thread;
-	return gi_report_threads(out, gi_session_target(s), gi_session_go(s), gi_session_unwinder(s),
-				 selected);
+	return gi_report_threads(out, gi_session_target(s), gi_session_go(s),
+				 gi_session_unwinder(s), selected);
 }
 
 const struct gi_command gi_cmd_threads = {

@@ -16,7 +16,8 @@ static struct gi_error *parse_slash(const char *text, struct gi_memory_format *f
 		for (; isdigit((unsigned char)*p); p++) {
 			f->count = f->count * 10 + (uint64_t)(*p - '0');
 			if (f->count > X_MAX_COUNT)
-				return gi_error_create(GI_ERR_USAGE, "x: at most %d units", X_MAX_COUNT);
+				return gi_error_create(GI_ERR_USAGE, "x: at most %d units",
+						       X_MAX_COUNT);
 		}
 	}
 	for (; *p; p++) {
@@ -27,22 +28,24 @@ static struct gi_error *parse_slash(const char *text, struct gi_memory_format *f
 		} else if (strchr("xduotcas", *p)) {
 			f->format = *p;
 		} else {
-			return gi_error_create(GI_ERR_USAGE,
-					       "x: \"%s\" is no format: a count, a size of b h w g, and one of "
-					       "x d u o t c a s",
-					       text);
+			return gi_error_create(
+				GI_ERR_USAGE,
+				"x: \"%s\" is no format: a count, a size of b h w g, and one of "
+				"x d u o t c a s",
+				text);
 		}
 	}
 	return NULL;
 }
 
-static struct gi_error *parse_options(const struct gi_args *args, struct gi_memory_format *f, bool *sized)
+static struct gi_error *parse_options(const struct gi_args *args, struct gi_memory_format *f,
+				      bool *sized)
 {
 	static const struct {
 		const char *name;
 		char format;
-	} formats[] = { { "hex", 'x' }, { "dec", 'd' },	 { "oct", 'o' },    { "bin", 't' },
-			{ "raw", 'x' }, { "addr", 'a' }, { "string", 's' } };
+	} formats[] = {{"hex", 'x'}, {"dec", 'd'},  {"oct", 'o'},   {"bin", 't'},
+		       {"raw", 'x'}, {"addr", 'a'}, {"string", 's'}};
 	const char *fmt = gi_args_opt_name(args, "fmt"), *text;
 	if (fmt) {
 		f->format = 0;
@@ -51,8 +54,9 @@ static struct gi_error *parse_options(const struct gi_args *args, struct gi_memo
 				f->format = formats[i].format;
 		}
 		if (!f->format)
-			return gi_error_create(GI_ERR_USAGE,
-					       "x -fmt: \"%s\" is none of hex, dec, oct, bin, addr, string", fmt);
+			return gi_error_create(
+				GI_ERR_USAGE,
+				"x -fmt: \"%s\" is none of hex, dec, oct, bin, addr, string", fmt);
 	}
 	struct gi_error *err = NULL;
 	text = gi_args_opt_name(args, "count");
@@ -77,7 +81,7 @@ static struct gi_error *parse_options(const struct gi_args *args, struct gi_memo
 
 static struct gi_error *x_run(struct gi_session *s, const struct gi_args *args, struct gi_out *out)
 {
-	struct gi_memory_format f = { .format = 'x', .size = 8, .count = 1 };
+	struct gi_memory_format f = {.format = 'x', .size = 8, .count = 1};
 	bool sized = false;
 	size_t i = 0;
 	struct gi_error *err = NULL;
@@ -92,7 +96,7 @@ static struct gi_error *x_run(struct gi_session *s, const struct gi_args *args, 
 	if (f.format == 'a')
 		f.size = 8;
 	// "$rsp + 8" is one expression.
-	_cleanup_(gi_str_deinit) struct gi_str text = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str text = {0};
 	for (; i < gi_args_count(args); i++)
 		gi_str_puts(&text, gi_args_get(args, i));
 	uint64_t addr;
@@ -102,22 +106,23 @@ static struct gi_error *x_run(struct gi_session *s, const struct gi_args *args, 
 	return gi_error_wrap(err, "x");
 }
 
-static const char *const format_names[] = { "hex", "dec", "oct", "bin", "addr", "string", NULL };
+static const char *const format_names[] = {"hex", "dec", "oct", "bin", "addr", "string", NULL};
 
 const struct gi_command gi_cmd_x = {
 	.name = "x",
-	.aliases = (const char *const[]){ "examinemem", NULL },
+	.aliases = (const char *const[]){"examinemem", NULL},
 	.group = GI_GROUP_DATA,
 	.needs = GI_NEEDS_TARGET,
 	.synopsis = "x[/FMT] [-fmt NAME] [-count N] [-size BYTES] ADDR",
 	.summary = "print memory",
 	.options =
 		(const struct gi_option[]){
-			{ 0, "NAME", "hex, dec, oct, bin, addr or string", "fmt", false, format_names },
-			{ 0, "N", "how many units (default 1)", "count", false, NULL },
-			{ 0, "N", "the same", "len", false, NULL },
-			{ 0, "BYTES", "of a unit: 1, 2, 4 or 8 (default 8)", "size", false, NULL },
-			{ 0 },
+			{0, "NAME", "hex, dec, oct, bin, addr or string", "fmt", false,
+			 format_names},
+			{0, "N", "how many units (default 1)", "count", false, NULL},
+			{0, "N", "the same", "len", false, NULL},
+			{0, "BYTES", "of a unit: 1, 2, 4 or 8 (default 8)", "size", false, NULL},
+			{0},
 		},
 	.help = "ADDR is a number, a register ($rsp, $pc), a global or a function (main.a), and \"+N\" or\n"
 		"\"-N\" after it. FMT is as in gdb: a count, a size (b 1, h 2, w 4, g 8 bytes) and a format:\n"

@@ -13,9 +13,8 @@
 
 enum { EXIT_FINE = 0, EXIT_STUCK = 1, EXIT_USAGE = 2, EXIT_INPUT = 3, EXIT_COMMAND = 4 };
 
-static const char usage_text[] =
-	"usage: gcore-inspect [options] [EXE] CORE\n"
-	"       gcore-inspect [options] -p PID\n";
+static const char usage_text[] = "usage: gcore-inspect [options] [EXE] CORE\n"
+				 "       gcore-inspect [options] -p PID\n";
 
 static const char help_text[] =
 	"Explains from a core file why a Go program hangs: its goroutines, their stacks, what\n"
@@ -70,24 +69,34 @@ __attribute__((format(printf, 1, 2))) static int bad_usage(const char *fmt, ...)
 	return EXIT_USAGE;
 }
 
-enum { OPT_EXE = 256, OPT_SYSROOT, OPT_DEBUG_DIR, OPT_EX, OPT_BATCH, OPT_CHECK, OPT_JSON, OPT_COLOR, OPT_MANUAL };
+enum {
+	OPT_EXE = 256,
+	OPT_SYSROOT,
+	OPT_DEBUG_DIR,
+	OPT_EX,
+	OPT_BATCH,
+	OPT_CHECK,
+	OPT_JSON,
+	OPT_COLOR,
+	OPT_MANUAL
+};
 
 static const struct option long_options[] = {
-	{ "exe", required_argument, NULL, OPT_EXE },
-	{ "sysroot", required_argument, NULL, OPT_SYSROOT },
-	{ "debug-dir", required_argument, NULL, OPT_DEBUG_DIR },
-	{ "ex", required_argument, NULL, OPT_EX },
-	{ "eval-command", required_argument, NULL, OPT_EX },
-	{ "command", required_argument, NULL, 'x' },
-	{ "batch", no_argument, NULL, OPT_BATCH },
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ "color", required_argument, NULL, OPT_COLOR },
-	{ "pid", required_argument, NULL, 'p' },
-	{ "quiet", no_argument, NULL, 'q' },
-	{ "version", no_argument, NULL, 'V' },
-	{ "help", no_argument, NULL, 'h' },
-	{ "manual", no_argument, NULL, OPT_MANUAL }, // for `make docs`
-	{ NULL, 0, NULL, 0 },
+	{"exe", required_argument, NULL, OPT_EXE},
+	{"sysroot", required_argument, NULL, OPT_SYSROOT},
+	{"debug-dir", required_argument, NULL, OPT_DEBUG_DIR},
+	{"ex", required_argument, NULL, OPT_EX},
+	{"eval-command", required_argument, NULL, OPT_EX},
+	{"command", required_argument, NULL, 'x'},
+	{"batch", no_argument, NULL, OPT_BATCH},
+	{"json", no_argument, NULL, OPT_JSON},
+	{"color", required_argument, NULL, OPT_COLOR},
+	{"pid", required_argument, NULL, 'p'},
+	{"quiet", no_argument, NULL, 'q'},
+	{"version", no_argument, NULL, 'V'},
+	{"help", no_argument, NULL, 'h'},
+	{"manual", no_argument, NULL, OPT_MANUAL}, // for `make docs`
+	{NULL, 0, NULL, 0},
 };
 
 // 0, or the exit status of a command line that cannot be understood. -ex is a long option with
@@ -112,7 +121,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 			break;
 		case OPT_EX:
 		case 'x':
-			o->steps[o->nsteps++] = (struct step){ .file = c == 'x', .text = optarg };
+			o->steps[o->nsteps++] = (struct step){.file = c == 'x', .text = optarg};
 			break;
 		case OPT_BATCH:
 			o->session.batch = true;
@@ -143,7 +152,8 @@ static int parse_options(int argc, char **argv, struct options *o)
 			return EXIT_USAGE;
 		}
 	}
-	if (strcmp(o->color, "auto") != 0 && strcmp(o->color, "always") != 0 && strcmp(o->color, "never") != 0)
+	if (strcmp(o->color, "auto") != 0 && strcmp(o->color, "always") != 0 &&
+	    strcmp(o->color, "never") != 0)
 		return bad_usage("--color takes auto, always or never, not \"%s\"", o->color);
 	if (o->help || o->version || o->manual || o->pid)
 		return 0;
@@ -153,8 +163,8 @@ static int parse_options(int argc, char **argv, struct options *o)
 	if (n > 2)
 		return bad_usage("\"%s\" is one argument too many", argv[optind + 2]);
 	if (n == 2 && o->session.target.exe)
-		return bad_usage("the executable is given twice: --exe %s and %s", o->session.target.exe,
-				 argv[optind]);
+		return bad_usage("the executable is given twice: --exe %s and %s",
+				 o->session.target.exe, argv[optind]);
 	if (n == 2)
 		o->session.target.exe = argv[optind];
 	o->core = argv[argc - 1];
@@ -185,7 +195,7 @@ static void on_interrupt(int sig)
 
 static void set_signals(void)
 {
-	struct sigaction sa = { .sa_handler = on_interrupt };
+	struct sigaction sa = {.sa_handler = on_interrupt};
 	sigemptyset(&sa.sa_mask);
 	sigaction(SIGINT, &sa, NULL);
 	signal(SIGPIPE, SIG_IGN);
@@ -215,12 +225,14 @@ static void print_notes(struct gi_session *s)
 static bool run_steps(struct gi_session *s, const struct options *o, int *status)
 {
 	for (size_t i = 0; i < o->nsteps; i++) {
-		struct gi_error *err = o->steps[i].file ? gi_session_execute_file(s, o->steps[i].text)
-							: gi_session_execute(s, o->steps[i].text);
+		struct gi_error *err = o->steps[i].file
+					       ? gi_session_execute_file(s, o->steps[i].text)
+					       : gi_session_execute(s, o->steps[i].text);
 		bool over = is_code(err, GI_ERR_QUIT) || is_code(err, GI_ERR_PIPE);
 		if (err && !over) {
 			// Without a Go runtime its reason was told once already.
-			if (!gi_session_go_error(s) || !is_code(err, GI_ERR_UNSUPPORTED) || !o->session.batch)
+			if (!gi_session_go_error(s) || !is_code(err, GI_ERR_UNSUPPORTED) ||
+			    !o->session.batch)
 				gi_session_complain("error", err);
 			*status = EXIT_COMMAND;
 			over = is_code(err, GI_ERR_INTERRUPTED) && o->session.batch;
@@ -267,7 +279,7 @@ static int run(struct options *o)
 
 int main(int argc, char **argv)
 {
-	_cleanup_(free_options) struct options o = { 0 };
+	_cleanup_(free_options) struct options o = {0};
 	setlocale(LC_CTYPE, "");
 	int status = parse_options(argc, argv, &o);
 	if (status)

@@ -33,7 +33,7 @@ static bool take_regs(void *arg, const struct gi_frame *frame)
 
 struct gi_error *gi_session_regs(struct gi_session *s, struct gi_regs *ret)
 {
-	struct frame_regs f = { .want = s->frame };
+	struct frame_regs f = {.want = s->frame};
 	f.regs.arch = gi_target_arch(s->target);
 	_cleanup_(gi_error_freep) struct gi_error *why = NULL;
 	struct gi_error *err;
@@ -79,7 +79,8 @@ static struct gi_error *register_value(struct gi_session *s, const char *name, u
 		if (strcmp(gi_reg_name(regs.arch, i), real) != 0)
 			continue;
 		if (!(regs.known >> i & 1))
-			return gi_error_create(GI_ERR_NOT_FOUND, "$%s is not known in this frame", name);
+			return gi_error_create(GI_ERR_NOT_FOUND, "$%s is not known in this frame",
+					       name);
 		*ret = regs.r[i];
 		return NULL;
 	}
@@ -95,8 +96,8 @@ static struct gi_error *term_value(struct gi_session *s, const char *text, uint6
 	if (!text[0])
 		return gi_error_create(GI_ERR_USAGE, "an address is missing");
 	if (!s->go)
-		return gi_error_create(GI_ERR_NOT_FOUND, "\"%s\": no names are known without a Go runtime",
-				       text);
+		return gi_error_create(GI_ERR_NOT_FOUND,
+				       "\"%s\": no names are known without a Go runtime", text);
 	if (text[0] == '&')
 		text++;
 	struct gi_func f;
@@ -106,9 +107,10 @@ static struct gi_error *term_value(struct gi_session *s, const char *text, uint6
 		*ret = f.entry;
 		return NULL;
 	}
-	return gi_error_create(GI_ERR_NOT_FOUND,
-			       "\"%s\" is no number, no register ($rsp), no global and no function (main.main)",
-			       text);
+	return gi_error_create(
+		GI_ERR_NOT_FOUND,
+		"\"%s\" is no number, no register ($rsp), no global and no function (main.main)",
+		text);
 }
 
 struct gi_error *gi_session_address(struct gi_session *s, const char *text, uint64_t *ret)
@@ -122,7 +124,7 @@ struct gi_error *gi_session_address(struct gi_session *s, const char *text, uint
 		uint64_t base, n;
 		struct gi_error *err = gi_parse_u64(text + cut, &n);
 		if (!err) {
-			_cleanup_(gi_str_deinit) struct gi_str left = { 0 };
+			_cleanup_(gi_str_deinit) struct gi_str left = {0};
 			gi_str_putn(&left, text, cut - 1);
 			if (left.oom)
 				return gi_error_nomem();

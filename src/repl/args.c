@@ -55,12 +55,14 @@ struct gi_error *gi_words_split(struct gi_arena *arena, const char *text, struct
 				char quote = *p++;
 				words[n].quoted = true;
 				while (*p && *p != quote) {
-					if (quote == '"' && *p == '\\' && (p[1] == '"' || p[1] == '\\'))
+					if (quote == '"' && *p == '\\' &&
+					    (p[1] == '"' || p[1] == '\\'))
 						p++;
 					*w++ = *p++;
 				}
 				if (!*p)
-					return gi_error_create(GI_ERR_USAGE, "a %c is not closed", quote);
+					return gi_error_create(GI_ERR_USAGE, "a %c is not closed",
+							       quote);
 				p++;
 			} else {
 				*w++ = *p++;
@@ -92,15 +94,15 @@ void gi_option_format(const struct gi_option *opt, struct gi_str *ret)
 
 static struct gi_error *no_option(const struct gi_command *cmd, const char *word)
 {
-	_cleanup_(gi_str_deinit) struct gi_str list = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str list = {0};
 	for (const struct gi_option *o = cmd->options; o && !gi_option_is_end(o); o++) {
 		if (list.len)
 			gi_str_puts(&list, "; ");
 		gi_option_format(o, &list);
 	}
 	if (!list.len)
-		return gi_error_create(GI_ERR_USAGE, "%s takes no options, but \"%s\" was given", cmd->name,
-				       word);
+		return gi_error_create(GI_ERR_USAGE, "%s takes no options, but \"%s\" was given",
+				       cmd->name, word);
 	return gi_error_create(GI_ERR_USAGE, "%s has no option \"%s\"; it has %s", cmd->name, word,
 			       gi_str_cstr(&list));
 }
@@ -116,7 +118,8 @@ static bool is_number(const char *s)
 	return true;
 }
 
-static const struct gi_option *option_by_name(const struct gi_command *cmd, const char *name, size_t n)
+static const struct gi_option *option_by_name(const struct gi_command *cmd, const char *name,
+					      size_t n)
 {
 	const struct gi_option *found = NULL;
 	if (!n)
@@ -155,7 +158,8 @@ static bool looks_like_option(const struct gi_word *w)
 }
 
 // Takes an option's value: attached to it, or the words that follow.
-static struct gi_error *take_value(struct parser *p, const struct gi_option *o, const char *attached)
+static struct gi_error *take_value(struct parser *p, const struct gi_option *o,
+				   const char *attached)
 {
 	struct given *g = &p->args->given[p->args->ngiven++];
 	g->opt = o;
@@ -171,7 +175,7 @@ static struct gi_error *take_value(struct parser *p, const struct gi_option *o, 
 		return NULL;
 	}
 	size_t max = strstr(o->meta, "...") ? SIZE_MAX : 1;
-	_cleanup_(gi_str_deinit) struct gi_str value = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str value = {0};
 	size_t taken = 0;
 	while (p->i < p->n && taken < max && !looks_like_option(&p->words[p->i])) {
 		if (taken++)
@@ -179,10 +183,10 @@ static struct gi_error *take_value(struct parser *p, const struct gi_option *o, 
 		gi_str_puts(&value, p->words[p->i++].text);
 	}
 	if (!taken) {
-		_cleanup_(gi_str_deinit) struct gi_str text = { 0 };
+		_cleanup_(gi_str_deinit) struct gi_str text = {0};
 		gi_option_format(o, &text);
-		return gi_error_create(GI_ERR_USAGE, "%s: a value is missing: %s", p->args->cmd->name,
-				       gi_str_cstr(&text));
+		return gi_error_create(GI_ERR_USAGE, "%s: a value is missing: %s",
+				       p->args->cmd->name, gi_str_cstr(&text));
 	}
 	g->value = gi_arena_strdup(p->arena, gi_str_cstr(&value));
 	return g->value && !value.oom ? NULL : gi_error_nomem();
@@ -222,24 +226,24 @@ static struct gi_error *check_counts(const struct gi_args *args)
 		return gi_error_create(GI_ERR_USAGE, "%s: an argument is missing: %s", cmd->name,
 				       cmd->synopsis);
 	if (args->npos > cmd->max_args)
-		return gi_error_create(GI_ERR_USAGE, "%s: \"%s\" is one argument too many: %s", cmd->name,
-				       args->pos[cmd->max_args], cmd->synopsis);
+		return gi_error_create(GI_ERR_USAGE, "%s: \"%s\" is one argument too many: %s",
+				       cmd->name, args->pos[cmd->max_args], cmd->synopsis);
 	for (size_t i = 0; i < args->ngiven; i++) {
 		for (size_t k = 0; k < i; k++) {
 			const struct gi_option *o = args->given[i].opt;
 			if (o == args->given[k].opt && o->meta && !o->repeatable) {
-				_cleanup_(gi_str_deinit) struct gi_str text = { 0 };
+				_cleanup_(gi_str_deinit) struct gi_str text = {0};
 				gi_option_format(o, &text);
-				return gi_error_create(GI_ERR_USAGE, "%s: %s was given twice", cmd->name,
-						       gi_str_cstr(&text));
+				return gi_error_create(GI_ERR_USAGE, "%s: %s was given twice",
+						       cmd->name, gi_str_cstr(&text));
 			}
 		}
 	}
 	return NULL;
 }
 
-struct gi_error *gi_args_parse(struct gi_arena *arena, const struct gi_command *cmd, const char *text,
-			       struct gi_args **ret)
+struct gi_error *gi_args_parse(struct gi_arena *arena, const struct gi_command *cmd,
+			       const char *text, struct gi_args **ret)
 {
 	struct gi_args *args = gi_arena_alloc(arena, sizeof(*args));
 	if (!args)
@@ -254,7 +258,7 @@ struct gi_error *gi_args_parse(struct gi_arena *arena, const struct gi_command *
 		*ret = args;
 		return cmd->min_args <= args->npos ? NULL : check_counts(args);
 	}
-	struct parser p = { .arena = arena, .args = args };
+	struct parser p = {.arena = arena, .args = args};
 	struct gi_error *err = gi_words_split(arena, text, &p.words, &p.n);
 	if (err)
 		return gi_error_wrap(err, "%s", cmd->name);
@@ -294,7 +298,8 @@ const char *gi_args_get(const struct gi_args *args, size_t i)
 	return i < args->npos ? args->pos[i] : NULL;
 }
 
-static const struct given *find(const struct gi_args *args, char letter, const char *name, size_t nth)
+static const struct given *find(const struct gi_args *args, char letter, const char *name,
+				size_t nth)
 {
 	for (size_t i = 0; i < args->ngiven; i++) {
 		const struct gi_option *o = args->given[i].opt;
@@ -362,8 +367,8 @@ struct gi_error *gi_args_u64(const struct gi_args *args, char letter, uint64_t d
 		if (err)
 			return gi_error_wrap(err, "%s -%c", args->cmd->name, letter);
 		if (v > max)
-			return gi_error_create(GI_ERR_USAGE, "%s -%c: at most %" PRIu64, args->cmd->name,
-					       letter, max);
+			return gi_error_create(GI_ERR_USAGE, "%s -%c: at most %" PRIu64,
+					       args->cmd->name, letter, max);
 	}
 	*ret = v;
 	return NULL;

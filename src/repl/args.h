@@ -21,8 +21,8 @@ struct gi_error *gi_words_split(struct gi_arena *arena, const char *text, struct
  * Parses what follows a command's name by its table; everything lives in the arena.
  * GI_ERR_USAGE says what is wrong and what the command takes.
  */
-struct gi_error *gi_args_parse(struct gi_arena *arena, const struct gi_command *cmd, const char *text,
-			       struct gi_args **ret) GI_MUST_CHECK;
+struct gi_error *gi_args_parse(struct gi_arena *arena, const struct gi_command *cmd,
+			       const char *text, struct gi_args **ret) GI_MUST_CHECK;
 
 /** "-n DEPTH", "-with KIND VALUE": an option as help shows it. */
 void gi_option_format(const struct gi_option *opt, struct gi_str *ret);

@@ -29,7 +29,7 @@ struct gi_error *gi_child_start(const char *shell_command, struct gi_child *ret)
 		_exit(127);
 	}
 	close(fds[0]);
-	*ret = (struct gi_child){ .pid = pid, .fd = fds[1] };
+	*ret = (struct gi_child){.pid = pid, .fd = fds[1]};
 	return NULL;
 }
 
@@ -38,7 +38,7 @@ void gi_child_finish(struct gi_child *child)
 	close(child->fd);
 	while (waitpid(child->pid, NULL, 0) < 0 && errno == EINTR)
 		;
-	*child = (struct gi_child){ 0 };
+	*child = (struct gi_child){0};
 }
 
 static bool in_path(const char *program)
@@ -46,7 +46,7 @@ static bool in_path(const char *program)
 	const char *path = getenv("PATH");
 	while (path && *path) {
 		size_t n = strcspn(path, ":");
-		_cleanup_(gi_str_deinit) struct gi_str file = { 0 };
+		_cleanup_(gi_str_deinit) struct gi_str file = {0};
 		gi_str_putn(&file, path, n);
 		gi_str_putc(&file, '/');
 		gi_str_puts(&file, program);

@@ -41,7 +41,8 @@ static void add_commands(struct candidates *c)
 	for (size_t i = 0; gi_commands[i]; i++) {
 		add(c, gi_commands[i]->name);
 		// Aliases only when one is being typed: they would be noise in the full list.
-		for (size_t k = 0; c->len && gi_commands[i]->aliases && gi_commands[i]->aliases[k]; k++)
+		for (size_t k = 0; c->len && gi_commands[i]->aliases && gi_commands[i]->aliases[k];
+		     k++)
 			add(c, gi_commands[i]->aliases[k]);
 	}
 }
@@ -49,11 +50,11 @@ static void add_commands(struct candidates *c)
 static void add_options(struct candidates *c, const struct gi_command *cmd)
 {
 	for (const struct gi_option *o = cmd->options; o && !gi_option_is_end(o); o++) {
-		char letter[3] = { '-', o->letter, '\0' };
+		char letter[3] = {'-', o->letter, '\0'};
 		if (o->letter)
 			add(c, letter);
 		if (o->name) {
-			_cleanup_(gi_str_deinit) struct gi_str s = { 0 };
+			_cleanup_(gi_str_deinit) struct gi_str s = {0};
 			gi_str_printf(&s, "-%s", o->name);
 			add(c, gi_str_cstr(&s));
 		}
@@ -66,7 +67,7 @@ static void add_goroutines(struct candidates *c, struct gi_session *s)
 		const struct gi_g *g = gi_go_g(s->go, i);
 		if (g->unreadable || gi_g_is_dead(g))
 			continue;
-		_cleanup_(gi_str_deinit) struct gi_str id = { 0 };
+		_cleanup_(gi_str_deinit) struct gi_str id = {0};
 		gi_str_put_u64(&id, g->goid);
 		add(c, gi_str_cstr(&id));
 	}
@@ -75,7 +76,7 @@ static void add_goroutines(struct candidates *c, struct gi_session *s)
 static void add_threads(struct candidates *c, struct gi_session *s)
 {
 	for (size_t i = 0; s->target && i < gi_target_thread_count(s->target); i++) {
-		_cleanup_(gi_str_deinit) struct gi_str id = { 0 };
+		_cleanup_(gi_str_deinit) struct gi_str id = {0};
 		gi_str_put_u64(&id, i + 1);
 		add(c, gi_str_cstr(&id));
 	}
@@ -96,7 +97,7 @@ static void add_functions(struct candidates *c, struct gi_session *s)
 static void add_registers(struct candidates *c, struct gi_session *s)
 {
 	for (size_t i = 0; s->target && gi_reg_name(gi_target_arch(s->target), i); i++) {
-		_cleanup_(gi_str_deinit) struct gi_str name = { 0 };
+		_cleanup_(gi_str_deinit) struct gi_str name = {0};
 		gi_str_printf(&name, "$%s", gi_reg_name(gi_target_arch(s->target), i));
 		add(c, gi_str_cstr(&name));
 	}
@@ -166,9 +167,9 @@ static const char *word_start(const char *p)
 
 char **gi_session_complete(struct gi_session *s, const char *line, size_t start, size_t end)
 {
-	_cleanup_(gi_str_deinit) struct gi_str prefix = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str prefix = {0};
 	gi_str_putn(&prefix, line + start, end - start);
-	struct candidates c = { .prefix = gi_str_cstr(&prefix), .len = prefix.len };
+	struct candidates c = {.prefix = gi_str_cstr(&prefix), .len = prefix.len};
 	const char *at = line + start;
 	const char *p = word_start(line);
 	const struct gi_command *cmd = NULL;

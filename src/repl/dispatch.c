@@ -57,7 +57,7 @@ static size_t distance(const char *a, size_t n, const char *b)
 
 static struct gi_error *unknown_command(const char *name, size_t n)
 {
-	_cleanup_(gi_str_deinit) struct gi_str typed = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str typed = {0};
 	gi_str_put_escaped(&typed, name, n);
 	const char *nearest = NULL;
 	size_t best = 3;
@@ -73,7 +73,8 @@ static struct gi_error *unknown_command(const char *name, size_t n)
 		}
 	}
 	if (nearest)
-		return gi_error_create(GI_ERR_USAGE, "there is no command \"%s\": did you mean \"%s\"?",
+		return gi_error_create(GI_ERR_USAGE,
+				       "there is no command \"%s\": did you mean \"%s\"?",
 				       gi_str_cstr(&typed), nearest);
 	return gi_error_create(GI_ERR_USAGE, "there is no command \"%s\": \"help\" lists them",
 			       gi_str_cstr(&typed));
@@ -83,7 +84,7 @@ struct gi_error *gi_command_find(const char *name, size_t n, const struct gi_com
 {
 	const struct gi_command *found = NULL;
 	size_t matches = 0;
-	_cleanup_(gi_str_deinit) struct gi_str list = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str list = {0};
 	for (size_t i = 0; gi_commands[i]; i++) {
 		if (gi_command_is_called(gi_commands[i], name, n)) {
 			*ret = gi_commands[i];
@@ -110,13 +111,14 @@ static struct gi_error *check_needs(struct gi_session *s, const struct gi_comman
 	if ((cmd->needs & (GI_NEEDS_TARGET | GI_NEEDS_GO | GI_NEEDS_FRAME)) && !s->target)
 		return gi_error_create(GI_ERR_UNSUPPORTED, "%s: no core is open", cmd->name);
 	if ((cmd->needs & GI_NEEDS_GO) && !s->go)
-		return gi_error_create(GI_ERR_UNSUPPORTED, "%s needs the Go runtime of the core: %s",
-				       cmd->name, gi_error_message(s->go_error));
+		return gi_error_create(GI_ERR_UNSUPPORTED,
+				       "%s needs the Go runtime of the core: %s", cmd->name,
+				       gi_error_message(s->go_error));
 	size_t thread;
 	if ((cmd->needs & GI_NEEDS_FRAME) && !s->g && !gi_session_thread(s, &thread))
-		return gi_error_create(GI_ERR_NOT_FOUND,
-				       "%s: no goroutine or thread is selected (see \"goroutine ID\")",
-				       cmd->name);
+		return gi_error_create(
+			GI_ERR_NOT_FOUND,
+			"%s: no goroutine or thread is selected (see \"goroutine ID\")", cmd->name);
 	return NULL;
 }
 
@@ -138,7 +140,8 @@ struct gi_error *gi_session_dispatch(struct gi_session *s, const char *line, str
 	if (err)
 		return err;
 	if (s->nesting >= MAX_NESTING)
-		return gi_error_create(GI_ERR_USAGE, "%s: commands run commands too deeply", cmd->name);
+		return gi_error_create(GI_ERR_USAGE, "%s: commands run commands too deeply",
+				       cmd->name);
 
 	_cleanup_(gi_arena_destroyp) struct gi_arena *arena = NULL;
 	err = gi_arena_create(&arena);

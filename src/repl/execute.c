@@ -20,7 +20,8 @@ struct redirect {
 };
 
 // Finds the first unquoted '|' or '>'; command gets what stands before it.
-static struct gi_error *split_redirect(const char *line, struct gi_str *command, struct redirect *ret)
+static struct gi_error *split_redirect(const char *line, struct gi_str *command,
+				       struct redirect *ret)
 {
 	char quote = 0;
 	const char *p = line;
@@ -41,7 +42,7 @@ static struct gi_error *split_redirect(const char *line, struct gi_str *command,
 	gi_str_putn(command, line, (size_t)(p - line));
 	if (command->oom)
 		return gi_error_nomem();
-	*ret = (struct redirect){ 0 };
+	*ret = (struct redirect){0};
 	if (!*p)
 		return NULL;
 	ret->kind = *p++;
@@ -53,8 +54,9 @@ static struct gi_error *split_redirect(const char *line, struct gi_str *command,
 		p++;
 	ret->to = p;
 	if (!*p)
-		return gi_error_create(GI_ERR_USAGE, ret->kind == '|' ? "a shell command is missing after \"|\""
-								      : "a file name is missing after \">\"");
+		return gi_error_create(GI_ERR_USAGE,
+				       ret->kind == '|' ? "a shell command is missing after \"|\""
+							: "a file name is missing after \">\"");
 	return NULL;
 }
 
@@ -137,7 +139,7 @@ static struct gi_error *run_to_pipe(struct gi_session *s, const char *command, c
 
 static struct gi_error *run_to_file(struct gi_session *s, const char *command, struct redirect to)
 {
-	_cleanup_(gi_str_deinit) struct gi_str path = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str path = {0};
 	size_t n = strlen(to.to);
 	while (n && isspace((unsigned char)to.to[n - 1]))
 		n--;
@@ -159,8 +161,8 @@ static struct gi_error *run_to_file(struct gi_session *s, const char *command, s
 
 struct gi_error *gi_session_run(struct gi_session *s, const char *line, struct gi_out *out)
 {
-	_cleanup_(gi_str_deinit) struct gi_str command = { 0 };
-	struct redirect to = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str command = {0};
+	struct redirect to = {0};
 	struct gi_error *err = split_redirect(line, &command, &to);
 	if (err)
 		return err;
@@ -187,7 +189,8 @@ static struct gi_error *execute(struct gi_session *s, const char *line, const ch
 	bool terminal = isatty(STDOUT_FILENO);
 	bool held = false;
 	struct winsize ws;
-	if (s->opts.interactive && terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) == 0 && ws.ws_row > 2) {
+	if (s->opts.interactive && terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) == 0 &&
+	    ws.ws_row > 2) {
 		gi_out_set_overflow(out, ws.ws_row - 1, ws.ws_col, start_pager, s);
 		held = true;
 	}
@@ -220,7 +223,7 @@ struct gi_error *gi_session_execute_file(struct gi_session *s, const char *path)
 
 void gi_session_complain(const char *prefix, const struct gi_error *err)
 {
-	_cleanup_(gi_str_deinit) struct gi_str text = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str text = {0};
 	const char *message = gi_error_message(err);
 	gi_str_put_escaped(&text, message, strlen(message));
 	fflush(stdout);

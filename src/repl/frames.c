@@ -35,7 +35,7 @@ static bool show_frame(void *arg, const struct gi_frame *frame)
 	if (show->i++ < show->s->frame)
 		return true;
 	show->found = true;
-	_cleanup_(gi_str_deinit) struct gi_str args = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str args = {0};
 	if (frame->kind == GI_FRAME_GO || frame->kind == GI_FRAME_INLINED)
 		gi_frame_args(show->s->unwinder, frame, &args);
 	gi_out_frame_args(show->out, show->s->frame, frame, gi_str_cstr(&args));
@@ -44,7 +44,7 @@ static bool show_frame(void *arg, const struct gi_frame *frame)
 
 struct gi_error *gi_session_show_frame(struct gi_session *s, struct gi_out *out)
 {
-	struct show show = { .s = s, .out = out };
+	struct show show = {.s = s, .out = out};
 	_cleanup_(gi_error_freep) struct gi_error *why = NULL;
 	struct gi_error *err;
 	size_t thread;
@@ -52,7 +52,8 @@ struct gi_error *gi_session_show_frame(struct gi_session *s, struct gi_out *out)
 		err = gi_unwind_goroutine(s->unwinder, s->g, GI_UNWIND_SYSTEM_STACK, s->frame + 1,
 					  show_frame, &show, &why);
 	else if (gi_session_thread(s, &thread))
-		err = gi_unwind_thread(s->unwinder, thread, 0, s->frame + 1, show_frame, &show, &why);
+		err = gi_unwind_thread(s->unwinder, thread, 0, s->frame + 1, show_frame, &show,
+				       &why);
 	else
 		err = gi_error_create(GI_ERR_NOT_FOUND, "no goroutine or thread is selected");
 	if (!err && !show.found)

@@ -6,9 +6,12 @@
 #include <string.h>
 
 static const char *const group_titles[] = {
-	[GI_GROUP_GOROUTINES] = "Goroutines", [GI_GROUP_STACK] = "Stacks and frames",
-	[GI_GROUP_WAITS] = "Waits and deadlocks", [GI_GROUP_SCHEDULER] = "Threads and the scheduler",
-	[GI_GROUP_DATA] = "Memory and registers", [GI_GROUP_SESSION] = "The session",
+	[GI_GROUP_GOROUTINES] = "Goroutines",
+	[GI_GROUP_STACK] = "Stacks and frames",
+	[GI_GROUP_WAITS] = "Waits and deadlocks",
+	[GI_GROUP_SCHEDULER] = "Threads and the scheduler",
+	[GI_GROUP_DATA] = "Memory and registers",
+	[GI_GROUP_SESSION] = "The session",
 };
 
 static void help_json(struct gi_out *out, const struct gi_command *cmd)
@@ -24,7 +27,7 @@ static void help_json(struct gi_out *out, const struct gi_command *cmd)
 	gi_json_str(out, "summary", cmd->summary);
 	gi_json_array(out, "options");
 	for (const struct gi_option *o = cmd->options; o && !gi_option_is_end(o); o++) {
-		_cleanup_(gi_str_deinit) struct gi_str text = { 0 };
+		_cleanup_(gi_str_deinit) struct gi_str text = {0};
 		gi_option_format(o, &text);
 		gi_json_object(out, NULL);
 		gi_json_str(out, "option", gi_str_cstr(&text));
@@ -71,8 +74,10 @@ void gi_command_list(struct gi_out *out)
 			gi_out_puts(out, "\n");
 		}
 	}
-	gi_out_puts(out, "\n\"help COMMAND\" says more. Any unique beginning of a name will do.\n"
-			 "\"COMMAND | shell command\" and \"COMMAND > file\" take the output elsewhere.\n");
+	gi_out_puts(
+		out,
+		"\n\"help COMMAND\" says more. Any unique beginning of a name will do.\n"
+		"\"COMMAND | shell command\" and \"COMMAND > file\" take the output elsewhere.\n");
 }
 
 struct gi_error *gi_command_help(struct gi_out *out, const char *name)
@@ -95,10 +100,10 @@ struct gi_error *gi_command_help(struct gi_out *out, const char *name)
 		gi_out_puts(out, "\n");
 	}
 	for (const struct gi_option *o = cmd->options; o && !gi_option_is_end(o); o++) {
-		_cleanup_(gi_str_deinit) struct gi_str text = { 0 };
+		_cleanup_(gi_str_deinit) struct gi_str text = {0};
 		gi_option_format(o, &text);
-		gi_out_printf(out, "%s  %-24s %s\n", o == cmd->options ? "\n" : "", gi_str_cstr(&text),
-			      o->help);
+		gi_out_printf(out, "%s  %-24s %s\n", o == cmd->options ? "\n" : "",
+			      gi_str_cstr(&text), o->help);
 	}
 	if (cmd->help && *cmd->help)
 		gi_out_printf(out, "\n%s", cmd->help);
@@ -108,12 +113,14 @@ struct gi_error *gi_command_help(struct gi_out *out, const char *name)
 // The manual, as Markdown.
 void gi_command_manual(struct gi_out *out)
 {
-	gi_out_puts(out, "# gcore-inspect: the commands\n\n"
-			 "This file is written by `make docs` from the command tables (`commands/*.c`).\n"
-			 "Any unique beginning of a name will do; `COMMAND | shell command` and `COMMAND > file` "
-			 "take the output elsewhere.\n"
-			 "Options are written with one dash; `--` ends them. With `--json` every command prints "
-			 "records as docs/json.md describes.\n");
+	gi_out_puts(
+		out,
+		"# gcore-inspect: the commands\n\n"
+		"This file is written by `make docs` from the command tables (`commands/*.c`).\n"
+		"Any unique beginning of a name will do; `COMMAND | shell command` and `COMMAND > file` "
+		"take the output elsewhere.\n"
+		"Options are written with one dash; `--` ends them. With `--json` every command prints "
+		"records as docs/json.md describes.\n");
 	for (size_t g = 0; g < GI_ARRAY_SIZE(group_titles); g++) {
 		bool titled = false;
 		for (size_t i = 0; gi_commands[i]; i++) {
@@ -131,8 +138,9 @@ void gi_command_manual(struct gi_out *out)
 				gi_out_puts(out, ".");
 			}
 			gi_out_puts(out, "\n");
-			for (const struct gi_option *o = cmd->options; o && !gi_option_is_end(o); o++) {
-				_cleanup_(gi_str_deinit) struct gi_str text = { 0 };
+			for (const struct gi_option *o = cmd->options; o && !gi_option_is_end(o);
+			     o++) {
+				_cleanup_(gi_str_deinit) struct gi_str text = {0};
 				gi_option_format(o, &text);
 				gi_out_printf(out, "%s- `%s`: %s\n", o == cmd->options ? "\n" : "",
 					      gi_str_cstr(&text), o->help);

@@ -32,7 +32,8 @@ static char **complete(const char *text, int start, int end)
 	const struct gi_command *cmd = NULL;
 	struct gi_error *err = gi_command_find(rl_line_buffer, n, &cmd);
 	gi_error_ignore(err);
-	bool file = memchr(rl_line_buffer, '>', (size_t)start) || (cmd && cmd->completes == GI_ARG_FILE);
+	bool file = memchr(rl_line_buffer, '>', (size_t)start) ||
+		    (cmd && cmd->completes == GI_ARG_FILE);
 	rl_attempted_completion_over = start == 0 || !file;
 	if (!found)
 		return NULL;
@@ -87,7 +88,7 @@ static int get_key(FILE *f)
 			drop_line();
 			continue;
 		}
-		struct pollfd fd = { .fd = fileno(f), .events = POLLIN };
+		struct pollfd fd = {.fd = fileno(f), .events = POLLIN};
 		open = before;
 		sigdelset(&open, SIGINT);
 		int n = ppoll(&fd, 1, NULL, &open);
@@ -115,7 +116,7 @@ static bool make_parents(char *path)
 // The path of the history file; NULL if there is no place for it.
 static char *history_path(void)
 {
-	_cleanup_(gi_str_deinit) struct gi_str path = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str path = {0};
 	const char *state = getenv("XDG_STATE_HOME");
 	const char *home = getenv("HOME");
 	if (state && state[0] == '/')

@@ -25,7 +25,8 @@ static void select_first(struct gi_session *s)
 		gi_session_select_thread(s, 0);
 }
 
-struct gi_error *gi_session_open_none(const struct gi_session_options *opts, struct gi_session **ret)
+struct gi_error *gi_session_open_none(const struct gi_session_options *opts,
+				      struct gi_session **ret)
 {
 	struct gi_session *s = calloc(1, sizeof(*s));
 	if (!s)
@@ -155,10 +156,11 @@ struct gi_error *gi_session_select_frame(struct gi_session *s, size_t i)
 		return err;
 	size_t n = gi_stack_len(stack);
 	if (i >= n)
-		return gi_error_create(GI_ERR_NOT_FOUND,
-				       n == 1 ? "there is no frame %zu: the stack has %zu frame, number 0"
-					      : "there is no frame %zu: the stack has %zu frames, from 0 up",
-				       i, n);
+		return gi_error_create(
+			GI_ERR_NOT_FOUND,
+			n == 1 ? "there is no frame %zu: the stack has %zu frame, number 0"
+			       : "there is no frame %zu: the stack has %zu frames, from 0 up",
+			i, n);
 	s->frame = i;
 	return NULL;
 }
@@ -177,8 +179,7 @@ struct gi_error *gi_session_stack(struct gi_session *s, uint64_t depth, struct g
 struct gi_selection gi_session_selection(struct gi_session *s)
 {
 	return (struct gi_selection){
-		.g = s->g, .by_thread = s->by_thread, .thread = s->thread, .frame = s->frame
-	};
+		.g = s->g, .by_thread = s->by_thread, .thread = s->thread, .frame = s->frame};
 }
 
 void gi_session_restore(struct gi_session *s, struct gi_selection selection)
@@ -191,7 +192,8 @@ void gi_session_restore(struct gi_session *s, struct gi_selection selection)
 
 // --- things by what a person typed ------------------------------------------
 
-struct gi_error *gi_session_find_goroutine(struct gi_session *s, const char *text, const struct gi_g **ret)
+struct gi_error *gi_session_find_goroutine(struct gi_session *s, const char *text,
+					   const struct gi_g **ret)
 {
 	uint64_t id;
 	struct gi_error *err = gi_parse_u64(text, &id);
@@ -236,8 +238,9 @@ struct gi_error *gi_session_find_thread(struct gi_session *s, const char *text, 
 		*ret = (size_t)id - 1;
 		return NULL;
 	}
-	return gi_error_create(GI_ERR_NOT_FOUND,
-			       "there is no thread %s: there are numbers 1 to %zu, and thread ids (see "
-			       "\"threads\")",
-			       text, n);
+	return gi_error_create(
+		GI_ERR_NOT_FOUND,
+		"there is no thread %s: there are numbers 1 to %zu, and thread ids (see "
+		"\"threads\")",
+		text, n);
 }

@@ -7,10 +7,10 @@
 struct gi_session_options {
 	struct gi_target_options target;
 	bool json;
-	bool color;	  // on standard output
+	bool color;	   // on standard output
 	bool color_always; // even in pipes and files
-	bool interactive; // a person at a terminal: pager, history
-	bool batch;	  // no prompt follows
+	bool interactive;  // a person at a terminal: pager, history
+	bool batch;	   // no prompt follows
 };
 
 /**
@@ -47,8 +47,10 @@ void gi_command_manual(struct gi_out *out);
 
 // --- dispatch.c -------------------------------------------------------------
 
-/** A command by name, alias or unique prefix of n bytes. GI_ERR_USAGE: unknown (suggests) or ambiguous. */
-struct gi_error *gi_command_find(const char *name, size_t n, const struct gi_command **ret) GI_MUST_CHECK;
+/** A command by name, alias or unique prefix of n bytes. GI_ERR_USAGE: unknown (suggests) or
+ * ambiguous. */
+struct gi_error *gi_command_find(const char *name, size_t n,
+				 const struct gi_command **ret) GI_MUST_CHECK;
 /** True if name[0..n) is the command's name or one of its aliases. */
 bool gi_command_is_called(const struct gi_command *cmd, const char *name, size_t n);
 

@@ -24,11 +24,13 @@ struct gi_error *gi_session_source(struct gi_session *s, const char *path, struc
 	while (errno = 0, (n = getline(&line, &cap, f)) >= 0) {
 		number++;
 		if (memchr(line, '\0', (size_t)n))
-			return gi_error_create(GI_ERR_FORMAT, "%s:%zu: this is no text", path, number);
+			return gi_error_create(GI_ERR_FORMAT, "%s:%zu: this is no text", path,
+					       number);
 		struct gi_error *err = gi_session_run(s, line, out);
 		// A file that runs itself would name itself at every level.
 		bool told = err && strncmp(gi_error_message(err), path, strlen(path)) == 0;
-		if (err && !told && gi_error_code(err) != GI_ERR_QUIT && gi_error_code(err) != GI_ERR_PIPE)
+		if (err && !told && gi_error_code(err) != GI_ERR_QUIT &&
+		    gi_error_code(err) != GI_ERR_PIPE)
 			return gi_error_wrap(err, "%s:%zu", path, number);
 		if (err)
 			return err;

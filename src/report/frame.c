@@ -126,7 +126,7 @@ static void frame_members(struct gi_out *out, size_t i, const struct gi_frame *f
 
 static void frame_text(struct gi_out *out, size_t i, const struct gi_frame *frame, const char *args)
 {
-	_cleanup_(gi_str_deinit) struct gi_str str = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str str = {0};
 	gi_str_printf(&str, "#%-3zu 0x%012" PRIx64 " in %s", i, frame->pc,
 		      gi_style_start(out, GI_STYLE_NAME));
 	if (known(frame->name))
@@ -190,7 +190,8 @@ void gi_out_stack_switch(struct gi_out *out, enum gi_stack_id to)
 		[GI_STACK_THREAD] = "the thread's stack",
 	};
 	gi_out_style(out, GI_STYLE_DIM);
-	gi_out_printf(out, "     -- %s --", (size_t)to < GI_ARRAY_SIZE(texts) ? texts[to] : "another stack");
+	gi_out_printf(out, "     -- %s --",
+		      (size_t)to < GI_ARRAY_SIZE(texts) ? texts[to] : "another stack");
 	gi_out_style(out, GI_STYLE_NONE);
 	gi_out_puts(out, "\n");
 }

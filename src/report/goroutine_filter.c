@@ -9,33 +9,33 @@ static const struct {
 	enum gi_g_field field;
 	bool has_value, groups;
 } fields[] = {
-	{ "function", GI_FIELD_FUNCTION, true, false },
-	{ "file", GI_FIELD_FILE, true, false },
-	{ "status", GI_FIELD_STATUS, true, true },
-	{ "wait", GI_FIELD_WAIT, true, true },
-	{ "label", GI_FIELD_LABEL, true, true },
-	{ "creator", GI_FIELD_CREATOR, true, true },
-	{ "start", GI_FIELD_START, true, true },
-	{ "stack", GI_FIELD_STACK, false, true },
-	{ "userloc", GI_FIELD_USERLOC, true, true },
-	{ "curloc", GI_FIELD_CURLOC, true, true },
+	{"function", GI_FIELD_FUNCTION, true, false},
+	{"file", GI_FIELD_FILE, true, false},
+	{"status", GI_FIELD_STATUS, true, true},
+	{"wait", GI_FIELD_WAIT, true, true},
+	{"label", GI_FIELD_LABEL, true, true},
+	{"creator", GI_FIELD_CREATOR, true, true},
+	{"start", GI_FIELD_START, true, true},
+	{"stack", GI_FIELD_STACK, false, true},
+	{"userloc", GI_FIELD_USERLOC, true, true},
+	{"curloc", GI_FIELD_CURLOC, true, true},
 	// dlv's names.
-	{ "goloc", GI_FIELD_GOLOC, true, true },
-	{ "startloc", GI_FIELD_START, true, true },
-	{ "user", GI_FIELD_USER, false, true },
-	{ "running", GI_FIELD_RUNNING, false, true },
+	{"goloc", GI_FIELD_GOLOC, true, true},
+	{"startloc", GI_FIELD_START, true, true},
+	{"user", GI_FIELD_USER, false, true},
+	{"running", GI_FIELD_RUNNING, false, true},
 };
 
 static struct gi_error *unknown_field(const char *what, const char *text, bool group)
 {
-	_cleanup_(gi_str_deinit) struct gi_str list = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str list = {0};
 	for (size_t i = 0; i < GI_ARRAY_SIZE(fields); i++) {
 		if (group ? !fields[i].groups : fields[i].field == GI_FIELD_STACK)
 			continue;
 		gi_str_printf(&list, "%s%s", list.len ? ", " : "", fields[i].name);
 	}
-	return gi_error_create(GI_ERR_USAGE, "%s: there is no kind \"%s\"; there are %s", what, text,
-			       gi_str_cstr(&list));
+	return gi_error_create(GI_ERR_USAGE, "%s: there is no kind \"%s\"; there are %s", what,
+			       text, gi_str_cstr(&list));
 }
 
 struct gi_error *gi_g_filter_parse(const char *text, bool without, struct gi_g_filter *ret)
@@ -48,11 +48,14 @@ struct gi_error *gi_g_filter_parse(const char *text, bool without, struct gi_g_f
 		    fields[i].field == GI_FIELD_STACK)
 			continue;
 		if (fields[i].has_value && !*value)
-			return gi_error_create(GI_ERR_USAGE, "%s %s: a value is missing", what, text);
+			return gi_error_create(GI_ERR_USAGE, "%s %s: a value is missing", what,
+					       text);
 		if (!fields[i].has_value && *value)
-			return gi_error_create(GI_ERR_USAGE, "%s %s takes no value, but \"%s\" was given",
-					       what, fields[i].name, value);
-		*ret = (struct gi_g_filter){ .field = fields[i].field, .without = without, .value = value };
+			return gi_error_create(GI_ERR_USAGE,
+					       "%s %s takes no value, but \"%s\" was given", what,
+					       fields[i].name, value);
+		*ret = (struct gi_g_filter){
+			.field = fields[i].field, .without = without, .value = value};
 		const char *eq = strchr(value, '=');
 		ret->label_key_len = eq ? (size_t)(eq - value) : strlen(value);
 		ret->label_val = eq ? eq + 1 : NULL;
@@ -66,10 +69,12 @@ struct gi_error *gi_g_group_parse(const char *text, enum gi_g_field *ret, const 
 	size_t n = strcspn(text, " ");
 	const char *value = text + n + strspn(text + n, " ");
 	for (size_t i = 0; i < GI_ARRAY_SIZE(fields); i++) {
-		if (strlen(fields[i].name) != n || memcmp(fields[i].name, text, n) != 0 || !fields[i].groups)
+		if (strlen(fields[i].name) != n || memcmp(fields[i].name, text, n) != 0 ||
+		    !fields[i].groups)
 			continue;
 		if (*value && fields[i].field != GI_FIELD_LABEL)
-			return gi_error_create(GI_ERR_USAGE, "-group %s takes no value, but \"%s\" was given",
+			return gi_error_create(GI_ERR_USAGE,
+					       "-group %s takes no value, but \"%s\" was given",
 					       fields[i].name, value);
 		*ret = fields[i].field;
 		*label_ret = *value ? value : NULL;
@@ -96,7 +101,8 @@ static bool match_label(void *arg, const char *key, size_t key_len, const char *
 	const struct gi_g_filter *f = m->f;
 	if (key_len != f->label_key_len || memcmp(key, f->value, key_len) != 0)
 		return true;
-	m->found = !f->label_val || (strlen(f->label_val) == val_len && memcmp(f->label_val, val, val_len) == 0);
+	m->found = !f->label_val ||
+		   (strlen(f->label_val) == val_len && memcmp(f->label_val, val, val_len) == 0);
 	return !m->found;
 }
 
@@ -116,7 +122,7 @@ static bool match_location(const struct gi_location *loc, const char *value)
 {
 	if (!loc->pc)
 		return false;
-	_cleanup_(gi_str_deinit) struct gi_str at = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str at = {0};
 	gi_str_printf(&at, "%s:%" PRIu32, loc->file ? loc->file : "", loc->line);
 	return has(loc->function, value) || has(gi_str_cstr(&at), value);
 }
@@ -125,7 +131,7 @@ static struct gi_error *match_one(const struct gi_g_query *q, const struct gi_g_
 				  const struct gi_g *g, bool *ret)
 {
 	struct gi_error *err = NULL, *why = NULL;
-	struct gi_location loc = { 0 }, user = { 0 };
+	struct gi_location loc = {0}, user = {0};
 	char buf[32];
 	bool found = false;
 	switch (f->field) {
@@ -142,7 +148,7 @@ static struct gi_error *match_one(const struct gi_g_query *q, const struct gi_g_
 		found = g->thread != 0;
 		break;
 	case GI_FIELD_LABEL: {
-		struct label_match m = { .f = f };
+		struct label_match m = {.f = f};
 		if (g->labels)
 			err = gi_go_labels(q->go, g, match_label, &m);
 		found = m.found;
@@ -150,9 +156,9 @@ static struct gi_error *match_one(const struct gi_g_query *q, const struct gi_g_
 	}
 	case GI_FIELD_FUNCTION:
 	case GI_FIELD_FILE: {
-		struct frame_match m = { .f = f };
-		err = gi_unwind_goroutine(q->u, g, GI_UNWIND_SYSTEM_STACK, GI_UNWIND_MAX, match_frame, &m,
-					  &why);
+		struct frame_match m = {.f = f};
+		err = gi_unwind_goroutine(q->u, g, GI_UNWIND_SYSTEM_STACK, GI_UNWIND_MAX,
+					  match_frame, &m, &why);
 		found = m.found;
 		gi_error_ignore(why);
 		break;

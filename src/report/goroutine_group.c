@@ -61,7 +61,7 @@ static bool label_key(void *arg, const char *key, size_t key_len, const char *va
 static bool stack_key(void *arg, const struct gi_frame *f)
 {
 	struct grouping *gr = arg;
-	uint64_t words[2] = { f->pc, (uintptr_t)f->name };
+	uint64_t words[2] = {f->pc, (uintptr_t)f->name};
 	gi_str_putn(&gr->key, (const char *)words, sizeof(words));
 	return true;
 }
@@ -69,7 +69,7 @@ static bool stack_key(void *arg, const struct gi_frame *f)
 static struct gi_error *make_key(struct grouping *gr, const struct gi_g *g)
 {
 	const struct gi_g_query *q = gr->q;
-	struct gi_location loc = { 0 }, user = { 0 };
+	struct gi_location loc = {0}, user = {0};
 	struct gi_error *err = NULL, *why = NULL;
 	const char *text = NULL;
 	char buf[32];
@@ -117,7 +117,8 @@ static struct gi_error *make_key(struct grouping *gr, const struct gi_g *g)
 	case GI_FIELD_STACK:
 	case GI_FIELD_FUNCTION:
 	case GI_FIELD_FILE:
-		err = gi_unwind_goroutine(q->u, g, GI_UNWIND_SYSTEM_STACK, GI_UNWIND_MAX, stack_key, gr, &why);
+		err = gi_unwind_goroutine(q->u, g, GI_UNWIND_SYSTEM_STACK, GI_UNWIND_MAX, stack_key,
+					  gr, &why);
 		gi_error_ignore(why);
 		break;
 	}
@@ -138,7 +139,8 @@ static bool same(const struct grouping *gr, const struct group *g, uint64_t hash
 
 static struct gi_error *add(struct grouping *gr, uint32_t index)
 {
-	uint64_t hash = hash_bytes(UINT64_C(0xcbf29ce484222325), gi_str_cstr(&gr->key), gr->key.len);
+	uint64_t hash =
+		hash_bytes(UINT64_C(0xcbf29ce484222325), gi_str_cstr(&gr->key), gr->key.len);
 	hash ^= gr->key.len;
 	uint64_t head = 0;
 	gi_map_get(&gr->by_hash, hash, &head);
@@ -150,13 +152,14 @@ static struct gi_error *add(struct grouping *gr, uint32_t index)
 		}
 	}
 	if (!group) {
-		struct gi_error *err = gi_grow(&gr->groups, &gr->cap, gr->count + 1, sizeof(*gr->groups));
+		struct gi_error *err =
+			gi_grow(&gr->groups, &gr->cap, gr->count + 1, sizeof(*gr->groups));
 		if (!err)
 			err = gi_map_put(&gr->by_hash, hash, gr->count + 1);
 		if (err)
 			return err;
 		group = &gr->groups[gr->count++];
-		*group = (struct group){ .hash = hash, .next = (uint32_t)head, .key = "" };
+		*group = (struct group){.hash = hash, .next = (uint32_t)head, .key = ""};
 		if (gr->field != GI_FIELD_STACK)
 			group->key = gi_arena_strdup(gr->arena, gi_str_cstr(&gr->key));
 		if (!group->key)
@@ -190,7 +193,7 @@ static bool put_frame(void *arg, const struct gi_frame *f)
 		gi_json_frame(so->out, f);
 		return true;
 	}
-	_cleanup_(gi_str_deinit) struct gi_str line = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str line = {0};
 	gi_str_printf(&line, "      #%-2zu ", so->n++);
 	gi_location_format(&line, f->name, f->file, f->line, f->pc);
 	if (f->kind == GI_FRAME_INLINED)
@@ -200,12 +203,13 @@ static bool put_frame(void *arg, const struct gi_frame *f)
 	return true;
 }
 
-static struct gi_error *put_stack(const struct gi_g_query *q, struct gi_out *out, const struct gi_g *g)
+static struct gi_error *put_stack(const struct gi_g_query *q, struct gi_out *out,
+				  const struct gi_g *g)
 {
-	struct stack_out so = { .out = out };
+	struct stack_out so = {.out = out};
 	struct gi_error *why = NULL;
-	struct gi_error *err = gi_unwind_goroutine(q->u, g, GI_UNWIND_SYSTEM_STACK, STACK_FRAMES, put_frame, &so,
-						   &why);
+	struct gi_error *err = gi_unwind_goroutine(q->u, g, GI_UNWIND_SYSTEM_STACK, STACK_FRAMES,
+						   put_frame, &so, &why);
 	if (err && gi_error_code(err) == GI_ERR_INTERRUPTED) {
 		gi_error_ignore(why);
 		return err;
@@ -219,7 +223,8 @@ static struct gi_error *put_stack(const struct gi_g_query *q, struct gi_out *out
 	return NULL;
 }
 
-static struct gi_error *group_json(struct grouping *gr, struct gi_out *out, const struct group *group)
+static struct gi_error *group_json(struct grouping *gr, struct gi_out *out,
+				   const struct group *group)
 {
 	const struct gi_g_query *q = gr->q;
 	struct gi_error *err = NULL;
@@ -240,7 +245,8 @@ static struct gi_error *group_json(struct grouping *gr, struct gi_out *out, cons
 	return err;
 }
 
-static struct gi_error *group_text(struct grouping *gr, struct gi_out *out, const struct group *group)
+static struct gi_error *group_text(struct grouping *gr, struct gi_out *out,
+				   const struct group *group)
 {
 	const struct gi_g_query *q = gr->q;
 	gi_out_style(out, GI_STYLE_HEAD);
@@ -255,12 +261,12 @@ static struct gi_error *group_text(struct grouping *gr, struct gi_out *out, cons
 	}
 	for (uint32_t i = 0; i < group->example_count; i++) {
 		const struct gi_g *g = gi_go_g(q->go, group->examples[i]);
-		struct gi_location user = { 0 };
+		struct gi_location user = {0};
 		struct gi_error *err = gi_g_user_location(q->u, g, &user);
 		if (err && gi_error_code(err) == GI_ERR_INTERRUPTED)
 			return err;
 		gi_error_ignore(err);
-		_cleanup_(gi_str_deinit) struct gi_str line = { 0 };
+		_cleanup_(gi_str_deinit) struct gi_str line = {0};
 		gi_str_printf(&line, "        goroutine %" PRIu64, g->goid);
 		if (user.pc && gr->field != GI_FIELD_STACK) {
 			gi_str_puts(&line, " in ");
@@ -309,14 +315,14 @@ static struct gi_error *group_all(struct grouping *gr, struct gi_out *out)
 		if (err)
 			return err;
 	}
-	gi_out_printf(out, "%" PRIu64 " goroutine%s in %zu group%s\n", total, total == 1 ? "" : "s", gr->count,
-		      gr->count == 1 ? "" : "s");
+	gi_out_printf(out, "%" PRIu64 " goroutine%s in %zu group%s\n", total, total == 1 ? "" : "s",
+		      gr->count, gr->count == 1 ? "" : "s");
 	return NULL;
 }
 
 struct gi_error *gi_g_group(const struct gi_g_query *q, struct gi_out *out)
 {
-	struct grouping gr = { .q = q };
+	struct grouping gr = {.q = q};
 	struct gi_error *err = gi_g_group_parse(q->opts->group, &gr.field, &gr.label);
 	if (!err)
 		err = gi_arena_create(&gr.arena);

@@ -10,7 +10,7 @@ static void put_location(struct gi_out *out, const char *name, const struct gi_l
 {
 	if (!loc->pc)
 		return;
-	_cleanup_(gi_str_deinit) struct gi_str text = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str text = {0};
 	gi_location_format(&text, loc->function, loc->file, loc->line, loc->pc);
 	if (parent)
 		gi_str_printf(&text, " in goroutine %" PRIu64, parent);
@@ -26,7 +26,7 @@ static bool put_label(void *arg, const char *key, size_t key_len, const char *va
 static void put_state(struct gi_out *out, struct gi_go *go, const struct gi_g *g)
 {
 	char buf[32];
-	_cleanup_(gi_str_deinit) struct gi_str text = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str text = {0};
 	const char *reason = gi_go_wait_reason(go, g);
 	gi_str_puts(&text, gi_g_status_name(g, buf, sizeof(buf)));
 	if (reason) {
@@ -56,7 +56,8 @@ static void put_thread(struct gi_out *out, struct gi_go *go, const struct gi_g *
 	if (g->lockedm) {
 		const struct gi_m *locked = gi_go_m_by_addr(go, g->lockedm);
 		if (locked)
-			gi_out_printf(out, "  %-12s to m %" PRId64 " (LockOSThread)\n", "locked", locked->id);
+			gi_out_printf(out, "  %-12s to m %" PRId64 " (LockOSThread)\n", "locked",
+				      locked->id);
 		else
 			gi_out_printf(out, "  %-12s to a thread (LockOSThread)\n", "locked");
 	}
@@ -66,13 +67,13 @@ struct gi_error *gi_report_goroutine(struct gi_out *out, struct gi_go *go, struc
 				     const struct gi_g *g)
 {
 	if (gi_out_is_json(out)) {
-		const struct gi_goroutines_options opts = { .selected = g };
-		const struct gi_g_query q = { .go = go, .u = u, .opts = &opts };
+		const struct gi_goroutines_options opts = {.selected = g};
+		const struct gi_g_query q = {.go = go, .u = u, .opts = &opts};
 		_cleanup_(gi_g_writer_destroyp) struct gi_g_writer *w = NULL;
 		struct gi_error *err = gi_g_writer_create(&q, u, out, &w);
 		return err ? err : gi_g_writer_row(w, g);
 	}
-	struct gi_location where = { 0 }, user = { 0 }, created = { 0 }, started = { 0 };
+	struct gi_location where = {0}, user = {0}, created = {0}, started = {0};
 	struct gi_error *err = gi_unwind_locations(u, g, &where, &user);
 	if (err && gi_error_code(err) == GI_ERR_INTERRUPTED)
 		return err;
@@ -94,14 +95,14 @@ struct gi_error *gi_report_goroutine(struct gi_out *out, struct gi_go *go, struc
 	put_location(out, "created by", &created, g->parent_goid);
 	put_thread(out, go, g);
 	if (g->labels) {
-		_cleanup_(gi_str_deinit) struct gi_str labels = { 0 };
+		_cleanup_(gi_str_deinit) struct gi_str labels = {0};
 		gi_error_ignore(gi_go_labels(go, g, put_label, &labels));
 		if (labels.len)
 			gi_out_printf(out, "  %-12s %s\n", "labels", gi_str_cstr(&labels));
 	}
 	gi_out_printf(out, "  %-12s 0x%" PRIx64 "\n", "g", g->addr);
 	if (g->stack_hi)
-		gi_out_printf(out, "  %-12s [0x%" PRIx64 ", 0x%" PRIx64 "), %" PRIu64 " bytes\n", "stack",
-			      g->stack_lo, g->stack_hi, g->stack_hi - g->stack_lo);
+		gi_out_printf(out, "  %-12s [0x%" PRIx64 ", 0x%" PRIx64 "), %" PRIu64 " bytes\n",
+			      "stack", g->stack_lo, g->stack_hi, g->stack_hi - g->stack_lo);
 	return NULL;
 }

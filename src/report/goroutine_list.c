@@ -56,7 +56,8 @@ static void measure(struct gi_g_writer *w)
 			w->id_width = gi_max_u64(w->id_width, digits(g->goid));
 		if (g->status != last_status) {
 			char buf[32];
-			w->status_width = gi_max_u64(w->status_width, strlen(status_text(g, buf, sizeof(buf))));
+			w->status_width = gi_max_u64(w->status_width,
+						     strlen(status_text(g, buf, sizeof(buf))));
 			last_status = g->status;
 		}
 		const char *reason = gi_go_wait_reason(w->q->go, g);
@@ -68,8 +69,8 @@ static void measure(struct gi_g_writer *w)
 	w->reason_width = gi_min_u64(w->reason_width, 40);
 }
 
-struct gi_error *gi_g_writer_create(const struct gi_g_query *q, struct gi_unwinder *u, struct gi_out *out,
-				    struct gi_g_writer **ret)
+struct gi_error *gi_g_writer_create(const struct gi_g_query *q, struct gi_unwinder *u,
+				    struct gi_out *out, struct gi_g_writer **ret)
 {
 	_cleanup_(gi_g_writer_destroyp) struct gi_g_writer *w = calloc(1, sizeof(*w));
 	if (!w)
@@ -121,7 +122,8 @@ static void put_column(struct gi_str *s, const char *text, size_t width)
 static void put_place(struct gi_g_writer *w, const char *function, const char *file, uint32_t line,
 		      uint64_t pc)
 {
-	uint64_t key = pc ^ (uint64_t)line << 48 ^ (uintptr_t)function * UINT64_C(0x9e3779b97f4a7c15);
+	uint64_t key =
+		pc ^ (uint64_t)line << 48 ^ (uintptr_t)function * UINT64_C(0x9e3779b97f4a7c15);
 	uint64_t at;
 	if (gi_map_get(&w->places, key, &at)) {
 		const struct place *p = &w->texts[at];
@@ -134,9 +136,10 @@ static void put_place(struct gi_g_writer *w, const char *function, const char *f
 	}
 	size_t start = w->row.len;
 	gi_location_format(&w->row, function, file, line, pc);
-	struct gi_error *err = gi_grow(&w->texts, &w->text_cap, w->text_count + 1, sizeof(*w->texts));
+	struct gi_error *err =
+		gi_grow(&w->texts, &w->text_cap, w->text_count + 1, sizeof(*w->texts));
 	if (!err && !w->row.oom) {
-		struct place p = { .pc = pc, .function = function, .file = file, .line = line };
+		struct place p = {.pc = pc, .function = function, .file = file, .line = line};
 		p.len = w->row.len - start;
 		p.text = gi_arena_strndup(w->arena, w->row.s + start, p.len);
 		if (p.text)
@@ -180,7 +183,7 @@ static bool put_label(void *arg, const char *key, size_t key_len, const char *va
 
 static struct gi_error *put_where(struct gi_g_writer *w, const struct gi_g *g)
 {
-	struct gi_location where = { 0 }, user;
+	struct gi_location where = {0}, user;
 	struct gi_error *err = NULL;
 	switch (w->q->opts->show) {
 	case GI_SHOW_USER:
@@ -237,10 +240,11 @@ static bool put_frame(void *arg, const struct gi_frame *f)
 
 static struct gi_error *put_stack(struct gi_g_writer *w, const struct gi_g *g)
 {
-	struct stack_text st = { .w = w };
+	struct stack_text st = {.w = w};
 	struct gi_error *why = NULL;
 	size_t max = w->q->opts->frames;
-	struct gi_error *err = gi_unwind_goroutine(w->u, g, GI_UNWIND_SYSTEM_STACK, max, put_frame, &st, &why);
+	struct gi_error *err =
+		gi_unwind_goroutine(w->u, g, GI_UNWIND_SYSTEM_STACK, max, put_frame, &st, &why);
 	if (err && gi_error_code(err) == GI_ERR_INTERRUPTED) {
 		gi_error_ignore(why);
 		return err;
@@ -248,7 +252,8 @@ static struct gi_error *put_stack(struct gi_g_writer *w, const struct gi_g *g)
 	const struct gi_error *reason = err ? err : why;
 	if (reason) {
 		gi_str_puts(&w->row, "        stack ends early: ");
-		gi_str_put_escaped(&w->row, gi_error_message(reason), strlen(gi_error_message(reason)));
+		gi_str_put_escaped(&w->row, gi_error_message(reason),
+				   strlen(gi_error_message(reason)));
 		gi_str_putc(&w->row, '\n');
 	}
 	gi_error_free(err);
@@ -271,7 +276,8 @@ static struct gi_error *text_row(struct gi_g_writer *w, const struct gi_g *g)
 	const char *reason = gi_go_wait_reason(w->q->go, g);
 	size_t start = row->len;
 	gi_str_put_escaped(row, reason ? reason : "-", reason ? strlen(reason) : 1);
-	pad(row, (row->len - start < w->reason_width ? w->reason_width - (row->len - start) : 0) + 2);
+	pad(row,
+	    (row->len - start < w->reason_width ? w->reason_width - (row->len - start) : 0) + 2);
 	uint64_t ns;
 	start = row->len;
 	if (gi_go_wait_ns(w->q->go, g, &ns))
@@ -307,7 +313,7 @@ static struct gi_error *text_row(struct gi_g_writer *w, const struct gi_g *g)
 static bool json_label(void *arg, const char *key, size_t key_len, const char *val, size_t val_len)
 {
 	struct gi_out *out = arg;
-	_cleanup_(gi_str_deinit) struct gi_str k = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str k = {0};
 	gi_str_putn(&k, key, key_len);
 	gi_json_strn(out, gi_str_cstr(&k), val, val_len);
 	return true;
@@ -321,7 +327,7 @@ static bool json_frame(void *arg, const struct gi_frame *f)
 
 static void json_created_by(struct gi_g_writer *w, const struct gi_g *g)
 {
-	struct gi_location loc = { 0 };
+	struct gi_location loc = {0};
 	gi_g_created_by(w->u, g, &loc);
 	if (!loc.pc) {
 		gi_json_null(w->out, "created_by");
@@ -345,7 +351,7 @@ static struct gi_error *json_row(struct gi_g_writer *w, const struct gi_g *g)
 {
 	struct gi_out *out = w->out;
 	const struct gi_goroutines_options *o = w->q->opts;
-	struct gi_location where = { 0 }, user = { 0 };
+	struct gi_location where = {0}, user = {0};
 	struct gi_error *err = gi_unwind_locations(w->u, g, &where, &user);
 	if (err && gi_error_code(err) == GI_ERR_INTERRUPTED)
 		return err;
@@ -356,7 +362,7 @@ static struct gi_error *json_row(struct gi_g_writer *w, const struct gi_g *g)
 	gi_json_location(out, "user_location", &user);
 	json_created_by(w, g);
 	if (o->show == GI_SHOW_START) {
-		struct gi_location start = { 0 };
+		struct gi_location start = {0};
 		gi_unwind_started_at(w->u, g, &start);
 		gi_json_location(out, "start_location", &start);
 	}
@@ -368,7 +374,8 @@ static struct gi_error *json_row(struct gi_g_writer *w, const struct gi_g *g)
 	if (o->frames) {
 		struct gi_error *why = NULL;
 		gi_json_array(out, "frames");
-		err = gi_unwind_goroutine(w->u, g, GI_UNWIND_SYSTEM_STACK, o->frames, json_frame, out, &why);
+		err = gi_unwind_goroutine(w->u, g, GI_UNWIND_SYSTEM_STACK, o->frames, json_frame,
+					  out, &why);
 		gi_json_close(out);
 		if (err && gi_error_code(err) != GI_ERR_INTERRUPTED) {
 			gi_error_free(why);

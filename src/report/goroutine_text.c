@@ -18,14 +18,15 @@ void gi_g_prefetch(const struct gi_g_query *q, size_t i)
 void gi_g_created_by(struct gi_unwinder *u, const struct gi_g *g, struct gi_location *ret)
 {
 	// Goroutine 1 is made by the start-up code; the runtime does not name it either.
-	*ret = (struct gi_location){ 0 };
+	*ret = (struct gi_location){0};
 	if (g->goid != 1)
 		gi_unwind_created_by(u, g, ret);
 }
 
-struct gi_error *gi_g_user_location(struct gi_unwinder *u, const struct gi_g *g, struct gi_location *ret)
+struct gi_error *gi_g_user_location(struct gi_unwinder *u, const struct gi_g *g,
+				    struct gi_location *ret)
 {
-	struct gi_location where = { 0 }, user = { 0 };
+	struct gi_location where = {0}, user = {0};
 	struct gi_error *err = gi_unwind_locations(u, g, &where, &user);
 	if (err)
 		return err;
@@ -36,7 +37,8 @@ struct gi_error *gi_g_user_location(struct gi_unwinder *u, const struct gi_g *g,
 	return NULL;
 }
 
-void gi_label_format(struct gi_str *str, const char *key, size_t key_len, const char *val, size_t val_len)
+void gi_label_format(struct gi_str *str, const char *key, size_t key_len, const char *val,
+		     size_t val_len)
 {
 	if (str->len && str->s[str->len - 1] != '{')
 		gi_str_puts(str, ", ");

@@ -38,7 +38,7 @@ static struct gi_error *make_order(struct gi_g_query *q)
 			continue;
 		if (count && list[count - 1].goid > g->goid)
 			sorted = false;
-		list[count++] = (struct ordered){ .goid = g->goid, .index = (uint32_t)i };
+		list[count++] = (struct ordered){.goid = g->goid, .index = (uint32_t)i};
 	}
 	if (!sorted)
 		qsort(list, count, sizeof(*list), by_id);
@@ -57,7 +57,8 @@ static struct gi_error *parse_filters(struct gi_g_query *q)
 	for (size_t i = 0; i < o->with_count + o->without_count; i++) {
 		bool without = i >= o->with_count;
 		const char *text = without ? o->without[i - o->with_count] : o->with[i];
-		struct gi_error *err = gi_g_filter_parse(text, without, &q->filters[q->filter_count++]);
+		struct gi_error *err =
+			gi_g_filter_parse(text, without, &q->filters[q->filter_count++]);
 		if (err)
 			return err;
 	}
@@ -105,8 +106,8 @@ static struct gi_error *list(const struct gi_g_query *q, struct gi_out *out, str
 struct gi_error *gi_report_goroutines(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
 				      const struct gi_goroutines_options *opts)
 {
-	struct gi_g_query q = { .go = go, .u = u, .opts = opts };
-	struct counts c = { 0 };
+	struct gi_g_query q = {.go = go, .u = u, .opts = opts};
+	struct counts c = {0};
 	struct gi_error *err = parse_filters(&q);
 	if (!err)
 		err = make_order(&q);
@@ -127,8 +128,9 @@ struct gi_error *gi_report_goroutines(struct gi_out *out, struct gi_go *go, stru
 		for (size_t i = 0; i < gi_go_g_count(go); i++)
 			unreadable += gi_go_g(go, i)->unreadable;
 		if (unreadable)
-			gi_out_note(out, "%zu goroutine%s could not be read and %s not shown", unreadable,
-				    unreadable == 1 ? "" : "s", unreadable == 1 ? "is" : "are");
+			gi_out_note(out, "%zu goroutine%s could not be read and %s not shown",
+				    unreadable, unreadable == 1 ? "" : "s",
+				    unreadable == 1 ? "is" : "are");
 	}
 	free(q.order);
 	free(q.filters);

@@ -43,11 +43,14 @@ struct gi_g_query {
 };
 
 /** "wait chan receive" as a filter. GI_ERR_USAGE lists the kinds. */
-struct gi_error *gi_g_filter_parse(const char *text, bool without, struct gi_g_filter *ret) GI_MUST_CHECK;
+struct gi_error *gi_g_filter_parse(const char *text, bool without,
+				   struct gi_g_filter *ret) GI_MUST_CHECK;
 /** A kind of -group. */
-struct gi_error *gi_g_group_parse(const char *text, enum gi_g_field *ret, const char **label_ret) GI_MUST_CHECK;
+struct gi_error *gi_g_group_parse(const char *text, enum gi_g_field *ret,
+				  const char **label_ret) GI_MUST_CHECK;
 /** True if g passes all filters. */
-struct gi_error *gi_g_matches(const struct gi_g_query *q, const struct gi_g *g, bool *ret) GI_MUST_CHECK;
+struct gi_error *gi_g_matches(const struct gi_g_query *q, const struct gi_g *g,
+			      bool *ret) GI_MUST_CHECK;
 
 /** Writes one goroutine a row, or a record. Made and used by one thread of ours. */
 struct gi_g_writer;
@@ -73,8 +76,10 @@ void gi_g_created_by(struct gi_unwinder *u, const struct gi_g *g, struct gi_loca
 /** Where it is in user code; one of the runtime's own: the function that it was started with. */
 struct gi_error *gi_g_user_location(struct gi_unwinder *u, const struct gi_g *g,
 				    struct gi_location *ret) GI_MUST_CHECK;
-/** Appends "key=value", after a comma if something other than "{" stands before; quoted where needed. */
-void gi_label_format(struct gi_str *str, const char *key, size_t key_len, const char *val, size_t val_len);
+/** Appends "key=value", after a comma if something other than "{" stands before; quoted where
+ * needed. */
+void gi_label_format(struct gi_str *str, const char *key, size_t key_len, const char *val,
+		     size_t val_len);
 /** "2m10s", "350ms", "3h5m", as short as is exact enough. */
 void gi_duration_format(struct gi_str *str, uint64_t ns);
 

@@ -31,9 +31,9 @@ static void put_string(struct gi_out *out, const char *s, size_t n)
 			continue;
 		}
 		gi_out_raw(out, s + start, i - start);
-		char esc[6] = { '\\', 'u', '0', '0', hex[c >> 4], hex[c & 15] };
+		char esc[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
 		if (c == '"' || c == '\\')
-			gi_out_raw(out, (char[]){ '\\', (char)c }, 2);
+			gi_out_raw(out, (char[]){'\\', (char)c}, 2);
 		else if (c == '\n')
 			put(out, "\\n");
 		else if (c == '\t')
@@ -41,7 +41,7 @@ static void put_string(struct gi_out *out, const char *s, size_t n)
 		else if (c < 0x80)
 			gi_out_raw(out, esc, sizeof(esc));
 		else
-			gi_out_raw(out, (char[]){ '\\', '\\', 'x', hex[c >> 4], hex[c & 15] }, 5);
+			gi_out_raw(out, (char[]){'\\', '\\', 'x', hex[c >> 4], hex[c & 15]}, 5);
 		start = ++i;
 	}
 	gi_out_raw(out, s + start, n - start);
@@ -166,7 +166,7 @@ void gi_json_i64(struct gi_out *out, const char *key, int64_t v)
 	}
 	if (!out->json)
 		return;
-	_cleanup_(gi_str_deinit) struct gi_str str = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str str = {0};
 	gi_str_putc(&str, '-');
 	gi_str_put_u64(&str, (uint64_t)0 - (uint64_t)v);
 	member(out, key);

@@ -46,13 +46,16 @@ static void row(struct gi_table *table, const struct gi_mapping *m)
 	gi_table_text(table, m->path);
 }
 
-struct gi_error *gi_report_mappings(struct gi_out *out, struct gi_target *t, bool one, uint64_t addr)
+struct gi_error *gi_report_mappings(struct gi_out *out, struct gi_target *t, bool one,
+				    uint64_t addr)
 {
-	static const char *const heads[] = { ">START", ">END", ">SIZE", "PERM", "SAVED", "FILE", NULL };
+	static const char *const heads[] = {">START", ">END", ">SIZE", "PERM",
+					    "SAVED",  "FILE", NULL};
 	_cleanup_(gi_table_deinit) struct gi_table table;
 	gi_table_init(&table, heads);
 	if (one && !gi_target_mapping_at(t, addr))
-		return gi_error_at(GI_ERR_FAULT, addr, "0x%" PRIx64 " is in no mapping of the process", addr);
+		return gi_error_at(GI_ERR_FAULT, addr,
+				   "0x%" PRIx64 " is in no mapping of the process", addr);
 	for (size_t i = 0; i < gi_target_mapping_count(t); i++) {
 		const struct gi_mapping *m = gi_target_mapping(t, i);
 		struct gi_error *err = gi_out_check(out);

@@ -31,7 +31,7 @@ static void name_of(struct gi_go *go, uint64_t addr, struct gi_str *ret)
 			gi_str_printf(ret, "+%" PRIu64, addr - f.entry);
 		return;
 	}
-	_cleanup_(gi_str_deinit) struct gi_str name = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str name = {0};
 	if (gi_go_name_at(go, addr, NULL, &name))
 		gi_str_put_escaped(ret, gi_str_cstr(&name), name.len);
 }
@@ -43,14 +43,14 @@ static void put_binary(struct gi_str *s, uint64_t v, unsigned bits)
 }
 
 // last: of its row, which needs no padding.
-static void put_value(struct gi_str *s, struct gi_go *go, const struct gi_memory_format *f, uint64_t v,
-		      bool last)
+static void put_value(struct gi_str *s, struct gi_go *go, const struct gi_memory_format *f,
+		      uint64_t v, bool last)
 {
 	unsigned bits = f->size * 8;
 	int64_t sv = (int64_t)(v << (64 - bits)) >> (64 - bits);
 	// As wide as the largest value, so that rows stand below each other.
-	static const int decimal[] = { [1] = 3, [2] = 5, [4] = 10, [8] = 20 };
-	static const int octal[] = { [1] = 3, [2] = 6, [4] = 11, [8] = 22 };
+	static const int decimal[] = {[1] = 3, [2] = 5, [4] = 10, [8] = 20};
+	static const int octal[] = {[1] = 3, [2] = 6, [4] = 11, [8] = 22};
 	switch (f->format) {
 	case 'd':
 		gi_str_printf(s, "%*" PRId64, decimal[f->size] + 1, sv);
@@ -72,7 +72,7 @@ static void put_value(struct gi_str *s, struct gi_go *go, const struct gi_memory
 			gi_str_puts(s, "    ");
 		break;
 	case 'a': {
-		_cleanup_(gi_str_deinit) struct gi_str name = { 0 };
+		_cleanup_(gi_str_deinit) struct gi_str name = {0};
 		gi_str_printf(s, "0x%" PRIx64, v);
 		name_of(go, v, &name);
 		if (name.len)
@@ -86,7 +86,7 @@ static void put_value(struct gi_str *s, struct gi_go *go, const struct gi_memory
 
 static void put_address(struct gi_str *s, struct gi_go *go, uint64_t addr, uint64_t row)
 {
-	_cleanup_(gi_str_deinit) struct gi_str name = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str name = {0};
 	gi_str_printf(s, "0x%" PRIx64, addr);
 	if (row < NAMES_MAX)
 		name_of(go, addr, &name);
@@ -99,7 +99,7 @@ static struct gi_error *put_strings(struct gi_out *out, struct gi_target *t, str
 				    uint64_t addr, uint64_t count)
 {
 	for (uint64_t i = 0; i < count; i++) {
-		_cleanup_(gi_str_deinit) struct gi_str text = { 0 };
+		_cleanup_(gi_str_deinit) struct gi_str text = {0};
 		struct gi_error *err = gi_out_check(out);
 		if (!err)
 			err = gi_target_read_cstring(t, addr, STRING_MAX, &text);
@@ -109,7 +109,7 @@ static struct gi_error *put_strings(struct gi_out *out, struct gi_target *t, str
 		gi_json_hex(out, "addr", addr);
 		gi_json_strn(out, "text", gi_str_cstr(&text), text.len);
 		gi_json_end(out);
-		_cleanup_(gi_str_deinit) struct gi_str line = { 0 };
+		_cleanup_(gi_str_deinit) struct gi_str line = {0};
 		put_address(&line, go, addr, i);
 		gi_str_puts(&line, "  \"");
 		gi_str_put_escaped(&line, gi_str_cstr(&text), text.len);
@@ -126,7 +126,7 @@ struct gi_error *gi_report_memory(struct gi_out *out, struct gi_target *t, struc
 	if (fmt->format == 's')
 		return put_strings(out, t, go, addr, fmt->count);
 	struct gi_error *err = NULL;
-	_cleanup_(gi_str_deinit) struct gi_str line = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str line = {0};
 	unsigned columns = per_row(fmt);
 	gi_json_begin(out, "memory");
 	gi_json_hex(out, "addr", addr);

@@ -134,7 +134,8 @@ struct gi_error *gi_out_flush(struct gi_out *out)
 	if (out->error == ENOMEM)
 		return gi_error_nomem();
 	if (out->error)
-		return gi_error_create(GI_ERR_IO, "cannot write the output: %s", strerror(out->error));
+		return gi_error_create(GI_ERR_IO, "cannot write the output: %s",
+				       strerror(out->error));
 	return NULL;
 }
 
@@ -172,7 +173,8 @@ void gi_out_destroy(struct gi_out *out)
 	free(out);
 }
 
-void gi_out_set_overflow(struct gi_out *out, size_t rows, size_t cols, gi_out_overflow_fn fn, void *arg)
+void gi_out_set_overflow(struct gi_out *out, size_t rows, size_t cols, gi_out_overflow_fn fn,
+			 void *arg)
 {
 	out->rows = rows;
 	out->cols = cols ? cols : 80;
@@ -207,7 +209,7 @@ bool gi_out_has_color(const struct gi_out *out)
 GI_PRINTF(2, 0)
 static void out_vprintf(struct gi_out *out, const char *fmt, va_list ap)
 {
-	struct gi_str str = { 0 };
+	struct gi_str str = {0};
 	gi_str_vprintf(&str, fmt, ap);
 	if (str.oom)
 		out->error = ENOMEM;
@@ -241,7 +243,7 @@ void gi_out_text(struct gi_out *out, const char *s)
 {
 	if (out->json)
 		return;
-	_cleanup_(gi_str_deinit) struct gi_str str = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str str = {0};
 	gi_str_put_escaped(&str, s, strlen(s));
 	if (str.oom)
 		out->error = ENOMEM;
@@ -252,8 +254,9 @@ void gi_out_text(struct gi_out *out, const char *s)
 const char *gi_style_start(const struct gi_out *out, enum gi_style style)
 {
 	static const char *const codes[] = {
-		[GI_STYLE_NONE] = "",	     [GI_STYLE_HEAD] = "\033[1m", [GI_STYLE_GOOD] = "\033[32m",
-		[GI_STYLE_BAD] = "\033[31m", [GI_STYLE_DIM] = "\033[2m",  [GI_STYLE_NAME] = "\033[36m",
+		[GI_STYLE_NONE] = "",	      [GI_STYLE_HEAD] = "\033[1m",
+		[GI_STYLE_GOOD] = "\033[32m", [GI_STYLE_BAD] = "\033[31m",
+		[GI_STYLE_DIM] = "\033[2m",   [GI_STYLE_NAME] = "\033[36m",
 	};
 	return out->color && style < GI_ARRAY_SIZE(codes) ? codes[style] : "";
 }
@@ -275,7 +278,7 @@ void gi_out_style(struct gi_out *out, enum gi_style style)
 
 void gi_out_note(struct gi_out *out, const char *fmt, ...)
 {
-	struct gi_str text = { 0 };
+	struct gi_str text = {0};
 	va_list ap;
 	va_start(ap, fmt);
 	gi_str_vprintf(&text, fmt, ap);

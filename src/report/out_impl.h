@@ -14,8 +14,8 @@ struct gi_out {
 
 	// JSON: what is open, innermost in bit 0.
 	unsigned depth;
-	uint64_t arrays; // bit set: an array, else an object
-	uint64_t filled; // bit set: it has a member already
+	uint64_t arrays;     // bit set: an array, else an object
+	uint64_t filled;     // bit set: it has a member already
 	struct gi_str notes; // note records that wait for the end of the record
 
 	// Text is held back until it is known to be longer than a screen.

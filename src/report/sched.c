@@ -31,10 +31,14 @@ static void m_state(struct gi_go *go, const struct gi_m *m, struct gi_str *ret)
 		bool is;
 		const char *text;
 	} flags[] = {
-		{ m->spinning, "spinning" },	 { m->blocked, "blocked" },
-		{ m->incgo, "in C" },		 { m->is_extra, "extra" },
-		{ m->dying != 0, "dying" },	 { m->throwing != 0, "throwing" },
-		{ m->mallocing != 0, "allocating" }, { m->preemptoff_ptr != 0, "preemption off" },
+		{m->spinning, "spinning"},
+		{m->blocked, "blocked"},
+		{m->incgo, "in C"},
+		{m->is_extra, "extra"},
+		{m->dying != 0, "dying"},
+		{m->throwing != 0, "throwing"},
+		{m->mallocing != 0, "allocating"},
+		{m->preemptoff_ptr != 0, "preemption off"},
 	};
 	for (size_t i = 0; i < GI_ARRAY_SIZE(flags); i++) {
 		if (flags[i].is)
@@ -43,7 +47,8 @@ static void m_state(struct gi_go *go, const struct gi_m *m, struct gi_str *ret)
 	if (m->locks)
 		gi_str_printf(ret, "%slocks %" PRId32, ret->len ? ", " : "", m->locks);
 	if (locked)
-		gi_str_printf(ret, "%slocked to goroutine %" PRIu64, ret->len ? ", " : "", locked->goid);
+		gi_str_printf(ret, "%slocked to goroutine %" PRIu64, ret->len ? ", " : "",
+			      locked->goid);
 }
 
 static void json_m(struct gi_out *out, struct gi_go *go, const struct gi_m *m)
@@ -58,7 +63,8 @@ static void json_m(struct gi_out *out, struct gi_go *go, const struct gi_m *m)
 	gi_json_u64(out, "procid", m->procid);
 	json_id_or_null(out, "p", p != NULL, p ? p->id : 0);
 	json_id_or_null(out, "goroutine", g != NULL, g ? (int64_t)g->goid : 0);
-	json_id_or_null(out, "locked_goroutine", locked != NULL, locked ? (int64_t)locked->goid : 0);
+	json_id_or_null(out, "locked_goroutine", locked != NULL,
+			locked ? (int64_t)locked->goid : 0);
 	gi_json_bool(out, "spinning", m->spinning);
 	gi_json_bool(out, "blocked", m->blocked);
 	gi_json_bool(out, "in_c", m->incgo);
@@ -71,7 +77,7 @@ static void json_m(struct gi_out *out, struct gi_go *go, const struct gi_m *m)
 
 struct gi_error *gi_report_ms(struct gi_out *out, struct gi_go *go)
 {
-	static const char *const heads[] = { ">M", ">THREAD", ">P", ">GOROUTINE", "STATE", NULL };
+	static const char *const heads[] = {">M", ">THREAD", ">P", ">GOROUTINE", "STATE", NULL};
 	_cleanup_(gi_table_deinit) struct gi_table table;
 	gi_table_init(&table, heads);
 	for (size_t i = 0; i < gi_go_m_count(go); i++) {
@@ -85,7 +91,7 @@ struct gi_error *gi_report_ms(struct gi_out *out, struct gi_go *go)
 		}
 		const struct gi_g *g = g_at(go, m->curg);
 		const struct gi_p *p = p_at(go, m->p);
-		_cleanup_(gi_str_deinit) struct gi_str state = { 0 };
+		_cleanup_(gi_str_deinit) struct gi_str state = {0};
 		m_state(go, m, &state);
 		gi_table_cell(&table, "%" PRId64, m->id);
 		if (m->thread)
@@ -168,8 +174,8 @@ static void put_sched(struct gi_out *out, const struct gi_sched *s)
 
 struct gi_error *gi_report_ps(struct gi_out *out, struct gi_go *go)
 {
-	static const char *const heads[] = { ">P", "STATUS", ">M", ">RUNQ", ">NEXT", ">TIMERS", ">FREE GS",
-					     NULL };
+	static const char *const heads[] = {">P",    "STATUS",	">M",	    ">RUNQ",
+					    ">NEXT", ">TIMERS", ">FREE GS", NULL};
 	_cleanup_(gi_table_deinit) struct gi_table table;
 	gi_table_init(&table, heads);
 	for (size_t i = 0; i < gi_go_p_count(go); i++) {

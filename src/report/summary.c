@@ -30,7 +30,7 @@ static void count_one(struct count *list, size_t *n, size_t max, const char *nam
 		}
 	}
 	if (*n < max)
-		list[(*n)++] = (struct count){ .name = name, .n = 1 };
+		list[(*n)++] = (struct count){.name = name, .n = 1};
 }
 
 static int most_first(const void *a, const void *b)
@@ -123,14 +123,14 @@ static void json_counts(struct gi_out *out, const char *key, const struct count 
 
 static void json_signal(struct gi_out *out, const char *key, int signal)
 {
-	_cleanup_(gi_str_deinit) struct gi_str name = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str name = {0};
 	if (signal)
 		gi_signal_format(signal, &name);
 	gi_json_str(out, key, signal ? gi_str_cstr(&name) : NULL);
 }
 
-static void json_process(struct gi_out *out, struct gi_target *t, struct gi_go *go, struct gi_unwinder *u,
-			 const struct census *c)
+static void json_process(struct gi_out *out, struct gi_target *t, struct gi_go *go,
+			 struct gi_unwinder *u, const struct census *c)
 {
 	const struct gi_process_info *info = gi_target_info(t);
 	struct gi_signal_context first;
@@ -181,7 +181,8 @@ static void put_counts(struct gi_str *s, const struct count *list, size_t n)
 	uint64_t rest = 0;
 	for (size_t i = 0; i < n; i++) {
 		if (i < shown)
-			gi_str_printf(s, "%s%" PRIu64 " %s", i ? ", " : "", list[i].n, list[i].name);
+			gi_str_printf(s, "%s%" PRIu64 " %s", i ? ", " : "", list[i].n,
+				      list[i].name);
 		else
 			rest += list[i].n;
 	}
@@ -189,11 +190,11 @@ static void put_counts(struct gi_str *s, const struct count *list, size_t n)
 		gi_str_printf(s, ", %" PRIu64 " for other reasons", rest);
 }
 
-static void text_process(struct gi_out *out, struct gi_target *t, struct gi_go *go, struct gi_unwinder *u,
-			 const struct census *c)
+static void text_process(struct gi_out *out, struct gi_target *t, struct gi_go *go,
+			 struct gi_unwinder *u, const struct census *c)
 {
 	const struct gi_process_info *info = gi_target_info(t);
-	_cleanup_(gi_str_deinit) struct gi_str s = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str s = {0};
 	const char *command = info->args && *info->args ? info->args : info->exe_name;
 	gi_str_puts(&s, command ? command : "?");
 	if (info->pid)

@@ -9,7 +9,7 @@ enum { MAX_COLUMNS = 16 };
 
 void gi_table_init(struct gi_table *t, const char *const *heads)
 {
-	*t = (struct gi_table){ .heads = heads };
+	*t = (struct gi_table){.heads = heads};
 	while (t->columns < MAX_COLUMNS && heads[t->columns])
 		t->columns++;
 }
@@ -30,7 +30,7 @@ void gi_table_text(struct gi_table *t, const char *s)
 
 void gi_table_cell(struct gi_table *t, const char *fmt, ...)
 {
-	struct gi_str s = { 0 };
+	struct gi_str s = {0};
 	va_list ap;
 	va_start(ap, fmt);
 	gi_str_vprintf(&s, fmt, ap);
@@ -53,7 +53,8 @@ static const char *head_of(const struct gi_table *t, size_t column)
 	return t->heads[column] + (t->heads[column][0] == '>');
 }
 
-static void put(struct gi_str *line, const struct gi_table *t, size_t column, const char *cell, size_t width)
+static void put(struct gi_str *line, const struct gi_table *t, size_t column, const char *cell,
+		size_t width)
 {
 	size_t w = width_of(cell), pad = w < width ? width - w : 0;
 	if (t->heads[column][0] == '>')
@@ -66,7 +67,7 @@ static void put(struct gi_str *line, const struct gi_table *t, size_t column, co
 
 void gi_table_print(struct gi_table *t, struct gi_out *out)
 {
-	size_t widths[MAX_COLUMNS] = { 0 };
+	size_t widths[MAX_COLUMNS] = {0};
 	if (gi_out_is_json(out) || t->text.oom || !t->columns)
 		return;
 	for (size_t c = 0; c < t->columns; c++)
@@ -77,7 +78,7 @@ void gi_table_print(struct gi_table *t, struct gi_out *out)
 		if (w > widths[i % t->columns])
 			widths[i % t->columns] = w;
 	}
-	_cleanup_(gi_str_deinit) struct gi_str line = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str line = {0};
 	for (size_t c = 0; c < t->columns; c++)
 		put(&line, t, c, head_of(t, c), widths[c]);
 	gi_out_style(out, GI_STYLE_HEAD);

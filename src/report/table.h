@@ -9,7 +9,8 @@
  * it does nothing. The first cell of a row is its mark ("* ").
  */
 struct gi_table {
-	const char *const *heads; // NULL-terminated; one that begins with '>' is aligned to the right
+	const char *const
+		*heads; // NULL-terminated; one that begins with '>' is aligned to the right
 	size_t columns;
 	struct gi_str text; // cells, each NUL-terminated
 	size_t cells;

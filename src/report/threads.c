@@ -17,14 +17,15 @@ void gi_signal_format(int signal, struct gi_str *ret)
 static bool take_first(void *arg, const struct gi_frame *f)
 {
 	struct gi_location *loc = arg;
-	*loc = (struct gi_location){ .pc = f->pc, .function = f->name, .file = f->file, .line = f->line };
+	*loc = (struct gi_location){
+		.pc = f->pc, .function = f->name, .file = f->file, .line = f->line};
 	return false;
 }
 
 // Where a thread is: its innermost frame. Without an unwinder, its program counter.
 static struct gi_location where_is(struct gi_target *t, struct gi_unwinder *u, size_t thread)
 {
-	struct gi_location loc = { 0 };
+	struct gi_location loc = {0};
 	if (u) {
 		struct gi_error *why = NULL;
 		struct gi_error *err = gi_unwind_thread(u, thread, 0, 1, take_first, &loc, &why);
@@ -32,9 +33,9 @@ static struct gi_location where_is(struct gi_target *t, struct gi_unwinder *u, s
 		gi_error_ignore(why);
 	}
 	if (!loc.pc)
-		loc = (struct gi_location){
-			.pc = gi_regs_pc(&gi_target_thread(t, thread)->regs), .function = "", .file = ""
-		};
+		loc = (struct gi_location){.pc = gi_regs_pc(&gi_target_thread(t, thread)->regs),
+					   .function = "",
+					   .file = ""};
 	return loc;
 }
 
@@ -43,8 +44,8 @@ static const struct gi_g *goroutine_on(struct gi_go *go, const struct gi_m *m)
 	return m && m->curg ? gi_go_g_by_addr(go, m->curg) : NULL;
 }
 
-static void json_thread(struct gi_out *out, struct gi_target *t, struct gi_go *go, struct gi_unwinder *u,
-			size_t i)
+static void json_thread(struct gi_out *out, struct gi_target *t, struct gi_go *go,
+			struct gi_unwinder *u, size_t i)
 {
 	const struct gi_thread *th = gi_target_thread(t, i);
 	const struct gi_m *m = go ? gi_go_m_by_thread(go, i) : NULL;
@@ -72,8 +73,8 @@ static void json_thread(struct gi_out *out, struct gi_target *t, struct gi_go *g
 struct gi_error *gi_report_threads(struct gi_out *out, struct gi_target *t, struct gi_go *go,
 				   struct gi_unwinder *u, size_t selected)
 {
-	static const char *const heads[] = { ">",   ">NR", ">TID", ">M", ">GOROUTINE",
-					     "SIGNAL", "WHERE",	NULL };
+	static const char *const heads[] = {">",	  ">NR",    ">TID",  ">M",
+					    ">GOROUTINE", "SIGNAL", "WHERE", NULL};
 	_cleanup_(gi_table_deinit) struct gi_table table;
 	gi_table_init(&table, heads);
 	for (size_t i = 0; i < gi_target_thread_count(t); i++) {
@@ -87,7 +88,7 @@ struct gi_error *gi_report_threads(struct gi_out *out, struct gi_target *t, stru
 		const struct gi_thread *th = gi_target_thread(t, i);
 		const struct gi_m *m = go ? gi_go_m_by_thread(go, i) : NULL;
 		const struct gi_g *g = goroutine_on(go, m);
-		_cleanup_(gi_str_deinit) struct gi_str text = { 0 };
+		_cleanup_(gi_str_deinit) struct gi_str text = {0};
 		gi_table_cell(&table, i == selected ? "*" : " ");
 		gi_table_cell(&table, "%zu", i + 1);
 		gi_table_cell(&table, "%d", (int)th->tid);
@@ -124,7 +125,8 @@ static void put_m(struct gi_out *out, struct gi_go *go, const struct gi_m *m)
 	else
 		gi_out_puts(out, "  goroutine    none\n");
 	if (m->g0_hi)
-		gi_out_printf(out, "  g0 stack     [0x%" PRIx64 ", 0x%" PRIx64 ")\n", m->g0_lo, m->g0_hi);
+		gi_out_printf(out, "  g0 stack     [0x%" PRIx64 ", 0x%" PRIx64 ")\n", m->g0_lo,
+			      m->g0_hi);
 }
 
 struct gi_error *gi_report_thread(struct gi_out *out, struct gi_target *t, struct gi_go *go,
@@ -135,7 +137,7 @@ struct gi_error *gi_report_thread(struct gi_out *out, struct gi_target *t, struc
 		return NULL;
 	}
 	const struct gi_thread *th = gi_target_thread(t, thread);
-	_cleanup_(gi_str_deinit) struct gi_str text = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str text = {0};
 	struct gi_location loc = where_is(t, u, thread);
 	gi_location_format(&text, loc.function, loc.file, loc.line, loc.pc);
 	gi_out_style(out, GI_STYLE_HEAD);

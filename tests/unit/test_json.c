@@ -132,7 +132,8 @@ static bool check_type(const char *where, const char *type, json_t *v)
 		json_t *e;
 		if (!json_is_array(v))
 			return complain("%s: not an array%s", where, "");
-		json_array_foreach(v, i, e) {
+		json_array_foreach(v, i, e)
+		{
 			if (!check_type(where, inner + 9, e))
 				return false;
 		}
@@ -143,7 +144,8 @@ static bool check_type(const char *where, const char *type, json_t *v)
 		json_t *e;
 		if (!json_is_object(v))
 			return complain("%s: not an object%s", where, "");
-		json_object_foreach(v, key, e) {
+		json_object_foreach(v, key, e)
+		{
 			if (!check_type(where, inner + 7, e))
 				return false;
 		}
@@ -171,7 +173,8 @@ static bool check_object(const struct section *s, json_t *v)
 		if (value && !check_type(where, m->type, value))
 			return false;
 	}
-	json_object_foreach(v, key, e) {
+	json_object_foreach(v, key, e)
+	{
 		bool described = s->record && strcmp(key, "type") == 0;
 		for (size_t i = 0; i < s->count; i++)
 			described = described || strcmp(key, s->members[i].name) == 0;
@@ -189,7 +192,8 @@ static bool check_line(const char *line, size_t n)
 		return complain("%s%s", error.text, "");
 	const char *type = json_string_value(json_object_get(v, "type"));
 	struct section *s = type ? section_named(type, true) : NULL;
-	bool ok = s ? check_object(s, v) : complain("docs/json.md has no record \"%s\"%s", type ? type : "?", "");
+	bool ok = s ? check_object(s, v)
+		    : complain("docs/json.md has no record \"%s\"%s", type ? type : "?", "");
 	if (ok)
 		s->seen = true;
 	json_decref(v);
@@ -199,17 +203,46 @@ static bool check_line(const char *line, size_t n)
 // --- all commands ---------------------------------------------------------------
 
 static const char *const lines[] = {
-	"bt", "thread 1 bt", "down 1", "up 2", "down 1", "frame", "goroutine", "goroutine 1",
-	"goroutines -all", "goroutines -t 20", "goroutines -s -l", "goroutines -group wait",
-	"goroutines -group stack", "goroutines -group label", "help", "help bt", "info", "mappings", "ms",
-	"ps", "regs", "thread 1 regs", "thread", "thread 1", "threads", "traceback", "traceback -level crash 1",
-	"x/4gx $rsp", "x/s $pc", "x/2gx 0x10", "quit", "source /dev/null", "deadlock", "waiters 0x10",
+	"bt",
+	"thread 1 bt",
+	"down 1",
+	"up 2",
+	"down 1",
+	"frame",
+	"goroutine",
+	"goroutine 1",
+	"goroutines -all",
+	"goroutines -t 20",
+	"goroutines -s -l",
+	"goroutines -group wait",
+	"goroutines -group stack",
+	"goroutines -group label",
+	"help",
+	"help bt",
+	"info",
+	"mappings",
+	"ms",
+	"ps",
+	"regs",
+	"thread 1 regs",
+	"thread",
+	"thread 1",
+	"threads",
+	"traceback",
+	"traceback -level crash 1",
+	"x/4gx $rsp",
+	"x/s $pc",
+	"x/2gx 0x10",
+	"quit",
+	"source /dev/null",
+	"deadlock",
+	"waiters 0x10",
 };
 
-static const char *const cores[] = { "abba-go1.19.13",	 "abba-go1.27.4",      "zoo-go1.19.13",
-				     "zoo-go1.27.4",	 "zoo_cgo-go1.27.4",   "healthy-go1.27.4",
-				     "chanpair-go1.19.13", "rwmutex-go1.27.4", "selflock-go1.19.13",
-				     "abba-go1.27.4-gcore" };
+static const char *const cores[] = {"abba-go1.19.13",	  "abba-go1.27.4",    "zoo-go1.19.13",
+				    "zoo-go1.27.4",	  "zoo_cgo-go1.27.4", "healthy-go1.27.4",
+				    "chanpair-go1.19.13", "rwmutex-go1.27.4", "selflock-go1.19.13",
+				    "abba-go1.27.4-gcore"};
 
 static bool is_command(const char *line)
 {
@@ -237,7 +270,8 @@ static size_t run_lines(struct gi_session *s, const char *core)
 			if (!end)
 				fail_msg("%s: %s: the last record has no end", core, lines[i]);
 			if (!check_line(text, (size_t)(end - text)))
-				fail_msg("%s: %s: %s\n%.*s", core, lines[i], complaint, (int)(end - text), text);
+				fail_msg("%s: %s: %s\n%.*s", core, lines[i], complaint,
+					 (int)(end - text), text);
 			records++;
 			n -= (size_t)(end + 1 - text);
 			text = end + 1;
@@ -254,8 +288,9 @@ static void test_real_output(void **state)
 	for (size_t i = 0; i < GI_ARRAY_SIZE(cores); i++) {
 		_cleanup_(gi_freep) char *core = NULL;
 		_cleanup_(gi_session_closep) struct gi_session *s = NULL;
-		assert_true(asprintf(&core, "%s/%s.core", dir ? dir : "build/corefiles", cores[i]) > 0);
-		struct gi_session_options opts = { .json = true };
+		assert_true(asprintf(&core, "%s/%s.core", dir ? dir : "build/corefiles", cores[i]) >
+			    0);
+		struct gi_session_options opts = {.json = true};
 		struct gi_error *err = gi_session_open(core, &opts, &s);
 		if (err)
 			fail_msg("%s", gi_error_message(err));
@@ -267,7 +302,8 @@ static void test_real_output(void **state)
 		// Verdicts come with the deadlock command, notes when something is amiss.
 		const char *name = sections[i].name;
 		if (strcmp(name, "note") == 0 ||
-		    (!is_command("deadlock") && (strcmp(name, "verdict") == 0 || strcmp(name, "summary") == 0)))
+		    (!is_command("deadlock") &&
+		     (strcmp(name, "verdict") == 0 || strcmp(name, "summary") == 0)))
 			continue;
 		if (sections[i].record && !sections[i].seen)
 			fail_msg("docs/json.md describes \"%s\", which nothing prints", name);
@@ -280,9 +316,11 @@ static void test_all_commands(void **state)
 	for (size_t i = 0; gi_commands[i]; i++) {
 		bool listed = false;
 		for (size_t k = 0; k < GI_ARRAY_SIZE(lines); k++)
-			listed = listed || gi_command_is_called(gi_commands[i], lines[k], strcspn(lines[k], " /"));
+			listed = listed || gi_command_is_called(gi_commands[i], lines[k],
+								strcspn(lines[k], " /"));
 		if (!listed)
-			fail_msg("%s is not among the commands whose records are checked", gi_commands[i]->name);
+			fail_msg("%s is not among the commands whose records are checked",
+				 gi_commands[i]->name);
 	}
 }
 
@@ -295,31 +333,32 @@ static void test_breaches(void **state)
 		const char *line;
 		const char *says; // NULL: it is right
 	} cases[] = {
-		{ "{\"type\":\"note\",\"text\":\"x\"}", NULL },
-		{ "{\"type\":\"note\"}", "text is missing" },
-		{ "{\"type\":\"note\",\"text\":1}", "not a string" },
-		{ "{\"type\":\"note\",\"text\":null}", "not a string" },
-		{ "{\"type\":\"note\",\"text\":\"x\",\"more\":1}", "more is not described" },
-		{ "{\"type\":\"nonsense\"}", "no record" },
-		{ "{\"text\":\"x\"}", "no record" },
-		{ "{\"type\":\"note\",\"text\":\"x\",\"text\":\"y\"}", "duplicate" },
-		{ "{\"type\":\"note\",", "" },
-		{ "{\"type\":\"string\",\"addr\":\"0x1f\",\"text\":\"\"}", NULL },
-		{ "{\"type\":\"string\",\"addr\":\"1f\",\"text\":\"\"}", "not a hex string" },
-		{ "{\"type\":\"string\",\"addr\":\"0x\",\"text\":\"\"}", "not a hex string" },
-		{ "{\"type\":\"memory\",\"addr\":\"0x1\",\"size\":8,\"values\":[\"0x1\",2],\"ends_early\":null}",
-		  "not a hex string" },
-		{ "{\"type\":\"memory\",\"addr\":\"0x1\",\"size\":8.5,\"values\":[],\"ends_early\":null}",
-		  "not an integer" },
-		{ "{\"type\":\"thread\",\"number\":1,\"tid\":2,\"m\":null,\"goroutine\":null,\"signal\":null,"
-		  "\"location\":{\"pc\":\"0x1\",\"function\":null,\"file\":null}}",
-		  "line is missing" },
+		{"{\"type\":\"note\",\"text\":\"x\"}", NULL},
+		{"{\"type\":\"note\"}", "text is missing"},
+		{"{\"type\":\"note\",\"text\":1}", "not a string"},
+		{"{\"type\":\"note\",\"text\":null}", "not a string"},
+		{"{\"type\":\"note\",\"text\":\"x\",\"more\":1}", "more is not described"},
+		{"{\"type\":\"nonsense\"}", "no record"},
+		{"{\"text\":\"x\"}", "no record"},
+		{"{\"type\":\"note\",\"text\":\"x\",\"text\":\"y\"}", "duplicate"},
+		{"{\"type\":\"note\",", ""},
+		{"{\"type\":\"string\",\"addr\":\"0x1f\",\"text\":\"\"}", NULL},
+		{"{\"type\":\"string\",\"addr\":\"1f\",\"text\":\"\"}", "not a hex string"},
+		{"{\"type\":\"string\",\"addr\":\"0x\",\"text\":\"\"}", "not a hex string"},
+		{"{\"type\":\"memory\",\"addr\":\"0x1\",\"size\":8,\"values\":[\"0x1\",2],\"ends_early\":null}",
+		 "not a hex string"},
+		{"{\"type\":\"memory\",\"addr\":\"0x1\",\"size\":8.5,\"values\":[],\"ends_early\":null}",
+		 "not an integer"},
+		{"{\"type\":\"thread\",\"number\":1,\"tid\":2,\"m\":null,\"goroutine\":null,\"signal\":null,"
+		 "\"location\":{\"pc\":\"0x1\",\"function\":null,\"file\":null}}",
+		 "line is missing"},
 	};
 	for (size_t i = 0; i < GI_ARRAY_SIZE(cases); i++) {
 		complaint[0] = '\0';
 		bool ok = check_line(cases[i].line, strlen(cases[i].line));
 		if (ok != !cases[i].says || (cases[i].says && !strstr(complaint, cases[i].says)))
-			fail_msg("%s: %s, \"%s\"", cases[i].line, ok ? "passes" : "fails", complaint);
+			fail_msg("%s: %s, \"%s\"", cases[i].line, ok ? "passes" : "fails",
+				 complaint);
 	}
 }
 
@@ -344,15 +383,15 @@ static void test_strings(void **state)
 		size_t n;
 		const char *out;
 	} cases[] = {
-		{ "", 0, "" },
-		{ "plain", 5, "plain" },
-		{ "q\"b\\s/", 6, "q\"b\\s/" },
-		{ "\n\t\r\x1b[31m\x7f", 9, "\n\t\r\x1b[31m\x7f" },
-		{ "\xc3\xa9\xe2\x82\xac\xf0\x9f\x90\xb9", 9, "\xc3\xa9\xe2\x82\xac\xf0\x9f\x90\xb9" },
-		{ "bad \xff\xc3", 6, "bad \\xff\\xc3" },
-		{ "over\xc0\xaflong", 10, "over\\xc0\\xaflong" },
-		{ "c1 \xc2\x9b", 5, "c1 \\xc2\\x9b" },
-		{ "cut \xe2\x82", 6, "cut \\xe2\\x82" },
+		{"", 0, ""},
+		{"plain", 5, "plain"},
+		{"q\"b\\s/", 6, "q\"b\\s/"},
+		{"\n\t\r\x1b[31m\x7f", 9, "\n\t\r\x1b[31m\x7f"},
+		{"\xc3\xa9\xe2\x82\xac\xf0\x9f\x90\xb9", 9, "\xc3\xa9\xe2\x82\xac\xf0\x9f\x90\xb9"},
+		{"bad \xff\xc3", 6, "bad \\xff\\xc3"},
+		{"over\xc0\xaflong", 10, "over\\xc0\\xaflong"},
+		{"c1 \xc2\x9b", 5, "c1 \\xc2\\x9b"},
+		{"cut \xe2\x82", 6, "cut \\xe2\\x82"},
 	};
 	for (size_t i = 0; i < GI_ARRAY_SIZE(cases); i++) {
 		_cleanup_(gi_out_destroyp) struct gi_out *out = NULL;
@@ -409,10 +448,11 @@ static void test_values(void **state)
 	gi_json_close(out);
 	gi_json_end(out);
 	size_t n;
-	assert_string_equal(gi_out_memory_text(out, &n),
-			    "{\"type\":\"x\",\"min\":-9223372036854775808,\"max\":9223372036854775807,"
-			    "\"zero\":0,\"hex0\":\"0x0\",\"hex\":\"0xffffffffffffffff\",\"t\":true,"
-			    "\"null\":null,\"a\":[[],{\"k\":1},2],\"o\":{}}\n");
+	assert_string_equal(
+		gi_out_memory_text(out, &n),
+		"{\"type\":\"x\",\"min\":-9223372036854775808,\"max\":9223372036854775807,"
+		"\"zero\":0,\"hex0\":\"0x0\",\"hex\":\"0xffffffffffffffff\",\"t\":true,"
+		"\"null\":null,\"a\":[[],{\"k\":1},2],\"o\":{}}\n");
 }
 
 static void test_notes(void **state)
@@ -427,9 +467,10 @@ static void test_notes(void **state)
 	gi_json_u64(out, NULL, 1);
 	gi_json_end(out); // closes what is open
 	size_t n;
-	assert_string_equal(gi_out_memory_text(out, &n),
-			    "{\"type\":\"note\",\"text\":\"before 1\"}\n{\"type\":\"x\",\"a\":[1]}\n"
-			    "{\"type\":\"note\",\"text\":\"within\"}\n");
+	assert_string_equal(
+		gi_out_memory_text(out, &n),
+		"{\"type\":\"note\",\"text\":\"before 1\"}\n{\"type\":\"x\",\"a\":[1]}\n"
+		"{\"type\":\"note\",\"text\":\"within\"}\n");
 }
 
 int main(void)

@@ -38,7 +38,7 @@ static void on_interrupt(int sig)
 
 _Noreturn static void child(void)
 {
-	struct sigaction sa = { .sa_handler = on_interrupt };
+	struct sigaction sa = {.sa_handler = on_interrupt};
 	sigaction(SIGINT, &sa, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	alarm(60);
@@ -46,7 +46,7 @@ _Noreturn static void child(void)
 	char *core = NULL;
 	if (asprintf(&core, "%s/abba-go1.27.4.core", dir ? dir : "build/corefiles") < 0)
 		_exit(99);
-	struct gi_session_options opts = { .interactive = true };
+	struct gi_session_options opts = {.interactive = true};
 	struct gi_session *s = NULL;
 	struct gi_error *err = gi_session_open(core, &opts, &s);
 	if (err) {
@@ -64,7 +64,7 @@ _Noreturn static void child(void)
 
 static void start(const char *pager)
 {
-	struct winsize ws = { .ws_row = 20, .ws_col = 100 };
+	struct winsize ws = {.ws_row = 20, .ws_col = 100};
 	memset(&term, 0, sizeof(term));
 	fflush(NULL);
 	term.pid = forkpty(&term.fd, NULL, NULL, &ws);
@@ -86,7 +86,7 @@ static void type(const char *s)
 
 static bool fill(int timeout)
 {
-	struct pollfd p = { .fd = term.fd, .events = POLLIN };
+	struct pollfd p = {.fd = term.fd, .events = POLLIN};
 	if (poll(&p, 1, timeout) <= 0)
 		return false;
 	ssize_t n = read(term.fd, term.text + term.len, sizeof(term.text) - 1 - term.len);
@@ -276,9 +276,12 @@ static void test_pager_left_early(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lines),	   cmocka_unit_test(test_end_of_input),
-		cmocka_unit_test(test_completion), cmocka_unit_test(test_interrupt),
-		cmocka_unit_test(test_history),	   cmocka_unit_test(test_pager),
+		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_end_of_input),
+		cmocka_unit_test(test_completion),
+		cmocka_unit_test(test_interrupt),
+		cmocka_unit_test(test_history),
+		cmocka_unit_test(test_pager),
 		cmocka_unit_test(test_pager_left_early),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,11 +14,11 @@
 #include "repl/args.h"
 #include "repl/session.h"
 
-#define assert_ok(expr)                                                                            \
-	do {                                                                                       \
-		struct gi_error *e_ = (expr);                                                      \
-		if (e_)                                                                            \
-			fail_msg("%s", gi_error_message(e_));                                      \
+#define assert_ok(expr)                                       \
+	do {                                                  \
+		struct gi_error *e_ = (expr);                 \
+		if (e_)                                       \
+			fail_msg("%s", gi_error_message(e_)); \
 	} while (0)
 
 static void assert_fails(struct gi_error *err, enum gi_error_code code, const char *says)
@@ -26,8 +26,8 @@ static void assert_fails(struct gi_error *err, enum gi_error_code code, const ch
 	if (!err)
 		fail_msg("no error, but \"%s\" is wanted", says);
 	if (gi_error_code(err) != code || !strstr(gi_error_message(err), says))
-		fail_msg("error %d \"%s\" instead of %d \"%s\"", gi_error_code(err), gi_error_message(err),
-			 code, says);
+		fail_msg("error %d \"%s\" instead of %d \"%s\"", gi_error_code(err),
+			 gi_error_message(err), code, says);
 	gi_error_free(err);
 }
 
@@ -39,17 +39,17 @@ static void test_words(void **state)
 	static const struct {
 		const char *text, *words[5];
 	} cases[] = {
-		{ "", { NULL } },
-		{ "  \t ", { NULL } },
-		{ "a", { "a" } },
-		{ " a  bc\td ", { "a", "bc", "d" } },
-		{ "'a b' \"c d\"", { "a b", "c d" } },
-		{ "a'b c'd", { "ab cd" } },
-		{ "\"a\\\"b\\\\c\\d\"", { "a\"b\\c\\d" } },
-		{ "a\\ b", { "a b" } },
-		{ "''", { "" } },
-		{ "'a\"b' \"c'd\"", { "a\"b", "c'd" } },
-		{ "a\\", { "a\\" } },
+		{"", {NULL}},
+		{"  \t ", {NULL}},
+		{"a", {"a"}},
+		{" a  bc\td ", {"a", "bc", "d"}},
+		{"'a b' \"c d\"", {"a b", "c d"}},
+		{"a'b c'd", {"ab cd"}},
+		{"\"a\\\"b\\\\c\\d\"", {"a\"b\\c\\d"}},
+		{"a\\ b", {"a b"}},
+		{"''", {""}},
+		{"'a\"b' \"c'd\"", {"a\"b", "c'd"}},
+		{"a\\", {"a\\"}},
 	};
 	for (size_t i = 0; i < GI_ARRAY_SIZE(cases); i++) {
 		_cleanup_(gi_arena_destroyp) struct gi_arena *arena = NULL;
@@ -66,7 +66,8 @@ static void test_words(void **state)
 	size_t n;
 	assert_ok(gi_arena_create(&arena));
 	assert_fails(gi_words_split(arena, "a 'b", &words, &n), GI_ERR_USAGE, "a ' is not closed");
-	assert_fails(gi_words_split(arena, "a \"b\\\"", &words, &n), GI_ERR_USAGE, "a \" is not closed");
+	assert_fails(gi_words_split(arena, "a \"b\\\"", &words, &n), GI_ERR_USAGE,
+		     "a \" is not closed");
 }
 
 // --- options ----------------------------------------------------------------------
@@ -76,14 +77,14 @@ static const struct gi_command probe = {
 	.synopsis = "probe [-abc]",
 	.options =
 		(const struct gi_option[]){
-			{ 'a', NULL, "", NULL, false, NULL },
-			{ 'b', NULL, "", "brief", false, NULL },
-			{ 'n', "N", "", NULL, false, NULL },
-			{ 't', "[N]", "", NULL, false, NULL },
-			{ 0, "KIND VALUE...", "", "with", true, NULL },
-			{ 0, "KIND VALUE...", "", "without", true, NULL },
-			{ 0, NULL, "", "all", false, NULL },
-			{ 0 },
+			{'a', NULL, "", NULL, false, NULL},
+			{'b', NULL, "", "brief", false, NULL},
+			{'n', "N", "", NULL, false, NULL},
+			{'t', "[N]", "", NULL, false, NULL},
+			{0, "KIND VALUE...", "", "with", true, NULL},
+			{0, "KIND VALUE...", "", "without", true, NULL},
+			{0, NULL, "", "all", false, NULL},
+			{0},
 		},
 	.max_args = 2,
 };
@@ -161,21 +162,22 @@ static void test_option_errors(void **state)
 	static const struct {
 		const char *text, *says;
 	} cases[] = {
-		{ "-z", "no option \"-z\"; it has -a; -b, -brief; -n N" },
-		{ "-az", "no option \"-az\"" },
-		{ "--z", "no option \"--z\"" },
-		{ "-wi x", "no option \"-wi\"" },
-		{ "-tx", "no option \"-tx\"" },
-		{ "-all=5", "no option \"-all=5\"" },
-		{ "-n", "a value is missing: -n N" },
-		{ "-n -a", "a value is missing: -n N" },
-		{ "-with", "a value is missing: -with KIND VALUE..." },
-		{ "-n 1 -n 2", "-n N was given twice" },
-		{ "a b c", "\"c\" is one argument too many: probe [-abc]" },
+		{"-z", "no option \"-z\"; it has -a; -b, -brief; -n N"},
+		{"-az", "no option \"-az\""},
+		{"--z", "no option \"--z\""},
+		{"-wi x", "no option \"-wi\""},
+		{"-tx", "no option \"-tx\""},
+		{"-all=5", "no option \"-all=5\""},
+		{"-n", "a value is missing: -n N"},
+		{"-n -a", "a value is missing: -n N"},
+		{"-with", "a value is missing: -with KIND VALUE..."},
+		{"-n 1 -n 2", "-n N was given twice"},
+		{"a b c", "\"c\" is one argument too many: probe [-abc]"},
 	};
 	for (size_t i = 0; i < GI_ARRAY_SIZE(cases); i++) {
 		struct gi_args *args;
-		assert_fails(gi_args_parse(arena, &probe, cases[i].text, &args), GI_ERR_USAGE, cases[i].says);
+		assert_fails(gi_args_parse(arena, &probe, cases[i].text, &args), GI_ERR_USAGE,
+			     cases[i].says);
 	}
 }
 
@@ -185,10 +187,26 @@ static void test_numbers(void **state)
 	static const struct {
 		const char *text;
 		uint64_t v;
-	} good[] = { { "0", 0 }, { "18", 18 }, { "0x1f", 31 }, { "0XFF", 255 },
-		     { "18446744073709551615", UINT64_MAX }, { "0xffffffffffffffff", UINT64_MAX }, { "010", 10 } };
-	static const char *const bad[] = { "", "x", "-1", "+1", " 1", "1 ", "1x", "0x", "0xg", "0x 1", "0x-1",
-					   "18446744073709551616", "0x10000000000000000" };
+	} good[] = {{"0", 0},
+		    {"18", 18},
+		    {"0x1f", 31},
+		    {"0XFF", 255},
+		    {"18446744073709551615", UINT64_MAX},
+		    {"0xffffffffffffffff", UINT64_MAX},
+		    {"010", 10}};
+	static const char *const bad[] = {"",
+					  "x",
+					  "-1",
+					  "+1",
+					  " 1",
+					  "1 ",
+					  "1x",
+					  "0x",
+					  "0xg",
+					  "0x 1",
+					  "0x-1",
+					  "18446744073709551616",
+					  "0x10000000000000000"};
 	for (size_t i = 0; i < GI_ARRAY_SIZE(good); i++) {
 		uint64_t v;
 		assert_ok(gi_parse_u64(good[i].text, &v));
@@ -207,8 +225,10 @@ static void test_numbers(void **state)
 	assert_int_equal(v, 16);
 	assert_ok(gi_args_u64(parse(""), 'n', 5, 100, &v));
 	assert_int_equal(v, 5);
-	assert_fails(gi_args_u64(parse("-n 101"), 'n', 5, 100, &v), GI_ERR_USAGE, "probe -n: at most 100");
-	assert_fails(gi_args_u64(parse("-n x"), 'n', 5, 100, &v), GI_ERR_USAGE, "probe -n: \"x\" is not a number");
+	assert_fails(gi_args_u64(parse("-n 101"), 'n', 5, 100, &v), GI_ERR_USAGE,
+		     "probe -n: at most 100");
+	assert_fails(gi_args_u64(parse("-n x"), 'n', 5, 100, &v), GI_ERR_USAGE,
+		     "probe -n: \"x\" is not a number");
 }
 
 // --- names of commands --------------------------------------------------------------
@@ -220,24 +240,25 @@ static void test_names(void **state)
 		const char *typed, *name; // NULL: an error that says:
 		const char *says;
 	} cases[] = {
-		{ "goroutines", "goroutines", NULL },
-		{ "goroutine", "goroutine", NULL }, // exact, though it begins another
-		{ "grs", "goroutines", NULL },
-		{ "gr", "goroutine", NULL },
-		{ "backt", "bt", NULL },
-		{ "q", "quit", NULL },
-		{ "x", "x", NULL },
-		{ "?", "help", NULL },
-		{ "gorout", NULL, "could be goroutine, goroutines" },
-		{ "goroutimes", NULL, "did you mean \"goroutine" },
-		{ "bactkrace", NULL, "there is no command" },
-		{ "zzzzzzzz", NULL, "\"help\" lists them" },
-		{ "\x1b[31m", NULL, "\\x1b[31m" },
-		{ "a-name-that-is-much-longer-than-any-command-could-ever-be", NULL, "no command" },
+		{"goroutines", "goroutines", NULL},
+		{"goroutine", "goroutine", NULL}, // exact, though it begins another
+		{"grs", "goroutines", NULL},
+		{"gr", "goroutine", NULL},
+		{"backt", "bt", NULL},
+		{"q", "quit", NULL},
+		{"x", "x", NULL},
+		{"?", "help", NULL},
+		{"gorout", NULL, "could be goroutine, goroutines"},
+		{"goroutimes", NULL, "did you mean \"goroutine"},
+		{"bactkrace", NULL, "there is no command"},
+		{"zzzzzzzz", NULL, "\"help\" lists them"},
+		{"\x1b[31m", NULL, "\\x1b[31m"},
+		{"a-name-that-is-much-longer-than-any-command-could-ever-be", NULL, "no command"},
 	};
 	for (size_t i = 0; i < GI_ARRAY_SIZE(cases); i++) {
 		const struct gi_command *cmd;
-		struct gi_error *err = gi_command_find(cases[i].typed, strlen(cases[i].typed), &cmd);
+		struct gi_error *err =
+			gi_command_find(cases[i].typed, strlen(cases[i].typed), &cmd);
 		if (!cases[i].name) {
 			assert_fails(err, GI_ERR_USAGE, cases[i].says);
 			continue;
@@ -264,12 +285,14 @@ static void test_tables(void **state)
 		if (c->min_args > c->max_args)
 			fail_msg("%s: it needs more arguments than it takes", c->name);
 		for (size_t k = 0; gi_commands[k]; k++) {
-			if (k != i && gi_command_is_called(gi_commands[k], c->name, strlen(c->name)))
+			if (k != i &&
+			    gi_command_is_called(gi_commands[k], c->name, strlen(c->name)))
 				fail_msg("%s is an alias of %s", c->name, gi_commands[k]->name);
 			for (size_t a = 0; k != i && c->aliases && c->aliases[a]; a++) {
-				if (gi_command_is_called(gi_commands[k], c->aliases[a], strlen(c->aliases[a])))
-					fail_msg("%s: %s has the alias %s too", c->name, gi_commands[k]->name,
-						 c->aliases[a]);
+				if (gi_command_is_called(gi_commands[k], c->aliases[a],
+							 strlen(c->aliases[a])))
+					fail_msg("%s: %s has the alias %s too", c->name,
+						 gi_commands[k]->name, c->aliases[a]);
 			}
 		}
 		for (const struct gi_option *o = c->options; o && !gi_option_is_end(o); o++) {
@@ -290,7 +313,7 @@ static int open_session(void **state)
 	(void)state;
 	const char *dir = getenv("GCORE_COREFILES");
 	_cleanup_(gi_freep) char *core = NULL;
-	struct gi_session_options opts = { .batch = true };
+	struct gi_session_options opts = {.batch = true};
 	assert_true(asprintf(&core, "%s/abba-go1.27.4.core", dir ? dir : "build/corefiles") > 0);
 	assert_ok(gi_session_open(core, &opts, &session));
 	assert_null(gi_session_go_error(session));
@@ -330,7 +353,7 @@ static void assert_completes(const char *line, const char *const *want, bool exa
 	free(got);
 }
 
-#define WORDS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 static void test_completion(void **state)
 {
@@ -339,7 +362,7 @@ static void test_completion(void **state)
 	assert_completes("gorou", WORDS("goroutine", "goroutines"), true);
 	assert_completes("  gorou", WORDS("goroutine", "goroutines"), true);
 	assert_completes("exa", WORDS("examinemem"), true);
-	assert_completes("zz", (const char *const[]){ NULL }, true);
+	assert_completes("zz", (const char *const[]){NULL}, true);
 	assert_completes("goroutine ", WORDS("1", "2", "3", "4", "5", "6", "7", "8", "9"), true);
 	assert_completes("gr 8", WORDS("8"), true);
 	assert_completes("goroutine 8 b", WORDS("bt", "backtrace"), true);
@@ -348,15 +371,18 @@ static void test_completion(void **state)
 	assert_completes("thread ", WORDS("1", "2", "3", "4"), true);
 	assert_completes("thread 2 fr", WORDS("frame"), true);
 	assert_completes("goroutines -w", WORDS("-with", "-without"), true);
-	assert_completes("goroutines -", WORDS("-t", "-u", "-r", "-g", "-s", "-l", "-with", "-without", "-group",
-					       "-all"), true);
+	assert_completes(
+		"goroutines -",
+		WORDS("-t", "-u", "-r", "-g", "-s", "-l", "-with", "-without", "-group", "-all"),
+		true);
 	assert_completes("goroutines -group st", WORDS("status", "stack", "start"), true);
-	assert_completes("goroutines -with function main.lock", WORDS("main.lockAB", "main.lockBA"), false);
+	assert_completes("goroutines -with function main.lock", WORDS("main.lockAB", "main.lockBA"),
+			 false);
 	assert_completes("help goroutine", WORDS("goroutine", "goroutines"), true);
 	assert_completes("x/8gx $r1", WORDS("$r10", "$r11", "$r12", "$r13", "$r14", "$r15"), true);
 	assert_completes("x main.lockA", WORDS("main.lockAB"), false);
-	assert_completes("nonsense ", (const char *const[]){ NULL }, true);
-	assert_completes("goroutines ", (const char *const[]){ NULL }, true);
+	assert_completes("nonsense ", (const char *const[]){NULL}, true);
+	assert_completes("goroutines ", (const char *const[]){NULL}, true);
 }
 
 static uint64_t address(const char *text)
@@ -376,16 +402,19 @@ static void test_addresses(void **state)
 	assert_int_equal(address("4096"), 4096);
 	assert_int_equal(address("0x1000+0x10-6"), 0x100a);
 	assert_ok(gi_session_regs(session, &regs));
-	assert_true(address("$sp") == gi_regs_sp(&regs) && address("$rsp+8") == gi_regs_sp(&regs) + 8);
+	assert_true(address("$sp") == gi_regs_sp(&regs) &&
+		    address("$rsp+8") == gi_regs_sp(&regs) + 8);
 	assert_true(address("$pc") == gi_regs_pc(&regs) && address("$rip") == gi_regs_pc(&regs));
 	struct gi_func f;
 	assert_true(gi_functab_find_name(gi_go_functab(gi_session_go(session)), "main.main", &f));
 	assert_true(address("main.main") == f.entry && address("main.main+4") == f.entry + 4);
 	assert_true(gi_go_global(gi_session_go(session), "main.a", &v));
-	assert_true(address("main.a") == v && address("&main.a") == v && address("main.a-8") == v - 8);
+	assert_true(address("main.a") == v && address("&main.a") == v &&
+		    address("main.a-8") == v - 8);
 	assert_fails(gi_session_address(session, "", &v), GI_ERR_USAGE, "missing");
 	assert_fails(gi_session_address(session, "$", &v), GI_ERR_USAGE, "no register");
-	assert_fails(gi_session_address(session, "main.nothing", &v), GI_ERR_NOT_FOUND, "main.nothing");
+	assert_fails(gi_session_address(session, "main.nothing", &v), GI_ERR_NOT_FOUND,
+		     "main.nothing");
 	assert_fails(gi_session_address(session, "main.a+x", &v), GI_ERR_NOT_FOUND, "main.a+x");
 	assert_fails(gi_session_address(session, "-8", &v), GI_ERR_NOT_FOUND, "-8");
 }
@@ -407,7 +436,8 @@ static void test_selection(void **state)
 	assert_ok(gi_session_move_frame(session, UINT64_MAX, false));
 	assert_int_equal(gi_session_frame(session), 0);
 	assert_fails(gi_session_move_frame(session, 1, false), GI_ERR_NOT_FOUND, "innermost");
-	assert_fails(gi_session_select_frame(session, 1000), GI_ERR_NOT_FOUND, "there is no frame 1000");
+	assert_fails(gi_session_select_frame(session, 1000), GI_ERR_NOT_FOUND,
+		     "there is no frame 1000");
 
 	// By its address too.
 	_cleanup_(gi_freep) char *addr = NULL;
@@ -422,8 +452,10 @@ static void test_selection(void **state)
 	gi_session_select_thread(session, thread);
 	assert_true(gi_session_by_thread(session));
 	assert_true(gi_session_thread(session, &thread) && thread == 1);
-	assert_fails(gi_session_find_thread(session, "99", &thread), GI_ERR_NOT_FOUND, "numbers 1 to 4");
-	assert_fails(gi_session_find_thread(session, "0", &thread), GI_ERR_NOT_FOUND, "no thread 0");
+	assert_fails(gi_session_find_thread(session, "99", &thread), GI_ERR_NOT_FOUND,
+		     "numbers 1 to 4");
+	assert_fails(gi_session_find_thread(session, "0", &thread), GI_ERR_NOT_FOUND,
+		     "no thread 0");
 
 	// A command on another goroutine leaves the selection as it was.
 	_cleanup_(gi_out_destroyp) struct gi_out *out = NULL;
@@ -432,15 +464,16 @@ static void test_selection(void **state)
 	assert_true(gi_session_by_thread(session));
 	assert_ok(gi_session_run(session, "goroutine 8", out));
 	assert_int_equal(gi_session_goroutine(session)->goid, 8);
-	assert_fails(gi_session_run(session, "goroutine 9 nonsense", out), GI_ERR_USAGE, "nonsense");
+	assert_fails(gi_session_run(session, "goroutine 9 nonsense", out), GI_ERR_USAGE,
+		     "nonsense");
 	assert_int_equal(gi_session_goroutine(session)->goid, 8);
 }
 
 static void test_interrupt(void **state)
 {
 	(void)state;
-	static const char *const lines[] = { "goroutines", "goroutines -t", "goroutines -group stack", "threads",
-					     "mappings" };
+	static const char *const lines[] = {"goroutines", "goroutines -t",
+					    "goroutines -group stack", "threads", "mappings"};
 	for (size_t i = 0; i < GI_ARRAY_SIZE(lines); i++) {
 		_cleanup_(gi_out_destroyp) struct gi_out *out = NULL;
 		assert_ok(gi_out_create_memory(false, &out));
