@@ -147,17 +147,19 @@ size_t gi_utf8_printable(const char *str, size_t n)
 
 void gi_str_put_escaped(struct gi_str *str, const char *s, size_t n)
 {
-	const unsigned char *u = (const unsigned char *)s;
-	for (size_t i = 0; i < n;) {
-		size_t len = gi_utf8_printable(s + i, n - i);
+	size_t start = 0, i = 0; // what is printable is copied in one piece
+	while (i < n) {
+		unsigned char c = (unsigned char)s[i];
+		size_t len = c >= 0x20 && c < 0x7f ? 1 : gi_utf8_printable(s + i, n - i);
 		if (len) {
-			gi_str_putn(str, s + i, len);
 			i += len;
-		} else {
-			gi_str_printf(str, "\\x%02x", u[i]);
-			i++;
+			continue;
 		}
+		gi_str_putn(str, s + start, i - start);
+		gi_str_printf(str, "\\x%02x", c);
+		start = ++i;
 	}
+	gi_str_putn(str, s + start, n - start);
 }
 
 const char *gi_str_cstr(const struct gi_str *str)

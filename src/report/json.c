@@ -25,7 +25,11 @@ static void put_string(struct gi_out *out, const char *s, size_t n)
 	size_t start = 0, i = 0;
 	while (i < n) {
 		unsigned char c = (unsigned char)s[i];
-		size_t len = c == '"' || c == '\\' ? 0 : gi_utf8_printable(s + i, n - i);
+		size_t len = 0;
+		if (c < 0x80)
+			len = c >= 0x20 && c != 0x7f && c != '"' && c != '\\';
+		else
+			len = gi_utf8_printable(s + i, n - i);
 		if (len) {
 			i += len;
 			continue;
