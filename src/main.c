@@ -260,7 +260,7 @@ static int run(struct options *o)
 	bool go_on = true;
 	if (o->session.batch || o->quiet) {
 		print_notes(s);
-	} else if (!no_go) {
+	} else {
 		err = gi_session_execute(s, "info");
 		go_on = !is_code(err, GI_ERR_PIPE);
 		if (err && go_on)
