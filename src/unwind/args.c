@@ -64,8 +64,7 @@ static size_t table(struct gi_target *t, uint64_t addr, uint8_t *buf, size_t max
 	return p ? n : 0;
 }
 
-static bool is_live(const uint8_t *live, size_t live_len, int32_t index, uint8_t off,
-		    unsigned slot)
+static bool is_live(const uint8_t *live, size_t live_len, int32_t index, uint8_t off, unsigned slot)
 {
 	if (!live_len || index <= 0 || off < live[0])
 		return true;
@@ -73,8 +72,7 @@ static bool is_live(const uint8_t *live, size_t live_len, int32_t index, uint8_t
 	return at >= live_len || live[at] >> slot % 8 & 1;
 }
 
-static bool compile(struct gi_unwinder *u, const struct gi_func *f, uint64_t pc,
-		    struct builder *b)
+static bool compile(struct gi_unwinder *u, const struct gi_func *f, uint64_t pc, struct builder *b)
 {
 	uint8_t stream[ARGS_MAX_LEN], live[256 + LIVE_MAX];
 	uint64_t info = gi_func_funcdata(f, GI_FUNCDATA_ARG_INFO);
@@ -115,8 +113,8 @@ static bool compile(struct gi_unwinder *u, const struct gi_func *f, uint64_t pc,
 			l->off = op;
 			l->size = stream[i++];
 			l->live = is_live(live, live_len, index, op, slot);
-			l->before = gi_arena_strndup(u->args_arena, gi_str_cstr(&b->text),
-						     b->text.len);
+			l->before =
+				gi_arena_strndup(u->args_arena, gi_str_cstr(&b->text), b->text.len);
 			l->before_len = b->text.len;
 			gi_str_reset(&b->text);
 			if (!l->before || l->size > 8)
@@ -130,8 +128,8 @@ static bool compile(struct gi_unwinder *u, const struct gi_func *f, uint64_t pc,
 	return !len;
 }
 
-static const struct gi_arg_program *program(struct gi_unwinder *u,
-					    const struct gi_func *f, uint64_t pc)
+static const struct gi_arg_program *program(struct gi_unwinder *u, const struct gi_func *f,
+					    uint64_t pc)
 {
 	uint64_t value;
 	if (gi_map_get(&u->args, pc, &value))
@@ -149,8 +147,7 @@ static const struct gi_arg_program *program(struct gi_unwinder *u,
 	bool ok = compile(u, f, pc, &b) && !b.text.oom;
 	if (p && ok) {
 		p->loads = gi_arena_alloc(u->args_arena, (b.n + 1) * sizeof(*p->loads));
-		p->after =
-			gi_arena_strndup(u->args_arena, gi_str_cstr(&b.text), b.text.len);
+		p->after = gi_arena_strndup(u->args_arena, gi_str_cstr(&b.text), b.text.len);
 		p->after_len = b.text.len;
 		if (p->loads && p->after) {
 			p->n = b.n;
@@ -159,8 +156,8 @@ static const struct gi_arg_program *program(struct gi_unwinder *u,
 			p->after_len = 0;
 		}
 		for (size_t i = 0; i < p->n; i++)
-			p->extent = gi_max_u64(p->extent, (uint64_t)p->loads[i].off +
-								  p->loads[i].size);
+			p->extent =
+				gi_max_u64(p->extent, (uint64_t)p->loads[i].off + p->loads[i].size);
 	}
 	gi_str_deinit(&b.text);
 	if (p)
@@ -168,8 +165,7 @@ static const struct gi_arg_program *program(struct gi_unwinder *u,
 	return p;
 }
 
-void gi_frame_args(struct gi_unwinder *u, const struct gi_frame *frame,
-		   struct gi_str *ret)
+void gi_frame_args(struct gi_unwinder *u, const struct gi_frame *frame, struct gi_str *ret)
 {
 	if (frame->kind == GI_FRAME_INLINED) {
 		gi_str_puts(ret, "...");
@@ -180,8 +176,7 @@ void gi_frame_args(struct gi_unwinder *u, const struct gi_frame *frame,
 	// Releases before 1.21 looked liveness up where the outermost inlined call is.
 	uint64_t pc = frame->lookup_pc;
 	if (u->symbolic_args)
-		pc = frame->exact_pc || frame->pc <= frame->entry ? frame->pc
-								  : frame->pc - 1;
+		pc = frame->exact_pc || frame->pc <= frame->entry ? frame->pc : frame->pc - 1;
 	const struct gi_arg_program *p = program(u, &frame->func, pc);
 	if (!p || !p->n) {
 		if (p && p->after_len)

@@ -61,8 +61,7 @@ static const uint8_t from_unw[] = {
 
 // --- what libunwind asks -------------------------------------------------
 
-static int access_mem(unw_addr_space_t as, unw_word_t addr, unw_word_t *val, int write,
-		      void *arg)
+static int access_mem(unw_addr_space_t as, unw_word_t addr, unw_word_t *val, int write, void *arg)
 {
 	(void)as;
 	struct gi_cfi *cfi = arg;
@@ -72,8 +71,7 @@ static int access_mem(unw_addr_space_t as, unw_word_t addr, unw_word_t *val, int
 	if (addr >= TABLES_BASE) {
 		uint64_t i = (addr - TABLES_BASE) >> TABLES_SHIFT;
 		uint64_t off = addr & ((UINT64_C(1) << TABLES_SHIFT) - 1);
-		if (i < cfi->module_len &&
-		    gi_in_bounds(off, 8, cfi->modules[i].table_size)) {
+		if (i < cfi->module_len && gi_in_bounds(off, 8, cfi->modules[i].table_size)) {
 			*val = gi_load_u64(cfi->modules[i].table + off);
 			return 0;
 		}
@@ -92,8 +90,7 @@ static int access_mem(unw_addr_space_t as, unw_word_t addr, unw_word_t *val, int
 	return 0;
 }
 
-static int access_reg(unw_addr_space_t as, unw_regnum_t reg, unw_word_t *val, int write,
-		      void *arg)
+static int access_reg(unw_addr_space_t as, unw_regnum_t reg, unw_word_t *val, int write, void *arg)
 {
 	(void)as;
 	struct gi_cfi *cfi = arg;
@@ -108,8 +105,8 @@ static int access_reg(unw_addr_space_t as, unw_regnum_t reg, unw_word_t *val, in
 	return 0;
 }
 
-static int access_fpreg(unw_addr_space_t as, unw_regnum_t reg, unw_fpreg_t *val,
-			int write, void *arg)
+static int access_fpreg(unw_addr_space_t as, unw_regnum_t reg, unw_fpreg_t *val, int write,
+			void *arg)
 {
 	(void)as, (void)reg, (void)val, (void)write, (void)arg;
 	return -UNW_EBADREG;
@@ -127,8 +124,8 @@ static int resume(unw_addr_space_t as, unw_cursor_t *cursor, void *arg)
 	return -UNW_EINVAL;
 }
 
-static int get_proc_name(unw_addr_space_t as, unw_word_t addr, char *buf, size_t n,
-			 unw_word_t *off, void *arg)
+static int get_proc_name(unw_addr_space_t as, unw_word_t addr, char *buf, size_t n, unw_word_t *off,
+			 void *arg)
 {
 	(void)as, (void)addr, (void)buf, (void)n, (void)off, (void)arg;
 	return -UNW_ENOINFO;
@@ -149,8 +146,7 @@ enum {
 };
 
 // The search table that the linker made: only the layout that linkers write.
-static bool linked_table(struct gi_cfi *cfi, struct gi_elf *elf, uint64_t bias,
-			 unw_dyn_info_t *ret)
+static bool linked_table(struct gi_cfi *cfi, struct gi_elf *elf, uint64_t bias, unw_dyn_info_t *ret)
 {
 	struct gi_elf_segment seg = {0};
 	size_t n = gi_elf_segment_count(elf), i;
@@ -191,8 +187,8 @@ static struct eh_module *module_at(struct gi_cfi *cfi, uint64_t ip)
 			return &cfi->modules[i];
 	if (cfi->module_len == MAX_TABLES)
 		return NULL;
-	struct gi_error *err = gi_grow(&cfi->modules, &cfi->module_cap,
-				       cfi->module_len + 1, sizeof(*cfi->modules));
+	struct gi_error *err = gi_grow(&cfi->modules, &cfi->module_cap, cfi->module_len + 1,
+				       sizeof(*cfi->modules));
 	if (err) {
 		gi_error_ignore(err);
 		return NULL;
@@ -227,8 +223,7 @@ static int find_proc_info(unw_addr_space_t as, unw_word_t ip, unw_proc_info_t *p
 	if (!m || !m->usable)
 		return -UNW_ENOINFO;
 	unw_dyn_info_t di = m->info;
-	int r = UNW_OBJ(dwarf_search_unwind_table)(as, ip, &di, pi, need_unwind_info,
-						   arg);
+	int r = UNW_OBJ(dwarf_search_unwind_table)(as, ip, &di, pi, need_unwind_info, arg);
 	if (r >= 0)
 		cfi->found_info = true;
 	return r;
@@ -277,8 +272,8 @@ struct gi_error *gi_cfi_begin(struct gi_cfi *cfi, const struct gi_regs *regs)
 	cfi->start = *regs;
 	int r = unw_init_remote(&cfi->cursor, cfi->as, cfi);
 	if (r < 0)
-		return gi_error_create(GI_ERR_UNSUPPORTED,
-				       "C frames cannot be unwound: %s", unw_strerror(r));
+		return gi_error_create(GI_ERR_UNSUPPORTED, "C frames cannot be unwound: %s",
+				       unw_strerror(r));
 	return NULL;
 }
 

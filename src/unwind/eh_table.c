@@ -13,13 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-	PE_ABSPTR = 0x00,
-	PE_UDATA4 = 0x03,
-	PE_UDATA8 = 0x04,
-	PE_SDATA4 = 0x0b,
-	PE_SDATA8 = 0x0c
-};
+enum { PE_ABSPTR = 0x00, PE_UDATA4 = 0x03, PE_UDATA8 = 0x04, PE_SDATA4 = 0x0b, PE_SDATA8 = 0x0c };
 enum { PE_PCREL = 0x10, PE_OMIT = 0xff };
 
 struct entry {
@@ -33,8 +27,7 @@ static int by_pc(const void *a, const void *b)
 }
 
 // One record at off: its bytes behind the length field. False at the end or at damage.
-static bool next_record(const uint8_t *data, size_t size, size_t *off, size_t *body,
-			size_t *end)
+static bool next_record(const uint8_t *data, size_t size, size_t *off, size_t *body, size_t *end)
 {
 	if (!gi_in_bounds(*off, 4, size))
 		return false;
@@ -101,8 +94,8 @@ static uint8_t pc_encoding(const uint8_t *data, size_t body, size_t end)
 }
 
 // The first pc of the description whose CIE pointer is at body, as a link-time address.
-static bool first_pc(const uint8_t *data, uint64_t addr, size_t body, size_t end,
-		     uint8_t enc, uint64_t *ret)
+static bool first_pc(const uint8_t *data, uint64_t addr, size_t body, size_t end, uint8_t enc,
+		     uint64_t *ret)
 {
 	struct gi_cursor c = gi_cursor_make(data + body, end - body);
 	uint64_t v;
@@ -135,8 +128,7 @@ static bool fits(uint64_t off)
 	return (int64_t)off >= INT32_MIN && (int64_t)off <= INT32_MAX;
 }
 
-bool gi_eh_table_make(struct gi_elf *elf, uint8_t **ret, size_t *count_ret,
-		      uint64_t *addr_ret)
+bool gi_eh_table_make(struct gi_elf *elf, uint8_t **ret, size_t *count_ret, uint64_t *addr_ret)
 {
 	const uint8_t *data;
 	size_t size, cap = 0, n = 0, body, end;
@@ -148,11 +140,9 @@ bool gi_eh_table_make(struct gi_elf *elf, uint8_t **ret, size_t *count_ret,
 		gi_error_ignore(err);
 		return false;
 	}
-	size_t cie =
-		SIZE_MAX; // whose encoding is known: descriptions stand behind their CIE
+	size_t cie = SIZE_MAX; // whose encoding is known: descriptions stand behind their CIE
 	uint8_t enc = PE_OMIT;
-	for (size_t off = 0, start = 0; next_record(data, size, &off, &body, &end);
-	     start = off) {
+	for (size_t off = 0, start = 0; next_record(data, size, &off, &body, &end); start = off) {
 		uint32_t back = gi_load_u32(data + body);
 		uint64_t pc;
 		if (!back || back > body)

@@ -31,9 +31,8 @@ bool gi_function_is_runtime(const char *name)
 	// compiler made ("type:.eq.main.T", "go:buildid"), and assembly without a
 	// package.
 	if (starts(name, "runtime.") || starts(name, "runtime/internal/") ||
-	    starts(name, "internal/") || starts(name, "type:") ||
-	    starts(name, "type..") || starts(name, "go:") || starts(name, "go.(") ||
-	    starts(name, "go.."))
+	    starts(name, "internal/") || starts(name, "type:") || starts(name, "type..") ||
+	    starts(name, "go:") || starts(name, "go.(") || starts(name, "go.."))
 		return true;
 	// What the runtime implements for other packages: sync.runtime_Semacquire.
 	const char *dot = strchr(name + package_dir(name), '.');
@@ -49,15 +48,14 @@ bool gi_function_is_std(const char *name)
 {
 	// The first elements of the import paths of Go 1.18 to 1.27's standard library.
 	static const char *const roots[] = {
-		"archive",  "arena",	 "bufio",   "builtin", "bytes",	   "cmp",
-		"compress", "container", "context", "crypto",  "database", "debug",
-		"embed",    "encoding",	 "errors",  "expvar",  "flag",	   "fmt",
-		"go",	    "hash",	 "html",    "image",   "index",	   "internal",
-		"io",	    "iter",	 "log",	    "maps",    "math",	   "mime",
-		"net",	    "os",	 "path",    "plugin",  "reflect",  "regexp",
-		"runtime",  "simd",	 "slices",  "sort",    "strconv",  "strings",
-		"structs",  "sync",	 "syscall", "testing", "text",	   "time",
-		"unicode",  "unique",	 "unsafe",  "uuid",    "vendor",   "weak",
+		"archive",   "arena",	"bufio",    "builtin",	"bytes", "cmp",	    "compress",
+		"container", "context", "crypto",   "database", "debug", "embed",   "encoding",
+		"errors",    "expvar",	"flag",	    "fmt",	"go",	 "hash",    "html",
+		"image",     "index",	"internal", "io",	"iter",	 "log",	    "maps",
+		"math",	     "mime",	"net",	    "os",	"path",	 "plugin",  "reflect",
+		"regexp",    "runtime", "simd",	    "slices",	"sort",	 "strconv", "strings",
+		"structs",   "sync",	"syscall",  "testing",	"text",	 "time",    "unicode",
+		"unique",    "unsafe",	"uuid",	    "vendor",	"weak",
 	};
 	if (gi_function_is_runtime(name))
 		return true;
@@ -90,8 +88,7 @@ static bool locate_frame(void *arg, const struct gi_frame *f)
 	struct locate *l = arg;
 	if (!l->where.pc)
 		set(&l->where, f);
-	if (f->kind == GI_FRAME_C || f->kind == GI_FRAME_SIGNAL ||
-	    f->kind == GI_FRAME_GUESSED)
+	if (f->kind == GI_FRAME_C || f->kind == GI_FRAME_SIGNAL || f->kind == GI_FRAME_GUESSED)
 		return true;
 	if (!gi_function_is_std(f->name)) {
 		set(&l->user, f);
@@ -103,13 +100,11 @@ static bool locate_frame(void *arg, const struct gi_frame *f)
 }
 
 struct gi_error *gi_unwind_locations(struct gi_unwinder *u, const struct gi_g *g,
-				     struct gi_location *where_ret,
-				     struct gi_location *user_ret)
+				     struct gi_location *where_ret, struct gi_location *user_ret)
 {
 	static const struct gi_location none = {.function = "", .file = ""};
 	struct locate l = {none, none, none};
-	struct gi_error *err =
-		gi_unwind_goroutine(u, g, 0, GI_UNWIND_MAX, locate_frame, &l, NULL);
+	struct gi_error *err = gi_unwind_goroutine(u, g, 0, GI_UNWIND_MAX, locate_frame, &l, NULL);
 	if (err)
 		return err;
 	*where_ret = l.where;
@@ -117,8 +112,7 @@ struct gi_error *gi_unwind_locations(struct gi_unwinder *u, const struct gi_g *g
 	return NULL;
 }
 
-void gi_unwind_created_by(struct gi_unwinder *u, const struct gi_g *g,
-			  struct gi_location *ret)
+void gi_unwind_created_by(struct gi_unwinder *u, const struct gi_g *g, struct gi_location *ret)
 {
 	struct gi_location loc = {.function = "", .file = ""};
 	const struct gi_pcinfo *info = NULL;
@@ -135,8 +129,7 @@ void gi_unwind_created_by(struct gi_unwinder *u, const struct gi_g *g,
 	*ret = loc;
 }
 
-void gi_unwind_started_at(struct gi_unwinder *u, const struct gi_g *g,
-			  struct gi_location *ret)
+void gi_unwind_started_at(struct gi_unwinder *u, const struct gi_g *g, struct gi_location *ret)
 {
 	struct gi_location loc = {.function = "", .file = ""};
 	const struct gi_pcinfo *info =

@@ -52,7 +52,7 @@ void gi_siginfo_read(struct gi_target *t, uint64_t addr, struct gi_signal_contex
 	ret->code = (int)gi_load_u32(buf + 8);
 	// The kernel's own codes are positive; si_addr overlays others for kill and the
 	// like.
-	ret->has_addr = ret->signal == SIGSEGV || ret->signal == SIGBUS ||
-			ret->signal == SIGILL || ret->signal == SIGFPE;
+	ret->has_addr = ret->signal == SIGSEGV || ret->signal == SIGBUS || ret->signal == SIGILL ||
+			ret->signal == SIGFPE;
 	ret->addr = gi_load_u64(buf + 16);
 }

@@ -72,8 +72,7 @@ static size_t ask_for(size_t max)
 	return max < GI_UNWIND_MAX ? max + 1 : max;
 }
 
-static struct gi_error *stack_done(struct gi_stack *s, struct gi_error *err,
-				   struct gi_stack **ret)
+static struct gi_error *stack_done(struct gi_stack *s, struct gi_error *err, struct gi_stack **ret)
 {
 	if (!err) {
 		err = s->err;
@@ -87,8 +86,8 @@ static struct gi_error *stack_done(struct gi_stack *s, struct gi_error *err,
 	return NULL;
 }
 
-struct gi_error *gi_stack_of_goroutine(struct gi_unwinder *u, const struct gi_g *g,
-				       unsigned flags, size_t max, struct gi_stack **ret)
+struct gi_error *gi_stack_of_goroutine(struct gi_unwinder *u, const struct gi_g *g, unsigned flags,
+				       size_t max, struct gi_stack **ret)
 {
 	struct gi_stack *s = NULL;
 	struct gi_error *err = stack_create(max, &s);

@@ -125,8 +125,8 @@ static void begin_regs(struct gi_walk *w, const struct gi_regs *regs)
 	w->exact = true;
 }
 
-static void walk_init(struct gi_walk *w, struct gi_unwinder *u, unsigned flags,
-		      size_t max, gi_frame_fn fn, void *arg)
+static void walk_init(struct gi_walk *w, struct gi_unwinder *u, unsigned flags, size_t max,
+		      gi_frame_fn fn, void *arg)
 {
 	memset(w, 0, sizeof(*w));
 	w->u = u;
@@ -183,11 +183,9 @@ static struct gi_error *begin_goroutine(struct gi_walk *w, const struct gi_g *g)
 {
 	uint32_t status = g->status & ~(uint32_t)GI_G_SCAN;
 	if (g->unreadable)
-		return gi_error_at(GI_ERR_FAULT, g->addr,
-				   "the goroutine at 0x%llx cannot be read",
+		return gi_error_at(GI_ERR_FAULT, g->addr, "the goroutine at 0x%llx cannot be read",
 				   (unsigned long long)g->addr);
-	if (status == GI_G_DEAD || status == GI_G_IDLE || status == GI_G_DEADEXTRA ||
-	    !g->stack_hi)
+	if (status == GI_G_DEAD || status == GI_G_IDLE || status == GI_G_DEADEXTRA || !g->stack_hi)
 		return gi_error_create(GI_ERR_NOT_FOUND, "goroutine %llu has no stack",
 				       (unsigned long long)g->goid);
 	w->m = g->m_index ? gi_go_m(w->u->go, g->m_index - 1) : NULL;
@@ -202,9 +200,14 @@ static struct gi_error *begin_goroutine(struct gi_walk *w, const struct gi_g *g)
 	}
 	if (on_thread && !(as_runtime && status == GI_G_SYSCALL)) {
 		struct gi_regs regs;
-		if (thread_regs(w->u, g->thread - 1, &regs) &&
-		    on_stack_of(g, gi_regs_sp(&regs))) {
+		if (thread_regs(w->u, g->thread - 1, &regs) && on_stack_of(g, gi_regs_sp(&regs))) {
 			begin_regs(w, &regs);
+			gi_walk_enter_g(w, g);
+			return NULL;
+		}
+		// In the vDSO, on g0's stack: nothing else was saved.
+		if (w->m && on_stack_of(g, w->m->vdso_sp)) {
+			begin_at(w, w->m->vdso_pc, w->m->vdso_sp, 0);
 			gi_walk_enter_g(w, g);
 			return NULL;
 		}
@@ -216,11 +219,9 @@ static struct gi_error *begin_goroutine(struct gi_walk *w, const struct gi_g *g)
 		begin_at(w, g->sched_pc, g->sched_sp, g->sched_bp);
 	}
 	if (!on_stack_of(g, w->sp))
-		return gi_error_create(
-			GI_ERR_FORMAT,
-			"goroutine %llu: its saved stack pointer 0x%llx is outside of "
-			"its "
-			"stack [0x%llx, 0x%llx)",
+		return gi_error_at(
+			GI_ERR_FORMAT, w->sp,
+			"goroutine %llu: sp 0x%llx is outside of its stack [0x%llx, 0x%llx)",
 			(unsigned long long)g->goid, (unsigned long long)w->sp,
 			(unsigned long long)g->stack_lo, (unsigned long long)g->stack_hi);
 	gi_walk_enter_g(w, g);
@@ -236,9 +237,9 @@ static void run(struct gi_walk *w, struct gi_error **why_ret)
 		gi_error_ignore(w->why);
 }
 
-struct gi_error *gi_unwind_goroutine(struct gi_unwinder *u, const struct gi_g *g,
-				     unsigned flags, size_t max, gi_frame_fn fn,
-				     void *arg, struct gi_error **why_ret)
+struct gi_error *gi_unwind_goroutine(struct gi_unwinder *u, const struct gi_g *g, unsigned flags,
+				     size_t max, gi_frame_fn fn, void *arg,
+				     struct gi_error **why_ret)
 {
 	uint32_t status = g->status & ~(uint32_t)GI_G_SCAN;
 	if (flags & GI_UNWIND_SYSTEM_STACK && g->thread && !g->unreadable &&
@@ -253,14 +254,12 @@ struct gi_error *gi_unwind_goroutine(struct gi_unwinder *u, const struct gi_g *g
 	return NULL;
 }
 
-struct gi_error *gi_unwind_thread(struct gi_unwinder *u, size_t thread, unsigned flags,
-				  size_t max, gi_frame_fn fn, void *arg,
-				  struct gi_error **why_ret)
+struct gi_error *gi_unwind_thread(struct gi_unwinder *u, size_t thread, unsigned flags, size_t max,
+				  gi_frame_fn fn, void *arg, struct gi_error **why_ret)
 {
 	const struct gi_thread *th = gi_target_thread(u->t, thread);
 	if (!th)
-		return gi_error_create(GI_ERR_NOT_FOUND, "there is no thread number %zu",
-				       thread);
+		return gi_error_create(GI_ERR_NOT_FOUND, "there is no thread number %zu", thread);
 	struct gi_walk w;
 	walk_init(&w, u, flags, max, fn, arg);
 	w.m = gi_go_m_by_thread(u->go, thread);
@@ -268,8 +267,7 @@ struct gi_error *gi_unwind_thread(struct gi_unwinder *u, size_t thread, unsigned
 	if (flags & GI_UNWIND_AS_RUNTIME && !thread_regs(u, thread, &regs))
 		regs = th->regs;
 	if (!gi_regs_has(&regs, GI_AMD64_RIP) || !gi_regs_has(&regs, GI_AMD64_RSP))
-		return gi_error_create(GI_ERR_NOT_SAVED,
-				       "the core has no registers of thread %d",
+		return gi_error_create(GI_ERR_NOT_SAVED, "the core has no registers of thread %d",
 				       (int)th->tid);
 	begin_regs(&w, &regs);
 	if (flags & GI_UNWIND_AS_RUNTIME && w.m && w.m->vdso_sp)
@@ -279,20 +277,18 @@ struct gi_error *gi_unwind_thread(struct gi_unwinder *u, size_t thread, unsigned
 	return NULL;
 }
 
-struct gi_error *gi_unwind_regs(struct gi_unwinder *u, const struct gi_regs *regs,
-				uint64_t lo, uint64_t hi, unsigned flags, size_t max,
-				gi_frame_fn fn, void *arg, struct gi_error **why_ret)
+struct gi_error *gi_unwind_regs(struct gi_unwinder *u, const struct gi_regs *regs, uint64_t lo,
+				uint64_t hi, unsigned flags, size_t max, gi_frame_fn fn, void *arg,
+				struct gi_error **why_ret)
 {
 	struct gi_walk w;
 	walk_init(&w, u, flags, max, fn, arg);
 	begin_regs(&w, regs);
-	if (!gi_regs_has(regs, GI_AMD64_RIP) || !gi_regs_has(regs, GI_AMD64_RSP) ||
-	    w.sp < lo || w.sp > hi)
+	if (!gi_regs_has(regs, GI_AMD64_RIP) || !gi_regs_has(regs, GI_AMD64_RSP) || w.sp < lo ||
+	    w.sp > hi)
 		return gi_error_create(
-			GI_ERR_USAGE,
-			"the stack pointer 0x%llx is outside of [0x%llx, 0x%llx)",
-			(unsigned long long)w.sp, (unsigned long long)lo,
-			(unsigned long long)hi);
+			GI_ERR_USAGE, "the stack pointer 0x%llx is outside of [0x%llx, 0x%llx)",
+			(unsigned long long)w.sp, (unsigned long long)lo, (unsigned long long)hi);
 	w.id = GI_STACK_THREAD;
 	w.hi = hi;
 	run(&w, why_ret);

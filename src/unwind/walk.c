@@ -68,8 +68,8 @@ void gi_walk_enter(struct gi_walk *w, uint64_t sp)
 	if (m && m->g0_hi && sp >= m->g0_lo && sp <= m->g0_hi) {
 		// On a thread's own stack the frames of mstart lie above g0's nominal
 		// end.
-		uint64_t hi = m->g0_hi < UINT64_MAX - STACK_SLACK ? m->g0_hi + STACK_SLACK
-								  : UINT64_MAX;
+		uint64_t hi =
+			m->g0_hi < UINT64_MAX - STACK_SLACK ? m->g0_hi + STACK_SLACK : UINT64_MAX;
 		set_stack(w, GI_STACK_G0, gi_min_u64(hi, gi_max_u64(end, m->g0_hi)));
 		return;
 	}
@@ -97,8 +97,7 @@ static bool load(struct gi_walk *w, uint64_t addr, uint64_t *ret)
 		w->view = gi_target_view_max(w->u->t, w->sp, n, &w->view_len);
 	}
 	uint64_t off = addr - w->view_at;
-	if (w->view && addr >= w->view_at && off <= w->view_len &&
-	    w->view_len - off >= 8) {
+	if (w->view && addr >= w->view_at && off <= w->view_len && w->view_len - off >= 8) {
 		*ret = gi_load_u64(w->view + off);
 		return true;
 	}
@@ -225,18 +224,16 @@ static bool move_to_g(struct gi_walk *w, const struct gi_g *g, uint64_t pc, uint
 }
 
 // asmcgocall on a system stack: where its frame is on the stack it came from.
-static bool asmcgocall_origin(struct gi_walk *w, struct gi_g *buf,
-			      const struct gi_g **g_ret, uint64_t *sp_ret)
+static bool asmcgocall_origin(struct gi_walk *w, struct gi_g *buf, const struct gi_g **g_ret,
+			      uint64_t *sp_ret)
 {
 	static const unsigned slots[] = {0, 40};
 	const struct gi_g *g = curg_of(w, buf);
 	for (size_t i = 0; i < GI_ARRAY_SIZE(slots); i++) {
 		uint64_t depth, gaddr;
-		if (!load(w, w->sp + slots[i], &depth) ||
-		    !load(w, w->sp + slots[i] + 8, &gaddr))
+		if (!load(w, w->sp + slots[i], &depth) || !load(w, w->sp + slots[i] + 8, &gaddr))
 			continue;
-		if (g && gaddr == g->addr && depth < g->stack_hi - g->stack_lo &&
-		    depth >= 8) {
+		if (g && gaddr == g->addr && depth < g->stack_hi - g->stack_lo && depth >= 8) {
 			*g_ret = g;
 			*sp_ret = g->stack_hi - depth;
 			return true;
@@ -263,12 +260,12 @@ static enum step switch_stack(struct gi_walk *w, const struct gi_pcinfo *info,
 
 	switch (special) {
 	case GI_SPECIAL_SYSTEMSTACK:
-		if (w->id == GI_STACK_GOROUTINE)
+		// Interrupted, it has not called anything yet: on g0 it switches nothing.
+		if (w->id == GI_STACK_GOROUTINE || w->exact)
 			return STEP_ON;
 		g = curg_of(w, &buf);
 		if (!g || !in_stack(g, g->sched_sp)) {
-			gi_walk_why(w, "runtime.systemstack: its M has no goroutine to "
-				       "return to");
+			gi_walk_why(w, "%s: no goroutine to return to", info->func.name);
 			show_go(w, info, w->sp, GI_FRAME_GO, !w->exact);
 			return STEP_END;
 		}
@@ -277,8 +274,9 @@ static enum step switch_stack(struct gi_walk *w, const struct gi_pcinfo *info,
 		if (w->id == GI_STACK_GOROUTINE)
 			return STEP_ON;
 		if (!asmcgocall_origin(w, &buf, &g, &sp)) {
-			gi_walk_why(w, "runtime.asmcgocall: the stack that it came from "
-				       "is not to be found");
+			if (w->exact)
+				return STEP_ON;
+			gi_walk_why(w, "%s: no stack to return to", info->func.name);
 			show_go(w, info, w->sp, GI_FRAME_GO, !w->exact);
 			return STEP_END;
 		}
@@ -318,9 +316,7 @@ static enum step after_signal(struct gi_walk *w, uint64_t context)
 {
 	struct gi_regs regs;
 	if (!gi_ucontext_read(w->u->t, context, &regs)) {
-		gi_walk_why(w,
-			    "the registers that a signal interrupted cannot be read at "
-			    "0x%llx",
+		gi_walk_why(w, "the interrupted registers at 0x%llx cannot be read",
 			    (unsigned long long)context);
 		return STEP_END;
 	}
@@ -341,6 +337,29 @@ static enum step after_signal(struct gi_walk *w, uint64_t context)
 		return STEP_END;
 	}
 	return STEP_AGAIN;
+}
+
+// Whether the frame size of a function that writes SP holds where the walk stands.
+static bool sp_is_sound(const struct gi_walk *w, const struct gi_func *f, enum gi_special special)
+{
+	// cgocallback leaves valid frames on both stacks. What entersyscall saved is from
+	// before any write.
+	if (special == GI_SPECIAL_CGOCALLBACK || w->syscall)
+		return true;
+	if (w->flags & GI_UNWIND_AS_RUNTIME)
+		return false;
+	switch (special) {
+	case GI_SPECIAL_SYSTEMSTACK:
+	case GI_SPECIAL_ASMCGOCALL:
+		return true; // the walk went to the frame that they left
+	case GI_SPECIAL_MCALL:
+	case GI_SPECIAL_MORESTACK:
+	case GI_SPECIAL_VDSOCALL:
+		// Still, or again, on the stack that they were called on.
+		return w->id == GI_STACK_GOROUTINE;
+	default:
+		return w->pc == f->entry; // nothing was written yet
+	}
 }
 
 static enum step step_go(struct gi_walk *w, const struct gi_pcinfo *info, bool as_call)
@@ -365,23 +384,19 @@ static enum step step_go(struct gi_walk *w, const struct gi_pcinfo *info, bool a
 	int32_t delta = info->spdelta;
 	uint64_t cfa = w->sp + (uint64_t)(uint32_t)delta + 8;
 	if (delta < 0 || cfa <= w->sp) {
-		gi_walk_why(w, "%s has the impossible frame size %d at 0x%llx", f->name,
-			    delta, (unsigned long long)w->pc);
+		gi_walk_why(w, "%s has the impossible frame size %d at 0x%llx", f->name, delta,
+			    (unsigned long long)w->pc);
 		return STEP_END;
 	}
 	if (cfa > w->hi) {
 		// The kernel's frame and sigtramp's may reach past what is known of
 		// gsignal.
-		gi_walk_why(w,
-			    "the frame of %s at 0x%llx would end at 0x%llx, past the "
-			    "stack's end 0x%llx",
-			    f->name, (unsigned long long)w->sp, (unsigned long long)cfa,
-			    (unsigned long long)w->hi);
+		gi_walk_why(w, "the frame of %s ends at 0x%llx, past the stack's end 0x%llx",
+			    f->name, (unsigned long long)cfa, (unsigned long long)w->hi);
 		show_go(w, info, cfa, GI_FRAME_GO, as_call);
 		return STEP_END;
 	}
-	enum gi_frame_kind kind =
-		special == GI_SPECIAL_SIGTRAMP ? GI_FRAME_SIGNAL : GI_FRAME_GO;
+	enum gi_frame_kind kind = special == GI_SPECIAL_SIGTRAMP ? GI_FRAME_SIGNAL : GI_FRAME_GO;
 	if (!show_go(w, info, cfa, kind, as_call))
 		return STEP_END;
 
@@ -389,27 +404,16 @@ static enum step step_go(struct gi_walk *w, const struct gi_pcinfo *info, bool a
 		return after_signal(w, cfa);
 	if (f->flag & GI_FUNCFLAG_TOPFRAME)
 		return STEP_END;
-	// cgocallback writes SP, but leaves valid frames on both stacks. What
-	// entersyscall saved is from before any write, and so is what systemstack left on
-	// the goroutine's stack. At the first instruction nothing was written yet.
-	if (f->flag & GI_FUNCFLAG_SPWRITE && special != GI_SPECIAL_CGOCALLBACK &&
-	    !w->syscall) {
-		bool handled = !as_runtime && (special == GI_SPECIAL_SYSTEMSTACK ||
-					       special == GI_SPECIAL_ASMCGOCALL);
-		if (!handled) {
-			if (!as_runtime)
-				gi_walk_why(w,
-					    "%s writes the stack pointer in a way that "
-					    "is not known",
-					    f->name);
-			return STEP_END;
-		}
+	if (f->flag & GI_FUNCFLAG_SPWRITE && !sp_is_sound(w, f, special)) {
+		if (!as_runtime)
+			gi_walk_why(w, "%s changes stacks in a way that is not known", f->name);
+		return STEP_END;
 	}
 
 	uint64_t ra, bp;
 	if (!load(w, cfa - 8, &ra)) {
-		gi_walk_why(w, "the return address of %s at 0x%llx cannot be read",
-			    f->name, (unsigned long long)(cfa - 8));
+		gi_walk_why(w, "the return address of %s at 0x%llx cannot be read", f->name,
+			    (unsigned long long)(cfa - 8));
 		return STEP_END;
 	}
 	if (!ra) {
@@ -424,8 +428,7 @@ static enum step step_go(struct gi_walk *w, const struct gi_pcinfo *info, bool a
 		else
 			forget_bp(w);
 	}
-	move(w, ra, cfa,
-	     special == GI_SPECIAL_SIGPANIC || special == GI_SPECIAL_INJECTED);
+	move(w, ra, cfa, special == GI_SPECIAL_SIGPANIC || special == GI_SPECIAL_INJECTED);
 	w->injected = special == GI_SPECIAL_INJECTED;
 	return STEP_AGAIN;
 }
@@ -454,16 +457,13 @@ void gi_walk_run(struct gi_walk *w)
 			move(w, pc, w->sp + 8, false);
 		}
 		// Releases before 1.21 looked frames that were preempted up as calls.
-		bool as_call =
-			!w->exact || (w->injected && w->flags & GI_UNWIND_AS_RUNTIME &&
-				      !gi_go_at_least(w->u->go, 1, 21));
-		const struct gi_pcinfo *info =
-			gi_pccache_get(w->u->cache, w->pc, as_call);
+		bool as_call = !w->exact || (w->injected && w->flags & GI_UNWIND_AS_RUNTIME &&
+					     !gi_go_at_least(w->u->go, 1, 21));
+		const struct gi_pcinfo *info = gi_pccache_get(w->u->cache, w->pc, as_call);
 		if (!info) {
 			if (w->flags & GI_UNWIND_AS_RUNTIME) {
 				// The runtime does not complain of a fault in C.
-				if (!w->first && w->exact && !w->injected && w->m &&
-				    w->m->incgo)
+				if (!w->first && w->exact && !w->injected && w->m && w->m->incgo)
 					return;
 				gi_walk_why(w, "0x%llx is in no Go function",
 					    (unsigned long long)w->pc);

@@ -85,8 +85,8 @@ bool gi_walk_c(struct gi_walk *w)
 		enum gi_frame_kind kind = signal    ? GI_FRAME_SIGNAL
 					  : guessed ? GI_FRAME_GUESSED
 						    : GI_FRAME_C;
-		if (moved && (!gi_regs_has(&regs, GI_AMD64_RIP) ||
-			      !gi_regs_has(&regs, GI_AMD64_RSP)))
+		if (moved &&
+		    (!gi_regs_has(&regs, GI_AMD64_RIP) || !gi_regs_has(&regs, GI_AMD64_RSP)))
 			moved = false, r = GI_CFI_FAILED;
 		uint64_t sp = moved ? gi_regs_sp(&regs) : w->sp;
 		if (!show_c(w, kind, signal ? w->sp : sp))
@@ -96,8 +96,7 @@ bool gi_walk_c(struct gi_walk *w)
 		if (r == GI_CFI_FAILED) {
 			gi_walk_why(w, "no unwind information for 0x%llx in %s",
 				    (unsigned long long)w->pc,
-				    w->frame.module ? w->frame.module
-						    : "unmapped memory");
+				    w->frame.module ? w->frame.module : "unmapped memory");
 			return false;
 		}
 		// A signal's frame leads to whatever stack was in use; others only go up.
@@ -107,9 +106,7 @@ bool gi_walk_c(struct gi_walk *w)
 				return false;
 			}
 		} else if (sp <= w->sp || (w->hi && sp > w->hi)) {
-			gi_walk_why(w,
-				    "the stack pointer of the caller, 0x%llx, is not "
-				    "above 0x%llx",
+			gi_walk_why(w, "the caller's stack pointer 0x%llx is not above 0x%llx",
 				    (unsigned long long)sp, (unsigned long long)w->sp);
 			return false;
 		}
@@ -126,8 +123,7 @@ bool gi_walk_c(struct gi_walk *w)
 		if (is_go(w, w->pc))
 			return true;
 		if (guessed && !gi_target_mapping_at(u->t, w->pc)) {
-			gi_walk_why(w, "no unwind information for the frame of %s",
-				    w->frame.name);
+			gi_walk_why(w, "no unwind information for the frame of %s", w->frame.name);
 			return false;
 		}
 	}

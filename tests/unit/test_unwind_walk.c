@@ -66,10 +66,7 @@ static const struct st_func funcs[] = {
 	 .flag = GI_FUNCFLAG_SPWRITE,
 	 .sp = RUNS({0x40, 0})},
 	{.name = "main.negative", .entry = 0x140, .sp = RUNS({0x40, -8})},
-	{.name = "runtime.asyncPreempt",
-	 .entry = 0x180,
-	 .func_id = 8,
-	 .sp = RUNS({0x40, 0})},
+	{.name = "runtime.asyncPreempt", .entry = 0x180, .func_id = 8, .sp = RUNS({0x40, 0})},
 	{.name = "runtime.systemstack.abi0",
 	 .entry = 0x1c0,
 	 .func_id = 9,
@@ -97,8 +94,7 @@ static int set_up(void **state)
 	struct fixture *x = calloc(1, sizeof(*x));
 	assert_non_null(x);
 	symtab_build(&x->st, 27, funcs, GI_ARRAY_SIZE(funcs), END, files, 1);
-	no_error(gi_fake_add_memory(x->st.t, STACK, zeroes, sizeof(zeroes),
-				    GI_MAP_R | GI_MAP_W));
+	no_error(gi_fake_add_memory(x->st.t, STACK, zeroes, sizeof(zeroes), GI_MAP_R | GI_MAP_W));
 	no_error(gi_functab_create(x->st.t, &x->st.mod, 1, &x->ft));
 	x->u.t = x->st.t;
 	x->u.ft = x->ft;
@@ -224,8 +220,7 @@ static void test_frames(void **state)
 	assert_int_equal(s.f[2].kind, GI_FRAME_GO);
 	assert_int_equal(s.f[2].line, 11); // where the inlined call is
 	assert_true(s.f[2].lookup_pc == MID + 0x1f);
-	assert_true(s.f[2].pc == MID + 0x24 && s.f[2].sp == sp + 16 &&
-		    s.f[2].cfa == sp + 48);
+	assert_true(s.f[2].pc == MID + 0x24 && s.f[2].sp == sp + 16 && s.f[2].cfa == sp + 48);
 	assert_string_equal(s.f[2].file, "a/main.go");
 
 	assert_string_equal(s.f[3].name, "runtime.goexit");
@@ -328,9 +323,14 @@ static void test_hostile(void **state)
 	ends(x, UINT64_MAX, "in no mapping", 0);
 	// Frames that cannot be.
 	ends(x, NEGATIVE + 4, "impossible frame size", 0);
-	ends(x, WRITES_SP + 4, "writes the stack pointer", 1);
+	ends(x, WRITES_SP + 4, "changes stacks", 1);
 	ends(x, NO_FRAME + 4, "no frame size", 1);
-	ends(x, SYSTEMSTACK + 4, "no goroutine to return to", 1);
+	no_error(gi_fake_write_u64(x->st.t, STACK + 0x808, SYSTEMSTACK + 4));
+	ends(x, LEAF + 8, "no goroutine to return to", 2);
+	// Interrupted at its beginning it has not switched stacks.
+	no_error(gi_fake_write_u64(x->st.t, STACK + 0x800, TOP + 1));
+	ends(x, SYSTEMSTACK + 4, NULL, 2);
+	ends(x, WRITES_SP, NULL, 2);
 	// At the very end of the stack.
 	x->sp = STACK_HI;
 	ends(x, LEAF + 8, "past the stack's end", 1);
