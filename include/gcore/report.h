@@ -159,6 +159,9 @@ struct gi_error *gi_report_verdicts(struct gi_out *out, struct gi_go *go, struct
 /** The lines of --check and of the summary: one a root cause. */
 struct gi_error *gi_report_verdict_line(struct gi_out *out, struct gi_go *go,
 					struct gi_graph *graph) GI_MUST_CHECK;
+/** The object that goroutines wait for at an address: its state, waiters and owners. GI_ERR_NOT_FOUND. */
+struct gi_error *gi_report_waiters(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
+				   struct gi_graph *graph, uint64_t addr) GI_MUST_CHECK;
 /**
  * report/summary.c: what the process was, how it ended, goroutines by status, verdict, notes.
  * go, u and graph may be NULL.

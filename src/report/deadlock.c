@@ -1,0 +1,510 @@
+// The wait-for graph's verdicts, as stories that a person can follow, or as records.
+//
+// A root cause is told once: who waits for what, who has it, where it was taken, and why that is
+// believed. Goroutines that are stuck behind it are counted and grouped by where they are.
+
+#include "report/deadlock.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "report/frame.h"
+
+enum { MAX_NAMED = 8, MAX_GROUPS = 10 };
+
+// --- words ------------------------------------------------------------------------------
+
+void gi_object_format(const struct gi_object *o, struct gi_str *ret)
+{
+	switch (o->kind) {
+	case GI_OBJECT_NOTHING:
+		gi_str_puts(ret, "nothing: a nil channel or an empty select");
+		return;
+	case GI_OBJECT_MUTEX:
+	case GI_OBJECT_CHANNEL:
+	case GI_OBJECT_SEMAPHORE:
+		gi_str_puts(ret, gi_object_kind_name(o->kind));
+		break;
+	case GI_OBJECT_RWMUTEX:
+		gi_str_puts(ret, "RWMutex");
+		break;
+	case GI_OBJECT_WAITGROUP:
+		gi_str_puts(ret, "WaitGroup");
+		break;
+	case GI_OBJECT_COND:
+		gi_str_puts(ret, "Cond");
+		break;
+	case GI_OBJECT_ONCE:
+		gi_str_puts(ret, "Once");
+		break;
+	default:
+		gi_str_puts(ret, gi_object_kind_name(o->kind));
+		break;
+	}
+	if (o->addr) {
+		gi_str_putc(ret, ' ');
+		gi_str_put_hex(ret, o->addr);
+	}
+	if (o->name && *o->name) {
+		gi_str_puts(ret, " (");
+		gi_str_put_escaped(ret, o->name, strlen(o->name));
+		gi_str_putc(ret, ')');
+	}
+}
+
+uint64_t gi_goid(const struct gi_go *go, uint32_t g)
+{
+	return gi_go_g(go, g)->goid;
+}
+
+const char *gi_strength_name(enum gi_strength s)
+{
+	return s == GI_STRENGTH_EXACT ? "exact" : "inferred";
+}
+
+const char *gi_edge_verb(const struct gi_graph *graph, const struct gi_edge *e)
+{
+	switch (gi_graph_object(graph, e->object)->kind) {
+	case GI_OBJECT_WAITGROUP:
+		return "to be done by";
+	case GI_OBJECT_ONCE:
+		return "run by";
+	case GI_OBJECT_CHANNEL:
+	case GI_OBJECT_COND:
+	case GI_OBJECT_SEMAPHORE:
+		return "within reach of";
+	default:
+		return "held by";
+	}
+}
+
+/** "17 and 18", "17, 18 and 19", "17, 18, 19 and 5 more". */
+static void list_goroutines(const struct gi_go *go, const uint32_t *gs, size_t n, struct gi_str *s)
+{
+	size_t shown = n > MAX_NAMED + 1 ? MAX_NAMED : n;
+
+	for (size_t i = 0; i < shown; i++) {
+		if (i)
+			gi_str_puts(s, i + 1 == n ? " and " : ", ");
+		gi_str_put_u64(s, gi_goid(go, gs[i]));
+	}
+	if (shown < n)
+		gi_str_printf(s, " and %zu more", n - shown);
+}
+
+static void put_location(struct gi_str *s, const struct gi_location *loc)
+{
+	gi_location_format(s, loc->function, loc->file, loc->line, loc->pc);
+}
+
+// --- text -------------------------------------------------------------------------------
+
+/** One edge of a story, two or three lines. */
+static void put_edge(struct gi_out *out, const struct gi_go *go, const struct gi_graph *graph,
+		     const struct gi_edge *e)
+{
+	_cleanup_(gi_str_deinit) struct gi_str s = { 0 };
+
+	gi_str_printf(&s, "  goroutine %" PRIu64, gi_goid(go, e->from));
+	if (e->waits_at.pc) {
+		gi_str_puts(&s, ", in ");
+		put_location(&s, &e->waits_at);
+		gi_str_putc(&s, ',');
+	}
+	gi_str_puts(&s, " waits for ");
+	gi_object_format(gi_graph_object(graph, e->object), &s);
+	gi_str_puts(&s, ",\n    ");
+	if (e->to == e->from)
+		gi_str_printf(&s, "%s goroutine %" PRIu64 " itself", gi_edge_verb(graph, e),
+			      gi_goid(go, e->to));
+	else
+		gi_str_printf(&s, "%s goroutine %" PRIu64, gi_edge_verb(graph, e), gi_goid(go, e->to));
+	if (e->acquired_at.pc) {
+		gi_str_puts(&s, ", which took it in ");
+		put_location(&s, &e->acquired_at);
+	}
+	gi_str_putc(&s, '\n');
+	gi_out_puts(out, gi_str_cstr(&s));
+	gi_out_style(out, GI_STYLE_DIM);
+	gi_out_printf(out, "    %s: ", gi_strength_name(e->strength));
+	gi_out_text(out, e->evidence);
+	gi_out_style(out, GI_STYLE_NONE);
+	gi_out_puts(out, "\n");
+}
+
+static void put_headline(struct gi_str *s, const struct gi_go *go, const struct gi_verdict *v)
+{
+	switch (v->kind) {
+	case GI_VERDICT_CYCLE:
+		gi_str_puts(s, "deadlock: goroutines ");
+		list_goroutines(go, v->goroutines, v->goroutine_count, s);
+		gi_str_puts(s, " wait for each other");
+		break;
+	case GI_VERDICT_SELF:
+		gi_str_printf(s, "deadlock: goroutine %" PRIu64 " waits for itself",
+			      gi_goid(go, v->goroutines[0]));
+		break;
+	case GI_VERDICT_UNREACHABLE:
+		gi_str_printf(s, "stuck for good: goroutine%s ", v->goroutine_count > 1 ? "s" : "");
+		list_goroutines(go, v->goroutines, v->goroutine_count, s);
+		gi_str_printf(s, " wait%s for what nobody can reach", v->goroutine_count > 1 ? "" : "s");
+		break;
+	case GI_VERDICT_ORPHAN_LOCK:
+		gi_str_printf(s, "stuck for good: goroutine%s ", v->goroutine_count > 1 ? "s" : "");
+		list_goroutines(go, v->goroutines, v->goroutine_count, s);
+		gi_str_printf(s, " wait%s for a lock whose owner is gone",
+			      v->goroutine_count > 1 ? "" : "s");
+		break;
+	case GI_VERDICT_IN_C:
+		gi_str_puts(s, "waiting for C code: goroutine ");
+		list_goroutines(go, v->goroutines, v->goroutine_count, s);
+		break;
+	case GI_VERDICT_SUSPECT:
+		gi_str_puts(s, "suspect: goroutines ");
+		list_goroutines(go, v->goroutines, v->goroutine_count, s);
+		gi_str_puts(s, " wait for each other, unless another goroutine steps in");
+		break;
+	case GI_VERDICT_COLLATERAL:
+	case GI_VERDICT_UNKNOWN:
+		gi_str_printf(s, "not known: goroutine%s ", v->goroutine_count > 1 ? "s" : "");
+		list_goroutines(go, v->goroutines, v->goroutine_count, s);
+		break;
+	}
+}
+
+/** Collateral goroutines that are in the same place for the same kind of thing. */
+struct group {
+	const struct gi_edge *first;
+	uint32_t *gs;
+	size_t n, cap;
+	uint32_t objects; // 1: all wait for the same
+};
+
+static bool same_group(const struct gi_graph *graph, const struct gi_edge *a, const struct gi_edge *b)
+{
+	return a->waits_at.function == b->waits_at.function && a->waits_at.line == b->waits_at.line &&
+	       gi_graph_object(graph, a->object)->kind == gi_graph_object(graph, b->object)->kind;
+}
+
+static int larger_first(const void *a, const void *b)
+{
+	const struct group *x = a, *y = b;
+
+	if (x->n != y->n)
+		return x->n > y->n ? -1 : 1;
+	return x->gs[0] < y->gs[0] ? -1 : x->gs[0] > y->gs[0];
+}
+
+static void put_group(struct gi_out *out, const struct gi_go *go, const struct gi_graph *graph,
+		      const struct group *g)
+{
+	_cleanup_(gi_str_deinit) struct gi_str s = { 0 };
+	const struct gi_object *o = gi_graph_object(graph, g->first->object);
+
+	gi_str_printf(&s, "    goroutine%s ", g->n > 1 ? "s" : "");
+	list_goroutines(go, g->gs, g->n, &s);
+	if (g->first->waits_at.pc) {
+		gi_str_puts(&s, ", in ");
+		put_location(&s, &g->first->waits_at);
+		gi_str_putc(&s, ',');
+	}
+	if (g->objects > 1) {
+		gi_str_printf(&s, " wait for a %s each", gi_object_kind_name(o->kind));
+	} else {
+		gi_str_printf(&s, " wait%s for ", g->n > 1 ? "" : "s");
+		gi_object_format(o, &s);
+	}
+	if (g->n == 1)
+		gi_str_printf(&s, " %s goroutine %" PRIu64, gi_edge_verb(graph, g->first),
+			      gi_goid(go, g->first->to));
+	gi_out_puts(out, gi_str_cstr(&s));
+	gi_out_puts(out, "\n");
+}
+
+static struct gi_error *put_collateral(struct gi_out *out, const struct gi_go *go,
+				       const struct gi_graph *graph, const struct gi_verdict *v)
+{
+	struct group groups[64] = { 0 };
+	size_t n = 0, other = 0;
+	struct gi_error *err = NULL;
+
+	for (size_t i = 0; i < v->edge_count && !err; i++) {
+		const struct gi_edge *e = gi_graph_edge(graph, v->edges[i]);
+		size_t k = 0;
+		while (k < n && !same_group(graph, groups[k].first, e))
+			k++;
+		if (k == GI_ARRAY_SIZE(groups)) {
+			other++;
+			continue;
+		}
+		if (k == n) {
+			groups[n].first = e;
+			groups[n++].objects = 1;
+		} else if (groups[k].first->object != e->object) {
+			groups[k].objects = 2;
+		}
+		err = gi_grow(&groups[k].gs, &groups[k].cap, groups[k].n + 1, sizeof(uint32_t));
+		if (!err)
+			groups[k].gs[groups[k].n++] = e->from;
+	}
+	if (!err) {
+		qsort(groups, n, sizeof(groups[0]), larger_first);
+		gi_out_printf(out, "  stuck behind %s: %zu goroutine%s\n",
+			      gi_graph_verdict(graph, v->root)->goroutine_count > 1 ? "them" : "it",
+			      v->goroutine_count, v->goroutine_count > 1 ? "s" : "");
+		for (size_t k = 0; k < n && k < MAX_GROUPS; k++)
+			put_group(out, go, graph, &groups[k]);
+		for (size_t k = MAX_GROUPS; k < n; k++)
+			other += groups[k].n;
+		if (other)
+			gi_out_printf(out, "    and %zu in other places (-v shows all)\n", other);
+	}
+	for (size_t k = 0; k < n; k++)
+		free(groups[k].gs);
+	return err;
+}
+
+static bool is_stuck(enum gi_verdict_kind kind)
+{
+	return kind == GI_VERDICT_CYCLE || kind == GI_VERDICT_SELF ||
+	       kind == GI_VERDICT_UNREACHABLE || kind == GI_VERDICT_ORPHAN_LOCK;
+}
+
+static struct gi_error *put_verdict(struct gi_out *out, const struct gi_go *go,
+				    const struct gi_graph *graph, size_t i)
+{
+	const struct gi_verdict *v = gi_graph_verdict(graph, i);
+	_cleanup_(gi_str_deinit) struct gi_str s = { 0 };
+	struct gi_error *err = NULL;
+
+	put_headline(&s, go, v);
+	gi_out_style(out, is_stuck(v->kind) ? GI_STYLE_BAD : GI_STYLE_HEAD);
+	gi_out_puts(out, gi_str_cstr(&s));
+	gi_out_style(out, GI_STYLE_NONE);
+	gi_out_puts(out, "\n");
+	for (size_t k = 0; k < v->edge_count; k++)
+		put_edge(out, go, graph, gi_graph_edge(graph, v->edges[k]));
+	for (size_t k = i + 1; k < gi_graph_verdict_count(graph) && !err; k++) {
+		const struct gi_verdict *c = gi_graph_verdict(graph, k);
+		if (c->kind == GI_VERDICT_COLLATERAL && c->root == i)
+			err = put_collateral(out, go, graph, c);
+	}
+	return err ? err : gi_out_check(out);
+}
+
+static bool is_lock(enum gi_object_kind kind)
+{
+	return kind == GI_OBJECT_MUTEX || kind == GI_OBJECT_RWMUTEX || kind == GI_OBJECT_ONCE;
+}
+
+/** Goroutines that wait for a lock and have no edge. */
+static size_t without_owner(const struct gi_graph *graph)
+{
+	size_t n = 0, e = 0;
+
+	// Both are in the order of the goroutines.
+	for (size_t i = 0; i < gi_graph_waiter_count(graph); i++) {
+		const struct gi_waiter *w = gi_graph_waiter(graph, i);
+		if (!is_lock(gi_graph_object(graph, w->object)->kind))
+			continue;
+		while (e < gi_graph_edge_count(graph) && gi_graph_edge(graph, e)->from < w->g)
+			e++;
+		if (e == gi_graph_edge_count(graph) || gi_graph_edge(graph, e)->from != w->g)
+			n++;
+	}
+	return n;
+}
+
+static struct gi_error *put_text(struct gi_out *out, const struct gi_go *go,
+				 const struct gi_graph *graph, bool verbose)
+{
+	struct gi_error *err = NULL;
+	size_t told = 0;
+
+	for (size_t i = 0; i < gi_graph_verdict_count(graph) && !err; i++) {
+		if (gi_graph_verdict(graph, i)->kind == GI_VERDICT_COLLATERAL)
+			continue;
+		if (told++)
+			gi_out_puts(out, "\n");
+		err = put_verdict(out, go, graph, i);
+	}
+	if (err)
+		return err;
+	if (!gi_graph_stuck_count(graph)) {
+		if (told)
+			gi_out_puts(out, "\n");
+		gi_out_puts(out, "no deadlock found\n");
+	}
+	size_t unknown = without_owner(graph);
+	if (unknown)
+		gi_out_printf(out, "%s%zu goroutine%s wait%s for a lock with no owner found: its owner returned, or is unknown\n",
+			      told ? "\n" : "", unknown, unknown > 1 ? "s" : "",
+			      unknown > 1 ? "" : "s");
+	if (verbose && gi_graph_edge_count(graph)) {
+		gi_out_style(out, GI_STYLE_HEAD);
+		gi_out_printf(out, "\nall %zu edges\n", gi_graph_edge_count(graph));
+		gi_out_style(out, GI_STYLE_NONE);
+		for (size_t i = 0; i < gi_graph_edge_count(graph) && !err; i++) {
+			put_edge(out, go, graph, gi_graph_edge(graph, i));
+			if (i % 256 == 0)
+				err = gi_out_check(out);
+		}
+	}
+	return err;
+}
+
+// --- records ----------------------------------------------------------------------------
+
+void gi_json_object_of(struct gi_out *out, const struct gi_object *o)
+{
+	gi_json_object(out, "object");
+	gi_json_str(out, "kind", gi_object_kind_name(o->kind));
+	if (o->addr)
+		gi_json_hex(out, "addr", o->addr);
+	else
+		gi_json_null(out, "addr");
+	gi_json_str(out, "name", o->name && *o->name ? o->name : NULL);
+	gi_json_close(out);
+}
+
+void gi_json_location_or_null(struct gi_out *out, const char *key, const struct gi_location *loc)
+{
+	if (loc->pc)
+		gi_json_location(out, key, loc);
+	else
+		gi_json_null(out, key);
+}
+
+void gi_json_edge(struct gi_out *out, const struct gi_go *go, const struct gi_graph *graph,
+		  const struct gi_edge *e)
+{
+	gi_json_object(out, NULL);
+	gi_json_u64(out, "from", gi_goid(go, e->from));
+	gi_json_object_of(out, gi_graph_object(graph, e->object));
+	gi_json_u64(out, "to", gi_goid(go, e->to));
+	gi_json_str(out, "strength", gi_strength_name(e->strength));
+	gi_json_str(out, "evidence", e->evidence);
+	gi_json_location_or_null(out, "waits_at", &e->waits_at);
+	gi_json_location_or_null(out, "acquired_at", &e->acquired_at);
+	gi_json_close(out);
+}
+
+static void json_verdict(struct gi_out *out, const struct gi_go *go, const struct gi_graph *graph,
+			 size_t i)
+{
+	const struct gi_verdict *v = gi_graph_verdict(graph, i);
+
+	gi_json_begin(out, "verdict");
+	gi_json_u64(out, "number", i);
+	gi_json_str(out, "kind", gi_verdict_kind_name(v->kind));
+	gi_json_str(out, "strength", gi_strength_name(v->strength));
+	gi_json_array(out, "goroutines");
+	for (size_t k = 0; k < v->goroutine_count; k++)
+		gi_json_u64(out, NULL, gi_goid(go, v->goroutines[k]));
+	gi_json_close(out);
+	gi_json_array(out, "edges");
+	for (size_t k = 0; k < v->edge_count; k++)
+		gi_json_edge(out, go, graph, gi_graph_edge(graph, v->edges[k]));
+	gi_json_close(out);
+	gi_json_u64(out, "root", v->root);
+	gi_json_end(out);
+}
+
+static void json_summary(struct gi_out *out, const struct gi_go *go, const struct gi_graph *graph)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < gi_go_g_count(go); i++)
+		n += !gi_go_g(go, i)->unreadable && !gi_g_is_dead(gi_go_g(go, i));
+	gi_json_begin(out, "summary");
+	gi_json_u64(out, "goroutines", n);
+	gi_json_u64(out, "stuck", gi_graph_stuck_count(graph));
+	gi_json_u64(out, "cycles", gi_graph_cycle_count(graph));
+	gi_json_end(out);
+}
+
+static struct gi_error *json_all(struct gi_out *out, const struct gi_go *go,
+				 const struct gi_graph *graph, bool verbose)
+{
+	struct gi_error *err = NULL;
+
+	for (size_t i = 0; i < gi_graph_verdict_count(graph) && !err; i++) {
+		json_verdict(out, go, graph, i);
+		err = gi_out_check(out);
+	}
+	for (size_t i = 0; verbose && i < gi_graph_edge_count(graph) && !err; i++) {
+		gi_json_begin(out, "edge");
+		gi_json_u64(out, "number", i);
+		gi_json_array(out, "edges");
+		gi_json_edge(out, go, graph, gi_graph_edge(graph, i));
+		gi_json_close(out);
+		gi_json_end(out);
+		err = gi_out_check(out);
+	}
+	if (!err)
+		json_summary(out, go, graph);
+	return err;
+}
+
+static void put_notes(struct gi_out *out, const struct gi_graph *graph)
+{
+	for (size_t i = 0; i < gi_graph_note_count(graph); i++)
+		gi_out_note(out, "%s", gi_graph_note(graph, i));
+}
+
+struct gi_error *gi_report_verdicts(struct gi_out *out, struct gi_go *go, struct gi_graph *graph,
+				    bool verbose)
+{
+	struct gi_error *err = gi_out_is_json(out) ? json_all(out, go, graph, verbose)
+						   : put_text(out, go, graph, verbose);
+
+	if (err)
+		return err;
+	put_notes(out, graph);
+	return gi_out_check(out);
+}
+
+// --- the short form -----------------------------------------------------------------------
+
+static size_t stuck_behind(const struct gi_graph *graph, size_t root)
+{
+	for (size_t k = root + 1; k < gi_graph_verdict_count(graph); k++) {
+		const struct gi_verdict *c = gi_graph_verdict(graph, k);
+		if (c->kind == GI_VERDICT_COLLATERAL && c->root == root)
+			return c->goroutine_count;
+	}
+	return 0;
+}
+
+struct gi_error *gi_report_verdict_line(struct gi_out *out, struct gi_go *go,
+					struct gi_graph *graph)
+{
+	if (gi_out_is_json(out))
+		return json_all(out, go, graph, false);
+	for (size_t i = 0; i < gi_graph_verdict_count(graph); i++) {
+		const struct gi_verdict *v = gi_graph_verdict(graph, i);
+		_cleanup_(gi_str_deinit) struct gi_str s = { 0 };
+		if (v->kind == GI_VERDICT_COLLATERAL)
+			continue;
+		put_headline(&s, go, v);
+		for (size_t k = 0; k < v->edge_count && k < MAX_NAMED; k++) {
+			gi_str_puts(&s, k ? ", " : ": ");
+			gi_object_format(gi_graph_object(graph, gi_graph_edge(graph, v->edges[k])->object),
+					 &s);
+		}
+		size_t behind = stuck_behind(graph, i);
+		if (behind)
+			gi_str_printf(&s, "; %zu more stuck behind", behind);
+		gi_out_style(out, is_stuck(v->kind) ? GI_STYLE_BAD : GI_STYLE_HEAD);
+		gi_out_puts(out, gi_str_cstr(&s));
+		gi_out_style(out, GI_STYLE_NONE);
+		gi_out_puts(out, "\n");
+	}
+	if (!gi_graph_stuck_count(graph)) {
+		gi_out_style(out, GI_STYLE_GOOD);
+		gi_out_puts(out, "no deadlock found");
+		gi_out_style(out, GI_STYLE_NONE);
+		gi_out_puts(out, "\n");
+	}
+	return gi_out_check(out);
+}

@@ -1,0 +1,23 @@
+// Words for the wait-for graph, shared by the stories and by single objects.
+#ifndef REPORT_DEADLOCK_H
+#define REPORT_DEADLOCK_H
+
+#include <inttypes.h>
+
+#include "gcore/report.h"
+
+/** "mutex 0x5a3f40 (main.a)", "a nil channel". */
+void gi_object_format(const struct gi_object *o, struct gi_str *ret);
+/** "goroutine 18" of an index into gi_go_g(). */
+uint64_t gi_goid(const struct gi_go *go, uint32_t g);
+/** "held by", "held for reading by", ...: what the owner of an edge's object does to the waiter. */
+const char *gi_edge_verb(const struct gi_graph *graph, const struct gi_edge *e);
+const char *gi_strength_name(enum gi_strength s);
+/** The member "object". */
+void gi_json_object_of(struct gi_out *out, const struct gi_object *o);
+void gi_json_edge(struct gi_out *out, const struct gi_go *go, const struct gi_graph *graph,
+		  const struct gi_edge *e);
+/** {"pc",...} or null. */
+void gi_json_location_or_null(struct gi_out *out, const char *key, const struct gi_location *loc);
+
+#endif

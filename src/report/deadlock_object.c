@@ -1,0 +1,221 @@
+// One object that goroutines wait for: its state, its waiters, its owners.
+
+#include "report/deadlock.h"
+
+#include <stdlib.h>
+
+#include "report/frame.h"
+
+enum { MAX_SHOWN = 100 };
+
+static const char *role_name(enum gi_wait_role role)
+{
+	switch (role) {
+	case GI_ROLE_SEND:
+		return "send";
+	case GI_ROLE_RECEIVE:
+		return "receive";
+	case GI_ROLE_LOCK:
+		return "lock";
+	case GI_ROLE_RLOCK:
+		return "rlock";
+	case GI_ROLE_NONE:
+	case GI_ROLE_WAIT:
+		break;
+	}
+	return "wait";
+}
+
+static void mutex_state(struct gi_str *s, const struct gi_mutex *m)
+{
+	gi_str_puts(s, m->locked ? "locked" : "unlocked");
+	if (m->woken)
+		gi_str_puts(s, ", a waiter was woken");
+	if (m->starving)
+		gi_str_puts(s, ", starving");
+}
+
+/** What the object's own words say; nothing if they cannot be read. */
+static void put_state(struct gi_go *go, const struct gi_object *o, struct gi_str *s)
+{
+	enum { MAX_READERS = 1 << 30 };
+	struct gi_mutex m;
+	struct gi_rwmutex rw;
+	struct gi_waitgroup wg;
+	struct gi_hchan ch;
+	struct gi_error *err = NULL;
+
+	switch (o->kind) {
+	case GI_OBJECT_MUTEX:
+		err = gi_go_read_mutex(go, o->addr, &m);
+		if (!err)
+			mutex_state(s, &m);
+		break;
+	case GI_OBJECT_RWMUTEX:
+		err = gi_go_read_rwmutex(go, o->addr, &rw);
+		if (err)
+			break;
+		if (rw.reader_count >= 0)
+			gi_str_printf(s, "%d readers", (int)rw.reader_count);
+		else if (rw.reader_wait > 0)
+			gi_str_printf(s, "a writer waits for %d readers to leave, %d readers in all",
+				      (int)rw.reader_wait, (int)(rw.reader_count + MAX_READERS));
+		else
+			gi_str_printf(s, "locked for writing, %d readers wait",
+				      (int)(rw.reader_count + MAX_READERS));
+		break;
+	case GI_OBJECT_WAITGROUP:
+		err = gi_go_read_waitgroup(go, o->addr, &wg);
+		if (!err)
+			gi_str_printf(s, "counter %d", (int)wg.counter);
+		break;
+	case GI_OBJECT_CHANNEL:
+		err = gi_go_read_hchan(go, o->addr, &ch);
+		if (err)
+			break;
+		if (ch.dataqsiz)
+			gi_str_printf(s, "%" PRIu64 " of %" PRIu64 " elements queued", ch.qcount,
+				      ch.dataqsiz);
+		else
+			gi_str_puts(s, "unbuffered");
+		if (ch.closed)
+			gi_str_puts(s, ", closed");
+		break;
+	default:
+		break;
+	}
+	gi_error_ignore(err);
+}
+
+static struct gi_location where_is(struct gi_go *go, struct gi_unwinder *u, uint32_t g)
+{
+	struct gi_location where = { .function = "", .file = "" }, user = where;
+
+	if (u)
+		gi_error_ignore(gi_unwind_locations(u, gi_go_g(go, g), &where, &user));
+	return user;
+}
+
+/** True if edge i is the first that names its owner of the object. */
+static bool is_first_to(const struct gi_graph *graph, size_t object, size_t i)
+{
+	const struct gi_edge *e = gi_graph_edge(graph, i);
+
+	if (e->object != object)
+		return false;
+	for (size_t k = 0; k < i; k++) {
+		const struct gi_edge *o = gi_graph_edge(graph, k);
+		if (o->object == object && o->to == e->to)
+			return false;
+		if (o->object == object && o->from != e->from)
+			break; // the second waiter has the same owners as the first
+	}
+	return true;
+}
+
+static void put_text(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
+		     struct gi_graph *graph, size_t object)
+{
+	const struct gi_object *o = gi_graph_object(graph, object);
+	_cleanup_(gi_str_deinit) struct gi_str s = { 0 };
+	size_t n = 0, owners = 0;
+
+	gi_object_format(o, &s);
+	gi_out_style(out, GI_STYLE_HEAD);
+	gi_out_puts(out, gi_str_cstr(&s));
+	gi_out_style(out, GI_STYLE_NONE);
+	gi_str_reset(&s);
+	put_state(go, o, &s);
+	gi_out_printf(out, "%s%s\n", s.len ? ": " : "", gi_str_cstr(&s));
+	for (size_t i = 0; i < gi_graph_waiter_count(graph); i++) {
+		const struct gi_waiter *w = gi_graph_waiter(graph, i);
+		if (w->object != object || n++ >= MAX_SHOWN)
+			continue;
+		struct gi_location at = where_is(go, u, w->g);
+		gi_str_reset(&s);
+		gi_location_format(&s, at.function, at.file, at.line, at.pc);
+		gi_out_printf(out, "  goroutine %" PRIu64 " waits to %s%s, in %s\n", gi_goid(go, w->g),
+			      role_name(w->role), w->in_select ? " (select)" : "", gi_str_cstr(&s));
+	}
+	if (n > MAX_SHOWN)
+		gi_out_printf(out, "  and %zu more\n", n - MAX_SHOWN);
+	for (size_t i = 0; i < gi_graph_edge_count(graph); i++) {
+		const struct gi_edge *e = gi_graph_edge(graph, i);
+		if (!is_first_to(graph, object, i))
+			continue;
+		gi_str_reset(&s);
+		if (e->acquired_at.pc) {
+			gi_str_puts(&s, ", which took it in ");
+			gi_location_format(&s, e->acquired_at.function, e->acquired_at.file,
+					   e->acquired_at.line, e->acquired_at.pc);
+		}
+		gi_out_printf(out, "  %s goroutine %" PRIu64 "%s\n    %s: ", gi_edge_verb(graph, e),
+			      gi_goid(go, e->to), gi_str_cstr(&s), gi_strength_name(e->strength));
+		gi_out_text(out, e->evidence);
+		gi_out_puts(out, "\n");
+		owners++;
+	}
+	if (!owners && (o->kind == GI_OBJECT_MUTEX || o->kind == GI_OBJECT_RWMUTEX ||
+			o->kind == GI_OBJECT_ONCE))
+		gi_out_puts(out, "  no owner found: its owner returned, or is unknown\n");
+}
+
+static void put_json(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
+		     struct gi_graph *graph, size_t object)
+{
+	const struct gi_object *o = gi_graph_object(graph, object);
+	_cleanup_(gi_str_deinit) struct gi_str s = { 0 };
+
+	gi_json_begin(out, "object");
+	gi_json_str(out, "kind", gi_object_kind_name(o->kind));
+	if (o->addr)
+		gi_json_hex(out, "addr", o->addr);
+	else
+		gi_json_null(out, "addr");
+	gi_json_str(out, "name", o->name && *o->name ? o->name : NULL);
+	put_state(go, o, &s);
+	gi_json_str(out, "state", s.len ? gi_str_cstr(&s) : NULL);
+	gi_json_array(out, "waiters");
+	for (size_t i = 0; i < gi_graph_waiter_count(graph); i++) {
+		const struct gi_waiter *w = gi_graph_waiter(graph, i);
+		if (w->object != object)
+			continue;
+		struct gi_location at = where_is(go, u, w->g);
+		gi_json_object(out, NULL);
+		gi_json_u64(out, "goroutine", gi_goid(go, w->g));
+		gi_json_str(out, "role", role_name(w->role));
+		gi_json_bool(out, "select", w->in_select);
+		gi_json_location_or_null(out, "waits_at", &at);
+		gi_json_close(out);
+	}
+	gi_json_close(out);
+	gi_json_array(out, "owners");
+	for (size_t i = 0; i < gi_graph_edge_count(graph); i++) {
+		const struct gi_edge *e = gi_graph_edge(graph, i);
+		if (!is_first_to(graph, object, i))
+			continue;
+		gi_json_object(out, NULL);
+		gi_json_u64(out, "goroutine", gi_goid(go, e->to));
+		gi_json_str(out, "strength", gi_strength_name(e->strength));
+		gi_json_str(out, "evidence", e->evidence);
+		gi_json_location_or_null(out, "acquired_at", &e->acquired_at);
+		gi_json_close(out);
+	}
+	gi_json_close(out);
+	gi_json_end(out);
+}
+
+struct gi_error *gi_report_waiters(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
+				   struct gi_graph *graph, uint64_t addr)
+{
+	size_t object;
+
+	if (!gi_graph_find_object(graph, addr, &object))
+		return gi_error_at(GI_ERR_NOT_FOUND, addr, "no goroutine waits for anything at 0x%" PRIx64,
+				   addr);
+	if (gi_out_is_json(out))
+		put_json(out, go, u, graph, object);
+	else
+		put_text(out, go, u, graph, object);
+	return gi_out_check(out);
+}

@@ -1,0 +1,128 @@
+// What a function has locked at a pc: an abstract interpretation of its machine code.
+#ifndef GCORE_WAIT_CODE_H
+#define GCORE_WAIT_CODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gcore/base.h"
+#include "gcore/error.h"
+#include "wait/insn.h"
+#include "wait/prim.h"
+#include "wait/value.h"
+
+// --- where code comes from ----------------------------------------------------
+
+struct gi_code_func {
+	uint64_t entry, end;
+	const char *name; // borrowed as long as the environment
+	uint32_t args;	  // bytes of stack arguments and results, 0 if unknown
+};
+/** [start, end) of a function and a value that holds there. */
+typedef bool (*gi_code_run_fn)(void *arg, uint64_t start, uint64_t end, int32_t value);
+/** The same for an inlined call: names, innermost first. */
+typedef bool (*gi_code_inline_fn)(void *arg, uint64_t start, uint64_t end,
+				  const char *const *names, size_t n);
+
+/** The program as the analysis sees it: a target's, or a test's. arg comes first. */
+struct gi_code_env {
+	void *arg;
+	bool (*func)(void *arg, uint64_t pc, struct gi_code_func *ret);
+	/** Borrowed code bytes, or NULL. */
+	const uint8_t *(*bytes)(void *arg, uint64_t addr, size_t n);
+	/** Bytes below the return address. */
+	void (*sp_runs)(void *arg, const struct gi_code_func *f, gi_code_run_fn fn, void *fn_arg);
+	void (*inline_runs)(void *arg, const struct gi_code_func *f, gi_code_inline_fn fn,
+			    void *fn_arg);
+	/** A word of memory that never changes. */
+	bool (*read_const)(void *arg, uint64_t addr, uint64_t *ret);
+	/** Offsets in sync.RWMutex. */
+	uint64_t reader_sem, writer_sem, reader_count;
+};
+
+// --- results ------------------------------------------------------------------
+
+/** What is true of a lock on the ways that lead to a place; a set, for there may be several. */
+enum {
+	GI_FACT_HELD = 1,      // taken since the function began, and not released
+	GI_FACT_RELEASED = 2,  // released, and not taken again
+	GI_FACT_UNTOUCHED = 4,
+};
+
+struct gi_lock_fact {
+	gi_value recv; // the lock's address; of an unresolved call: its first argument
+	uint8_t kind;  // enum gi_lock_kind
+	uint8_t state; // GI_FACT_*
+	bool is_call;  // a call whose callee is known only when values are: HELD says it was made
+	bool is_try;   // the last attempt may have failed
+	gi_value callee, ctx; // of such a call
+	uint8_t key;	      // of such a call: its bit in `after`
+	uint64_t after;	      // keys of the calls that may have come after it
+	uint32_t site;	      // the instruction that took or released it, last
+	// An inlined fast path whose slow path may follow; what was true before it.
+	uint32_t fast;
+	uint8_t prev;
+	// In summaries: the lock lies at what register ret returns, plus ret_off; else -1.
+	int8_t ret;
+	int64_t ret_off;
+};
+
+struct gi_slot {
+	int32_t off; // from the CFA
+	uint32_t size;
+	gi_value v;
+};
+
+struct gi_flow_state;
+struct gi_fn; // an analysed function
+
+/** What is known at a pc. Borrowed as long as the gi_code. */
+struct gi_point {
+	const struct gi_fn *fn;
+	bool reachable;
+	bool lost; // there were too many locks: what is held may not be
+	gi_value regs[GI_INSN_REGS]; // at a call: what it passes
+	const struct gi_slot *slots;
+	size_t slot_count;
+	const struct gi_lock_fact *facts;
+	size_t fact_count;
+	// If it is a call that has not returned:
+	bool at_call;
+	uint64_t callee; // entry, 0 if it is not known by the code alone
+	gi_value callee_value;
+	struct gi_prim prim; // of the callee, or of what is inlined here
+};
+
+/** All analyses of a program; not thread-safe. */
+struct gi_code;
+/** env is copied. */
+struct gi_error *gi_code_create(const struct gi_code_env *env, struct gi_code **ret) GI_MUST_CHECK;
+void gi_code_destroy(struct gi_code *code);
+GI_DEFINE_CLEANUP(struct gi_code *, gi_code_destroyp, gi_code_destroy)
+
+/** The function that holds pc, analysed once. NULL if it cannot be: no code, too large. */
+const struct gi_fn *gi_code_fn(struct gi_code *code, uint64_t pc);
+uint64_t gi_fn_entry(const struct gi_fn *fn);
+const char *gi_fn_name(const struct gi_fn *fn);
+struct gi_values *gi_fn_values(const struct gi_fn *fn);
+/** The run-time address of an instruction. */
+uint64_t gi_fn_site_pc(const struct gi_fn *fn, uint32_t site);
+
+/**
+ * What is known at pc. is_return: pc is a return address, and the call has not returned.
+ * Cached; NULL if the function cannot be analysed or pc is no instruction of it.
+ */
+const struct gi_point *gi_code_point(struct gi_code *code, uint64_t pc, bool is_return);
+
+/** What a whole call of fn does, in terms of what it was given; false if it is not known. */
+bool gi_fn_summary(const struct gi_fn *fn, const struct gi_lock_fact **ret, size_t *count_ret);
+
+/** True if the code at a frame, or what it calls, can change a lock at all: a quick look. */
+bool gi_code_may_touch(struct gi_code *code, uint64_t entry);
+/** True if the function itself takes a lock somewhere. */
+bool gi_fn_acquires(const struct gi_fn *fn);
+/** The callee's prim by entry, cached. */
+struct gi_prim gi_code_prim(struct gi_code *code, uint64_t entry);
+
+#endif

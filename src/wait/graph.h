@@ -1,0 +1,85 @@
+// Inside of the wait-for graph: its parts, in the order in which they are made.
+#ifndef GCORE_WAIT_GRAPH_H
+#define GCORE_WAIT_GRAPH_H
+
+#include "gcore/wait.h"
+#include "wait/env.h"
+
+/** What a waiter's record does not say; parallel to the waiters. */
+struct gi_wait_info {
+	uint64_t sema;	     // the semaphore word it sleeps on, 0 none
+	bool pending_writer; // it has the RWMutex's inner mutex, and waits for readers to leave
+	uint32_t next;	     // 1 + the next waiter on the same object
+};
+
+/** A goroutine that has a lock (or owes a group a Done), by evidence. */
+enum gi_hold_rank {
+	GI_HOLD_MAYBE,	    // the code takes it on some ways to where the goroutine is
+	GI_HOLD_CODE,	    // on all ways
+	GI_HOLD_DEFER,	    // its release is deferred and pending
+	GI_HOLD_STRUCTURAL, // the lock's own state says so
+};
+enum gi_hold_mode { GI_MODE_LOCK, GI_MODE_WRITE, GI_MODE_READ, GI_MODE_GROUP };
+
+struct gi_hold {
+	uint32_t object, g;
+	uint8_t rank, mode;
+	bool exact;	   // the lock's address is known without reading what may have changed
+	uint64_t site_pc;  // where it was taken, 0 unknown
+	uint64_t frame_pc; // of the frame whose function took it or owes the release
+	const char *function; // of that frame
+};
+
+struct gi_graph {
+	struct gi_go *go;
+	struct gi_arena *arena;
+	struct gi_unwinder *u;
+	struct gi_wait_env env;
+
+	struct gi_object *objects;
+	size_t object_count, object_cap;
+	struct gi_map object_index;   // kind and address
+	uint32_t *object_first;	      // 1 + first waiter, for each object
+	uint32_t *object_waiters;     // how many
+	size_t object_first_cap, object_waiters_cap;
+
+	struct gi_waiter *waiters;
+	struct gi_wait_info *infos;
+	size_t waiter_count, waiter_cap, info_cap;
+	uint32_t *g_first; // 1 + first waiter, for each goroutine; its others follow it
+
+	struct gi_hold *holds; // sorted by object
+	size_t hold_count, hold_cap;
+
+	struct gi_edge *edges;
+	size_t edge_count, edge_cap;
+
+	struct gi_verdict *verdicts;
+	size_t verdict_count, verdict_cap;
+	uint32_t *g_verdict; // 1 + verdict that tells of it, for each goroutine
+	size_t stuck_count, cycle_count;
+
+	char **notes;
+	size_t note_count, note_cap;
+};
+
+void gi_graph_add_note(struct gi_graph *gr, const char *fmt, ...) GI_PRINTF(2, 3);
+/** The object, made if it is new. */
+struct gi_error *gi_graph_add_object(struct gi_graph *gr, enum gi_object_kind kind, uint64_t addr,
+				     uint32_t *ret) GI_MUST_CHECK;
+struct gi_error *gi_graph_add_waiter(struct gi_graph *gr, uint32_t g, uint32_t object,
+				     enum gi_wait_role role, bool in_select, uint64_t sema,
+				     bool pending_writer) GI_MUST_CHECK;
+/** A sentence that lives as long as the graph; "" when memory is out. */
+const char *gi_graph_sentence(struct gi_graph *gr, const char *fmt, ...) GI_PRINTF(2, 3);
+
+/** waits.c: objects and waiters. */
+struct gi_error *gi_graph_find_waits(struct gi_graph *gr) GI_MUST_CHECK;
+/** owners.c: who has the locks that are waited for. */
+struct gi_error *gi_graph_find_holds(struct gi_graph *gr) GI_MUST_CHECK;
+/** edges.c */
+struct gi_error *gi_graph_make_edges(struct gi_graph *gr) GI_MUST_CHECK;
+/** verdict.c */
+struct gi_error *gi_graph_judge(struct gi_graph *gr) GI_MUST_CHECK;
+
+#endif

@@ -1,0 +1,240 @@
+// What follows from the edges.
+//
+// Each edge says: from cannot go on before to does. So a component of goroutines that wait for
+// each other is stuck for good (a cycle; of one goroutine: self), and so is everyone who waits
+// for one of them, which is told as collateral of that root and not as another root.
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "wait/graph.h"
+#include "wait/scc.h"
+
+enum { MAX_STARTS = 64 }; // members from which a cycle is looked for
+
+struct judge {
+	struct gi_graph *gr;
+	struct gi_digraph d;
+	uint32_t *component; // of each goroutine
+	uint32_t component_count;
+	uint32_t *path;	     // room for a cycle
+	uint8_t *exact;	     // for each edge
+};
+
+static struct gi_error *add_verdict(struct gi_graph *gr, const struct gi_verdict *v, size_t *ret)
+{
+	struct gi_error *err = gi_grow(&gr->verdicts, &gr->verdict_cap, gr->verdict_count + 1,
+				       sizeof(*gr->verdicts));
+
+	if (err)
+		return err;
+	*ret = gr->verdict_count;
+	gr->verdicts[gr->verdict_count++] = *v;
+	return NULL;
+}
+
+static struct gi_error *copy_list(struct gi_graph *gr, const uint32_t *list, size_t n,
+				  const uint32_t **ret)
+{
+	uint32_t *copy = gi_arena_alloc(gr->arena, n * sizeof(*copy) + 1);
+
+	if (!copy)
+		return gi_error_nomem();
+	if (n)
+		memcpy(copy, list, n * sizeof(*copy));
+	*ret = copy;
+	return NULL;
+}
+
+/** The cycle to tell of: the shortest, of exact edges if there is one. */
+static size_t find_cycle(struct judge *j, const uint32_t *members, size_t n)
+{
+	const uint8_t *passes[] = { j->exact, NULL };
+
+	for (size_t p = 0; p < GI_ARRAY_SIZE(passes); p++) {
+		for (size_t i = 0; i < n && i < MAX_STARTS; i++) {
+			size_t k = gi_digraph_cycle(&j->d, j->component, members[i], passes[p], j->path);
+			if (k)
+				return k;
+		}
+	}
+	return 0;
+}
+
+/** A component as a verdict: the goroutines of its cycle in order, then its others. */
+static struct gi_error *judge_component(struct judge *j, const uint32_t *members, size_t n)
+{
+	struct gi_graph *gr = j->gr;
+	size_t len = find_cycle(j, members, n), at, listed = 0, edges = len;
+	_cleanup_(gi_freep) uint32_t *gs = malloc((n + 1) * sizeof(*gs));
+	struct gi_verdict v = { .strength = GI_STRENGTH_EXACT };
+	struct gi_error *err;
+
+	if (!gs)
+		return gi_error_nomem();
+	if (!len)
+		return NULL;
+	for (size_t i = 0; i < len; i++) {
+		const struct gi_edge *e = &gr->edges[j->path[i]];
+		gs[listed++] = e->from;
+		if (e->strength != GI_STRENGTH_EXACT)
+			v.strength = GI_STRENGTH_INFERRED;
+	}
+	for (size_t i = 0; i < n; i++) {
+		size_t k = 0;
+		while (k < len && gs[k] != members[i])
+			k++;
+		if (k == len)
+			gs[listed++] = members[i];
+	}
+	v.kind = n == 1 ? GI_VERDICT_SELF : GI_VERDICT_CYCLE;
+	v.goroutine_count = listed;
+	v.edge_count = edges;
+	v.root = gr->verdict_count;
+	err = copy_list(gr, gs, listed, &v.goroutines);
+	if (!err)
+		err = copy_list(gr, j->path, edges, &v.edges);
+	if (!err)
+		err = add_verdict(gr, &v, &at);
+	if (err)
+		return err;
+	for (size_t i = 0; i < n; i++)
+		gr->g_verdict[members[i]] = (uint32_t)at + 1;
+	gr->cycle_count++;
+	gr->stuck_count += n;
+	return NULL;
+}
+
+static bool has_self_edge(const struct gi_digraph *d, uint32_t node)
+{
+	for (uint32_t k = d->first[node]; k < d->first[node + 1]; k++) {
+		if (d->to[k] == node)
+			return true;
+	}
+	return false;
+}
+
+static struct gi_error *judge_cycles(struct judge *j)
+{
+	size_t n = j->d.n;
+	_cleanup_(gi_freep) uint32_t *first = calloc(j->component_count + 2, sizeof(*first));
+	_cleanup_(gi_freep) uint32_t *members = malloc((n + 1) * sizeof(*members));
+	struct gi_error *err = NULL;
+
+	if (!first || !members)
+		return gi_error_nomem();
+	for (size_t i = 0; i < n; i++)
+		first[j->component[i] + 2]++;
+	for (size_t i = 2; i < (size_t)j->component_count + 2; i++)
+		first[i] += first[i - 1];
+	for (size_t i = 0; i < n; i++)
+		members[first[j->component[i] + 1]++] = (uint32_t)i;
+	for (uint32_t c = 0; c < j->component_count && !err; c++) {
+		uint32_t *m = members + first[c];
+		size_t k = first[c + 1] - first[c];
+		if (k > 1 || has_self_edge(&j->d, m[0]))
+			err = judge_component(j, m, k);
+	}
+	return err;
+}
+
+/** A collateral verdict for each root: all who wait for it, directly or not. */
+static struct gi_error *judge_collateral(struct judge *j)
+{
+	struct gi_graph *gr = j->gr;
+	size_t n = j->d.n, roots = gr->verdict_count, count = 0, at;
+	_cleanup_(gi_freep) uint32_t *who = malloc((n + 1) * sizeof(*who));
+	_cleanup_(gi_freep) uint32_t *why = malloc((n + 1) * sizeof(*why));
+	_cleanup_(gi_freep) uint32_t *root = calloc(n + 1, sizeof(*root)); // 1 + root of each
+	struct gi_error *err = NULL;
+
+	if (!who || !why || !root)
+		return gi_error_nomem();
+	for (size_t i = 0; i < n; i++)
+		root[i] = gr->g_verdict[i];
+	// Components are numbered so that what they lead to comes first: nodes in the order of their
+	// components see their successors' roots. Those in one component share a root already.
+	_cleanup_(gi_freep) uint32_t *order = malloc((n + 1) * sizeof(*order));
+	_cleanup_(gi_freep) uint32_t *edge_of = malloc((n + 1) * sizeof(*edge_of));
+	_cleanup_(gi_freep) uint32_t *start = calloc((size_t)j->component_count + 2, sizeof(*start));
+	if (!order || !edge_of || !start)
+		return gi_error_nomem();
+	for (size_t i = 0; i < n; i++)
+		start[j->component[i] + 1]++;
+	for (size_t i = 1; i < (size_t)j->component_count + 1; i++)
+		start[i] += start[i - 1];
+	for (size_t i = 0; i < n; i++)
+		order[start[j->component[i]]++] = (uint32_t)i;
+	for (size_t i = 0; i < n; i++) {
+		uint32_t g = order[i];
+		for (uint32_t k = j->d.first[g]; !root[g] && k < j->d.first[g + 1]; k++) {
+			if (!root[j->d.to[k]])
+				continue;
+			root[g] = root[j->d.to[k]];
+			edge_of[g] = j->d.edge[k];
+		}
+	}
+	for (size_t r = 0; r < roots && !err; r++) {
+		struct gi_verdict v = { .kind = GI_VERDICT_COLLATERAL, .root = r,
+					.strength = gr->verdicts[r].strength };
+		count = 0;
+		for (size_t i = 0; i < n; i++) {
+			if (root[i] != r + 1 || gr->g_verdict[i])
+				continue;
+			who[count] = (uint32_t)i;
+			why[count++] = edge_of[i];
+			if (gr->edges[edge_of[i]].strength != GI_STRENGTH_EXACT)
+				v.strength = GI_STRENGTH_INFERRED;
+		}
+		if (!count)
+			continue;
+		v.goroutine_count = v.edge_count = count;
+		err = copy_list(gr, who, count, &v.goroutines);
+		if (!err)
+			err = copy_list(gr, why, count, &v.edges);
+		if (!err)
+			err = add_verdict(gr, &v, &at);
+		for (size_t i = 0; i < count && !err; i++)
+			gr->g_verdict[who[i]] = (uint32_t)at + 1;
+		gr->stuck_count += count;
+	}
+	return err;
+}
+
+static struct gi_error *judge_prepare(struct judge *j)
+{
+	struct gi_graph *gr = j->gr;
+	size_t n = gi_go_g_count(gr->go), m = gr->edge_count;
+	_cleanup_(gi_freep) uint32_t *from = malloc((m + 1) * sizeof(*from));
+	_cleanup_(gi_freep) uint32_t *to = malloc((m + 1) * sizeof(*to));
+
+	gr->g_verdict = calloc(n + 1, sizeof(*gr->g_verdict));
+	j->component = malloc((n + 1) * sizeof(*j->component));
+	j->path = malloc((n + 1) * sizeof(*j->path));
+	j->exact = malloc(m + 1);
+	if (!from || !to || !gr->g_verdict || !j->component || !j->path || !j->exact)
+		return gi_error_nomem();
+	for (size_t i = 0; i < m; i++) {
+		from[i] = gr->edges[i].from;
+		to[i] = gr->edges[i].to;
+		j->exact[i] = gr->edges[i].strength == GI_STRENGTH_EXACT;
+	}
+	struct gi_error *err = gi_digraph_init(&j->d, n, from, to, m);
+	return err ? err : gi_scc(&j->d, j->component, &j->component_count);
+}
+
+struct gi_error *gi_graph_judge(struct gi_graph *gr)
+{
+	struct judge j = { .gr = gr };
+	struct gi_error *err = judge_prepare(&j);
+
+	if (!err)
+		err = judge_cycles(&j);
+	if (!err)
+		err = judge_collateral(&j);
+	gi_digraph_deinit(&j.d);
+	free(j.component);
+	free(j.path);
+	free(j.exact);
+	return err;
+}
