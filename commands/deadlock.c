@@ -15,15 +15,16 @@ static struct gi_error *deadlock_run(struct gi_session *s, const struct gi_args 
 
 const struct gi_command gi_cmd_deadlock = {
 	.name = "deadlock",
-	.aliases = (const char *const[]){ "dl", NULL },
+	.aliases = (const char *const[]){"dl", NULL},
 	.group = GI_GROUP_WAITS,
 	.needs = GI_NEEDS_TARGET | GI_NEEDS_GO,
 	.synopsis = "deadlock [-v]",
 	.summary = "who waits for whom, and who is stuck for good",
-	.options = (const struct gi_option[]){
-		{ .letter = 'v', .help = "show every edge from a waiter to an owner" },
-		{ 0 },
-	},
+	.options =
+		(const struct gi_option[]){
+			{.letter = 'v', .help = "show every edge from a waiter to an owner"},
+			{0},
+		},
 	.help = "Tells each root cause once: the goroutines that wait for each other, what each waits\n"
 		"for, who holds it, where it was taken, and why that is believed. Goroutines that\n"
 		"are stuck behind a root cause are counted and grouped.\n"

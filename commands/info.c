@@ -5,9 +5,16 @@
 static struct gi_error *info_run(struct gi_session *s, const struct gi_args *args,
 				 struct gi_out *out)
 {
+	struct gi_graph *graph = NULL;
 	(void)args;
+	if (gi_session_go(s)) {
+		// Without the verdict the rest is still an answer.
+		_cleanup_(gi_error_freep) struct gi_error *err = gi_session_graph(s, &graph);
+		if (err && gi_error_code(err) != GI_ERR_INTERRUPTED)
+			gi_out_note(out, "no verdict: %s", gi_error_message(err));
+	}
 	return gi_report_summary(out, gi_session_target(s), gi_session_go(s),
-				 gi_session_unwinder(s), NULL);
+				 gi_session_unwinder(s), graph);
 }
 
 const struct gi_command gi_cmd_info = {

@@ -89,6 +89,7 @@ static const struct option long_options[] = {
 	{"eval-command", required_argument, NULL, OPT_EX},
 	{"command", required_argument, NULL, 'x'},
 	{"batch", no_argument, NULL, OPT_BATCH},
+	{"check", no_argument, NULL, OPT_CHECK},
 	{"json", no_argument, NULL, OPT_JSON},
 	{"color", required_argument, NULL, OPT_COLOR},
 	{"pid", required_argument, NULL, 'p'},
@@ -125,6 +126,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 			break;
 		case OPT_BATCH:
 			o->session.batch = true;
+			break;
+		case OPT_CHECK:
+			o->check = true;
 			break;
 		case OPT_JSON:
 			o->session.json = true;
@@ -244,6 +248,28 @@ static bool run_steps(struct gi_session *s, const struct options *o, int *status
 	return true;
 }
 
+// --check: the verdict and nothing else.
+static int check(struct gi_session *s, const struct options *o)
+{
+	_cleanup_(gi_out_destroyp) struct gi_out *out = NULL;
+	struct gi_graph *graph;
+	struct gi_error *err = gi_out_create_fd(STDOUT_FILENO, o->session.json, o->session.color,
+						&out);
+	if (!err)
+		err = gi_session_graph(s, &graph);
+	if (!err)
+		err = gi_report_verdict_line(out, gi_session_go(s), graph);
+	if (!err)
+		err = gi_out_flush(out);
+	bool closed = is_code(err, GI_ERR_PIPE);
+	if (err && !closed)
+		gi_session_complain("gcore-inspect", err);
+	gi_error_free(err);
+	if (err && !closed)
+		return EXIT_INPUT;
+	return gi_graph_stuck_count(graph) ? EXIT_STUCK : EXIT_FINE;
+}
+
 static int run(struct options *o)
 {
 	_cleanup_(gi_session_closep) struct gi_session *s = NULL;
@@ -256,6 +282,10 @@ static int run(struct options *o)
 	const struct gi_error *no_go = gi_session_go_error(s);
 	if (no_go)
 		gi_session_complain("gcore-inspect", no_go);
+	if (o->check) {
+		print_notes(s);
+		return no_go ? EXIT_INPUT : check(s, o);
+	}
 	int status = EXIT_FINE;
 	bool go_on = true;
 	if (o->session.batch || o->quiet) {

@@ -67,6 +67,7 @@ void gi_session_close(struct gi_session *s)
 {
 	if (!s)
 		return;
+	gi_graph_destroy(s->graph);
 	gi_unwinder_destroy(s->unwinder);
 	gi_go_close(s->go);
 	gi_error_free(s->go_error);
@@ -97,6 +98,17 @@ struct gi_go *gi_session_go(struct gi_session *s)
 struct gi_unwinder *gi_session_unwinder(struct gi_session *s)
 {
 	return s->unwinder;
+}
+
+struct gi_error *gi_session_graph(struct gi_session *s, struct gi_graph **ret)
+{
+	if (!s->graph) {
+		struct gi_error *err = gi_graph_build(s->go, &s->graph);
+		if (err)
+			return err;
+	}
+	*ret = s->graph;
+	return NULL;
 }
 
 // --- selection --------------------------------------------------------------

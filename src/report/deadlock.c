@@ -78,6 +78,11 @@ const char *gi_edge_verb(const struct gi_graph *graph, const struct gi_edge *e)
 	}
 }
 
+const char *gi_edge_deed(const struct gi_graph *graph, const struct gi_edge *e)
+{
+	return gi_graph_object(graph, e->object)->kind == GI_OBJECT_ONCE ? "runs" : "locked";
+}
+
 /** "17 and 18", "17, 18 and 19", "17, 18, 19 and 5 more". */
 static void list_goroutines(const struct gi_go *go, const uint32_t *gs, size_t n, struct gi_str *s)
 {
@@ -103,7 +108,7 @@ static void put_location(struct gi_str *s, const struct gi_location *loc)
 static void put_edge(struct gi_out *out, const struct gi_go *go, const struct gi_graph *graph,
 		     const struct gi_edge *e)
 {
-	_cleanup_(gi_str_deinit) struct gi_str s = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str s = {0};
 
 	gi_str_printf(&s, "  goroutine %" PRIu64, gi_goid(go, e->from));
 	if (e->waits_at.pc) {
@@ -118,9 +123,10 @@ static void put_edge(struct gi_out *out, const struct gi_go *go, const struct gi
 		gi_str_printf(&s, "%s goroutine %" PRIu64 " itself", gi_edge_verb(graph, e),
 			      gi_goid(go, e->to));
 	else
-		gi_str_printf(&s, "%s goroutine %" PRIu64, gi_edge_verb(graph, e), gi_goid(go, e->to));
+		gi_str_printf(&s, "%s goroutine %" PRIu64, gi_edge_verb(graph, e),
+			      gi_goid(go, e->to));
 	if (e->acquired_at.pc) {
-		gi_str_puts(&s, ", which took it in ");
+		gi_str_printf(&s, ", which %s it in ", gi_edge_deed(graph, e));
 		put_location(&s, &e->acquired_at);
 	}
 	gi_str_putc(&s, '\n');
@@ -147,7 +153,8 @@ static void put_headline(struct gi_str *s, const struct gi_go *go, const struct 
 	case GI_VERDICT_UNREACHABLE:
 		gi_str_printf(s, "stuck for good: goroutine%s ", v->goroutine_count > 1 ? "s" : "");
 		list_goroutines(go, v->goroutines, v->goroutine_count, s);
-		gi_str_printf(s, " wait%s for what nobody can reach", v->goroutine_count > 1 ? "" : "s");
+		gi_str_printf(s, " wait%s for what nobody can reach",
+			      v->goroutine_count > 1 ? "" : "s");
 		break;
 	case GI_VERDICT_ORPHAN_LOCK:
 		gi_str_printf(s, "stuck for good: goroutine%s ", v->goroutine_count > 1 ? "s" : "");
@@ -180,9 +187,11 @@ struct group {
 	uint32_t objects; // 1: all wait for the same
 };
 
-static bool same_group(const struct gi_graph *graph, const struct gi_edge *a, const struct gi_edge *b)
+static bool same_group(const struct gi_graph *graph, const struct gi_edge *a,
+		       const struct gi_edge *b)
 {
-	return a->waits_at.function == b->waits_at.function && a->waits_at.line == b->waits_at.line &&
+	return a->waits_at.function == b->waits_at.function &&
+	       a->waits_at.line == b->waits_at.line &&
 	       gi_graph_object(graph, a->object)->kind == gi_graph_object(graph, b->object)->kind;
 }
 
@@ -198,7 +207,7 @@ static int larger_first(const void *a, const void *b)
 static void put_group(struct gi_out *out, const struct gi_go *go, const struct gi_graph *graph,
 		      const struct group *g)
 {
-	_cleanup_(gi_str_deinit) struct gi_str s = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str s = {0};
 	const struct gi_object *o = gi_graph_object(graph, g->first->object);
 
 	gi_str_printf(&s, "    goroutine%s ", g->n > 1 ? "s" : "");
@@ -224,7 +233,7 @@ static void put_group(struct gi_out *out, const struct gi_go *go, const struct g
 static struct gi_error *put_collateral(struct gi_out *out, const struct gi_go *go,
 				       const struct gi_graph *graph, const struct gi_verdict *v)
 {
-	struct group groups[64] = { 0 };
+	struct group groups[64] = {0};
 	size_t n = 0, other = 0;
 	struct gi_error *err = NULL;
 
@@ -274,7 +283,7 @@ static struct gi_error *put_verdict(struct gi_out *out, const struct gi_go *go,
 				    const struct gi_graph *graph, size_t i)
 {
 	const struct gi_verdict *v = gi_graph_verdict(graph, i);
-	_cleanup_(gi_str_deinit) struct gi_str s = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str s = {0};
 	struct gi_error *err = NULL;
 
 	put_headline(&s, go, v);
@@ -337,9 +346,10 @@ static struct gi_error *put_text(struct gi_out *out, const struct gi_go *go,
 	}
 	size_t unknown = without_owner(graph);
 	if (unknown)
-		gi_out_printf(out, "%s%zu goroutine%s wait%s for a lock with no owner found: its owner returned, or is unknown\n",
-			      told ? "\n" : "", unknown, unknown > 1 ? "s" : "",
-			      unknown > 1 ? "" : "s");
+		gi_out_printf(
+			out,
+			"%s%zu goroutine%s wait%s for a lock with no owner found: its owner returned, or is unknown\n",
+			told ? "\n" : "", unknown, unknown > 1 ? "s" : "", unknown > 1 ? "" : "s");
 	if (verbose && gi_graph_edge_count(graph)) {
 		gi_out_style(out, GI_STYLE_HEAD);
 		gi_out_printf(out, "\nall %zu edges\n", gi_graph_edge_count(graph));
@@ -375,10 +385,10 @@ void gi_json_location_or_null(struct gi_out *out, const char *key, const struct 
 		gi_json_null(out, key);
 }
 
-void gi_json_edge(struct gi_out *out, const struct gi_go *go, const struct gi_graph *graph,
-		  const struct gi_edge *e)
+void gi_json_edge(struct gi_out *out, const char *key, const struct gi_go *go,
+		  const struct gi_graph *graph, const struct gi_edge *e)
 {
-	gi_json_object(out, NULL);
+	gi_json_object(out, key);
 	gi_json_u64(out, "from", gi_goid(go, e->from));
 	gi_json_object_of(out, gi_graph_object(graph, e->object));
 	gi_json_u64(out, "to", gi_goid(go, e->to));
@@ -395,7 +405,6 @@ static void json_verdict(struct gi_out *out, const struct gi_go *go, const struc
 	const struct gi_verdict *v = gi_graph_verdict(graph, i);
 
 	gi_json_begin(out, "verdict");
-	gi_json_u64(out, "number", i);
 	gi_json_str(out, "kind", gi_verdict_kind_name(v->kind));
 	gi_json_str(out, "strength", gi_strength_name(v->strength));
 	gi_json_array(out, "goroutines");
@@ -404,8 +413,9 @@ static void json_verdict(struct gi_out *out, const struct gi_go *go, const struc
 	gi_json_close(out);
 	gi_json_array(out, "edges");
 	for (size_t k = 0; k < v->edge_count; k++)
-		gi_json_edge(out, go, graph, gi_graph_edge(graph, v->edges[k]));
+		gi_json_edge(out, NULL, go, graph, gi_graph_edge(graph, v->edges[k]));
 	gi_json_close(out);
+	gi_json_u64(out, "number", i);
 	gi_json_u64(out, "root", v->root);
 	gi_json_end(out);
 }
@@ -433,11 +443,8 @@ static struct gi_error *json_all(struct gi_out *out, const struct gi_go *go,
 		err = gi_out_check(out);
 	}
 	for (size_t i = 0; verbose && i < gi_graph_edge_count(graph) && !err; i++) {
-		gi_json_begin(out, "edge");
-		gi_json_u64(out, "number", i);
-		gi_json_array(out, "edges");
-		gi_json_edge(out, go, graph, gi_graph_edge(graph, i));
-		gi_json_close(out);
+		gi_json_begin(out, "wait");
+		gi_json_edge(out, "edge", go, graph, gi_graph_edge(graph, i));
 		gi_json_end(out);
 		err = gi_out_check(out);
 	}
@@ -476,6 +483,21 @@ static size_t stuck_behind(const struct gi_graph *graph, size_t root)
 	return 0;
 }
 
+/** What the members of a verdict wait for, each object once. */
+static void put_objects(const struct gi_graph *graph, const struct gi_verdict *v, struct gi_str *s)
+{
+	for (size_t k = 0; k < v->edge_count && k < MAX_NAMED; k++) {
+		uint32_t object = gi_graph_edge(graph, v->edges[k])->object;
+		size_t before = 0;
+		while (gi_graph_edge(graph, v->edges[before])->object != object)
+			before++;
+		if (before < k)
+			continue;
+		gi_str_puts(s, k ? ", " : ": ");
+		gi_object_format(gi_graph_object(graph, object), s);
+	}
+}
+
 struct gi_error *gi_report_verdict_line(struct gi_out *out, struct gi_go *go,
 					struct gi_graph *graph)
 {
@@ -483,15 +505,11 @@ struct gi_error *gi_report_verdict_line(struct gi_out *out, struct gi_go *go,
 		return json_all(out, go, graph, false);
 	for (size_t i = 0; i < gi_graph_verdict_count(graph); i++) {
 		const struct gi_verdict *v = gi_graph_verdict(graph, i);
-		_cleanup_(gi_str_deinit) struct gi_str s = { 0 };
+		_cleanup_(gi_str_deinit) struct gi_str s = {0};
 		if (v->kind == GI_VERDICT_COLLATERAL)
 			continue;
 		put_headline(&s, go, v);
-		for (size_t k = 0; k < v->edge_count && k < MAX_NAMED; k++) {
-			gi_str_puts(&s, k ? ", " : ": ");
-			gi_object_format(gi_graph_object(graph, gi_graph_edge(graph, v->edges[k])->object),
-					 &s);
-		}
+		put_objects(graph, v, &s);
 		size_t behind = stuck_behind(graph, i);
 		if (behind)
 			gi_str_printf(&s, "; %zu more stuck behind", behind);

@@ -12,11 +12,13 @@ void gi_object_format(const struct gi_object *o, struct gi_str *ret);
 uint64_t gi_goid(const struct gi_go *go, uint32_t g);
 /** "held by", "held for reading by", ...: what the owner of an edge's object does to the waiter. */
 const char *gi_edge_verb(const struct gi_graph *graph, const struct gi_edge *e);
+/** "locked", "runs": what the owner of an edge's object has done. */
+const char *gi_edge_deed(const struct gi_graph *graph, const struct gi_edge *e);
 const char *gi_strength_name(enum gi_strength s);
 /** The member "object". */
 void gi_json_object_of(struct gi_out *out, const struct gi_object *o);
-void gi_json_edge(struct gi_out *out, const struct gi_go *go, const struct gi_graph *graph,
-		  const struct gi_edge *e);
+void gi_json_edge(struct gi_out *out, const char *key, const struct gi_go *go,
+		  const struct gi_graph *graph, const struct gi_edge *e);
 /** {"pc",...} or null. */
 void gi_json_location_or_null(struct gi_out *out, const char *key, const struct gi_location *loc);
 

@@ -56,12 +56,13 @@ static void put_state(struct gi_go *go, const struct gi_object *o, struct gi_str
 		if (err)
 			break;
 		if (rw.reader_count >= 0)
-			gi_str_printf(s, "%d readers", (int)rw.reader_count);
+			gi_str_printf(s, "readers: %d", (int)rw.reader_count);
 		else if (rw.reader_wait > 0)
-			gi_str_printf(s, "a writer waits for %d readers to leave, %d readers in all",
-				      (int)rw.reader_wait, (int)(rw.reader_count + MAX_READERS));
+			gi_str_printf(s, "a writer waits; readers that hold it: %d, that wait: %d",
+				      (int)rw.reader_wait,
+				      (int)(rw.reader_count + MAX_READERS - rw.reader_wait));
 		else
-			gi_str_printf(s, "locked for writing, %d readers wait",
+			gi_str_printf(s, "locked for writing; readers that wait: %d",
 				      (int)(rw.reader_count + MAX_READERS));
 		break;
 	case GI_OBJECT_WAITGROUP:
@@ -89,7 +90,7 @@ static void put_state(struct gi_go *go, const struct gi_object *o, struct gi_str
 
 static struct gi_location where_is(struct gi_go *go, struct gi_unwinder *u, uint32_t g)
 {
-	struct gi_location where = { .function = "", .file = "" }, user = where;
+	struct gi_location where = {.function = "", .file = ""}, user = where;
 
 	if (u)
 		gi_error_ignore(gi_unwind_locations(u, gi_go_g(go, g), &where, &user));
@@ -117,7 +118,7 @@ static void put_text(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u
 		     struct gi_graph *graph, size_t object)
 {
 	const struct gi_object *o = gi_graph_object(graph, object);
-	_cleanup_(gi_str_deinit) struct gi_str s = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str s = {0};
 	size_t n = 0, owners = 0;
 
 	gi_object_format(o, &s);
@@ -134,8 +135,9 @@ static void put_text(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u
 		struct gi_location at = where_is(go, u, w->g);
 		gi_str_reset(&s);
 		gi_location_format(&s, at.function, at.file, at.line, at.pc);
-		gi_out_printf(out, "  goroutine %" PRIu64 " waits to %s%s, in %s\n", gi_goid(go, w->g),
-			      role_name(w->role), w->in_select ? " (select)" : "", gi_str_cstr(&s));
+		gi_out_printf(out, "  goroutine %" PRIu64 " waits to %s%s, in %s\n",
+			      gi_goid(go, w->g), role_name(w->role),
+			      w->in_select ? " (select)" : "", gi_str_cstr(&s));
 	}
 	if (n > MAX_SHOWN)
 		gi_out_printf(out, "  and %zu more\n", n - MAX_SHOWN);
@@ -145,7 +147,7 @@ static void put_text(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u
 			continue;
 		gi_str_reset(&s);
 		if (e->acquired_at.pc) {
-			gi_str_puts(&s, ", which took it in ");
+			gi_str_printf(&s, ", which %s it in ", gi_edge_deed(graph, e));
 			gi_location_format(&s, e->acquired_at.function, e->acquired_at.file,
 					   e->acquired_at.line, e->acquired_at.pc);
 		}
@@ -164,7 +166,7 @@ static void put_json(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u
 		     struct gi_graph *graph, size_t object)
 {
 	const struct gi_object *o = gi_graph_object(graph, object);
-	_cleanup_(gi_str_deinit) struct gi_str s = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str s = {0};
 
 	gi_json_begin(out, "object");
 	gi_json_str(out, "kind", gi_object_kind_name(o->kind));
@@ -211,8 +213,8 @@ struct gi_error *gi_report_waiters(struct gi_out *out, struct gi_go *go, struct 
 	size_t object;
 
 	if (!gi_graph_find_object(graph, addr, &object))
-		return gi_error_at(GI_ERR_NOT_FOUND, addr, "no goroutine waits for anything at 0x%" PRIx64,
-				   addr);
+		return gi_error_at(GI_ERR_NOT_FOUND, addr,
+				   "no goroutine waits for anything at 0x%" PRIx64, addr);
 	if (gi_out_is_json(out))
 		put_json(out, go, u, graph, object);
 	else

@@ -238,7 +238,11 @@ struct gi_error *gi_report_summary(struct gi_out *out, struct gi_target *t, stru
 		json_process(out, t, go, u, c);
 	else
 		text_process(out, t, go, u, c);
-	(void)graph;
+	if (graph) {
+		struct gi_error *err = gi_report_verdict_line(out, go, graph);
+		if (err)
+			return err;
+	}
 	for (size_t i = 0; i < gi_target_note_count(t); i++)
 		gi_out_note(out, "%s", gi_target_note(t, i));
 	for (size_t i = 0; go && i < gi_go_note_count(go); i++)

@@ -95,15 +95,15 @@ static uint64_t pack(struct gi_prim p)
 
 static struct gi_prim unpack(uint64_t v)
 {
-	return (struct gi_prim){ .op = (enum gi_prim_op)(v & 0xff),
-				 .kind = (enum gi_lock_kind)(v >> 8 & 0xff),
-				 .bound = v >> 16 & 1,
-				 .sema = v >> 17 & 1 };
+	return (struct gi_prim){.op = (enum gi_prim_op)(v & 0xff),
+				.kind = (enum gi_lock_kind)(v >> 8 & 0xff),
+				.bound = v >> 16 & 1,
+				.sema = v >> 17 & 1};
 }
 
 struct gi_prim gi_code_prim(struct gi_code *code, uint64_t entry)
 {
-	struct gi_prim prim = { .op = GI_PRIM_NONE };
+	struct gi_prim prim = {.op = GI_PRIM_NONE};
 	struct gi_code_func f;
 	uint64_t v;
 
@@ -121,8 +121,8 @@ static bool is_foreign(const char *name)
 {
 	static const char *const prefixes[] = {
 		"runtime.", "runtime/", "internal/", "sync.", "sync/", "syscall.", "reflect.",
-		"unicode", "strings.", "strconv.", "math", "sort.", "errors.", "type:", "type..",
-		"go:", "go.", "time.", "_cgo", "x_cgo", "crosscall",
+		"unicode",  "strings.", "strconv.",  "math",  "sort.", "errors.",  "type:",
+		"type..",   "go:",	"go.",	     "time.", "_cgo",  "x_cgo",	   "crosscall",
 	};
 
 	for (size_t i = 0; i < GI_ARRAY_SIZE(prefixes); i++) {
@@ -278,8 +278,8 @@ static uint32_t *make_before(const struct gi_fn *fn)
 }
 
 /** The atomic instruction that leads to a call, in its block or the few that lead to that. */
-static bool atomic_before(const struct gi_fn *fn, const uint32_t *before, uint32_t call,
-			  uint8_t op, uint32_t *ret)
+static bool atomic_before(const struct gi_fn *fn, const uint32_t *before, uint32_t call, uint8_t op,
+			  uint32_t *ret)
 {
 	enum { MAX_BLOCKS = 4 };
 	uint32_t b = fn->block_of[call], i = call;
@@ -299,7 +299,8 @@ static bool atomic_before(const struct gi_fn *fn, const uint32_t *before, uint32
 }
 
 /** What an inlined half is, by the function that it calls when it does not succeed. */
-static bool half_of(const struct gi_fn *fn, uint32_t call, struct gi_prim *inner_ret, uint8_t *op_ret)
+static bool half_of(const struct gi_fn *fn, uint32_t call, struct gi_prim *inner_ret,
+		    uint8_t *op_ret)
 {
 	struct gi_code_func f;
 	struct gi_prim p = gi_code_prim(fn->code, fn->insns[call].target);
@@ -312,10 +313,10 @@ static bool half_of(const struct gi_fn *fn, uint32_t call, struct gi_prim *inner
 		if (!fn->code->env.func(fn->code->env.arg, fn->insns[call].target, &f) ||
 		    !strstr(f.name, "nlockSlow"))
 			return false;
-		*inner_ret = (struct gi_prim){ .op = GI_PRIM_RELEASE, .kind = p.kind };
+		*inner_ret = (struct gi_prim){.op = GI_PRIM_RELEASE, .kind = p.kind};
 		return true;
 	}
-	*inner_ret = (struct gi_prim){ .op = GI_PRIM_ACQUIRE, .kind = p.kind };
+	*inner_ret = (struct gi_prim){.op = GI_PRIM_ACQUIRE, .kind = p.kind};
 	if (!p.sema)
 		*op_ret = GI_OP_CMPXCHG;
 	else
@@ -356,12 +357,14 @@ static struct gi_error *mark_atomics(struct gi_fn *fn, struct runs *r)
 	for (uint32_t i = 0; i < fn->insn_count; i++) {
 		if (fn->insns[i].op == GI_OP_CALL && fn->insns[i].has_imm) {
 			enum gi_prim_op called = gi_code_prim(fn->code, fn->insns[i].target).op;
-			if (called == GI_PRIM_ACQUIRE || called == GI_PRIM_SLOW || called == GI_PRIM_TRY)
+			if (called == GI_PRIM_ACQUIRE || called == GI_PRIM_SLOW ||
+			    called == GI_PRIM_TRY)
 				fn->acquires = true;
 		}
 		if (fn->insns[i].op != GI_OP_CMPXCHG || fn->outer[i])
 			continue;
-		for (uint32_t k = i > AROUND ? i - AROUND : 0; k < fn->insn_count && k < i + AROUND; k++) {
+		for (uint32_t k = i > AROUND ? i - AROUND : 0; k < fn->insn_count && k < i + AROUND;
+		     k++) {
 			if (!fn->outer[k] || fn->prims[fn->outer[k] - 1].op != GI_PRIM_TRY)
 				continue;
 			fn->inner[i] = fn->inner[k];
@@ -375,8 +378,9 @@ static struct gi_error *fn_load(struct gi_fn *fn)
 {
 	const struct gi_code_env *env = &fn->code->env;
 	uint64_t size = fn->f.end - fn->f.entry;
-	const uint8_t *code = size <= MAX_CODE_BYTES ? env->bytes(env->arg, fn->f.entry, size) : NULL;
-	struct runs r = { .fn = fn };
+	const uint8_t *code =
+		size <= MAX_CODE_BYTES ? env->bytes(env->arg, fn->f.entry, size) : NULL;
+	struct runs r = {.fn = fn};
 
 	if (!code)
 		return gi_error_at(GI_ERR_NOT_FOUND, fn->f.entry, "no code, or too much of it");
@@ -419,7 +423,7 @@ static struct gi_error *flow_out(struct gi_fn *fn, struct gi_flow_block *b,
 {
 	for (uint32_t k = 0; k < b->next_count; k++) {
 		struct gi_flow_block *to = &fn->blocks[b->next[k]];
-		_cleanup_(gi_flow_state_deinit) struct gi_flow_state edge = { 0 };
+		_cleanup_(gi_flow_state_deinit) struct gi_flow_state edge = {0};
 		bool changed = false;
 
 		struct gi_error *err = gi_flow_state_copy(&edge, out);
@@ -430,7 +434,8 @@ static struct gi_error *flow_out(struct gi_fn *fn, struct gi_flow_block *b,
 			to->seen = changed = true;
 			err = gi_flow_state_copy(&to->in, &edge);
 		} else {
-			err = gi_flow_state_merge(&to->in, &edge, &fn->values, b->next[k], &changed);
+			err = gi_flow_state_merge(&to->in, &edge, &fn->values, b->next[k],
+						  &changed);
 		}
 		if (err)
 			return err;
@@ -478,11 +483,12 @@ static struct gi_error *fixpoint(struct gi_fn *fn)
 	fn->blocks[0].seen = fn->blocks[0].queued = true;
 	while (queued && !err) {
 		struct gi_flow_block *b = &fn->blocks[take(queue, &queued)];
-		_cleanup_(gi_flow_state_deinit) struct gi_flow_state out = { 0 };
+		_cleanup_(gi_flow_state_deinit) struct gi_flow_state out = {0};
 
 		b->queued = false;
 		if (++visits > VISITS_PER_BLOCK * fn->block_count + 64)
-			return gi_error_at(GI_ERR_UNSUPPORTED, fn->f.entry, "the analysis does not settle");
+			return gi_error_at(GI_ERR_UNSUPPORTED, fn->f.entry,
+					   "the analysis does not settle");
 		if (visits % 256 == 0 && (err = gi_interrupt_check()))
 			return err;
 		err = run_block(fn, b, b->last, &out);
@@ -505,7 +511,7 @@ static bool is_given(const struct gi_values *vs, gi_value v)
 /** Expresses a fact for callers: false if it means nothing to them. */
 static bool for_callers(struct gi_fn *fn, const struct gi_flow_state *st, struct gi_lock_fact *f)
 {
-	static const uint8_t regs[] = { GI_AMD64_RAX, GI_AMD64_RBX, GI_AMD64_RCX, GI_AMD64_RDI };
+	static const uint8_t regs[] = {GI_AMD64_RAX, GI_AMD64_RBX, GI_AMD64_RCX, GI_AMD64_RDI};
 	int64_t off, roff;
 
 	if (f->is_call)
@@ -515,7 +521,8 @@ static bool for_callers(struct gi_fn *fn, const struct gi_flow_state *st, struct
 		return true;
 	gi_value base = gi_value_split(&fn->values, f->recv, &off);
 	for (size_t i = 0; i < GI_ARRAY_SIZE(regs); i++) {
-		if (st->regs[regs[i]] && gi_value_split(&fn->values, st->regs[regs[i]], &roff) == base) {
+		if (st->regs[regs[i]] &&
+		    gi_value_split(&fn->values, st->regs[regs[i]], &roff) == base) {
 			f->ret = (int8_t)regs[i];
 			f->ret_off = off - roff;
 			return true;
@@ -539,7 +546,7 @@ static bool same_summary(const struct gi_lock_fact *a, const struct gi_lock_fact
 
 static void summarise_return(struct gi_fn *fn, const struct gi_flow_state *st, bool first)
 {
-	bool met[FLOW_MAX_SUMMARY] = { false };
+	bool met[FLOW_MAX_SUMMARY] = {false};
 
 	for (size_t i = 0; i < st->fact_count; i++) {
 		struct gi_lock_fact f = st->facts[i];
@@ -585,7 +592,7 @@ static struct gi_error *summarise(struct gi_fn *fn)
 		bool tail = is_tail_call(fn, b);
 		if (!b->seen || (fn->insns[b->last - 1].op != GI_OP_RET && !tail))
 			continue;
-		_cleanup_(gi_flow_state_deinit) struct gi_flow_state st = { 0 };
+		_cleanup_(gi_flow_state_deinit) struct gi_flow_state st = {0};
 		struct gi_error *err = run_block(fn, b, b->last, &st);
 		if (err)
 			return err;
@@ -691,7 +698,8 @@ const struct gi_fn *gi_code_callee(struct gi_code *code, uint64_t entry)
 {
 	uint64_t p;
 
-	if (code->depth > FLOW_MAX_DEPTH || !may_touch(code, entry, FLOW_MAX_DEPTH - code->depth, false))
+	if (code->depth > FLOW_MAX_DEPTH ||
+	    !may_touch(code, entry, FLOW_MAX_DEPTH - code->depth, false))
 		return NULL;
 	if (gi_map_get(&code->fns, entry, &p)) {
 		const struct gi_fn *fn = (const struct gi_fn *)(uintptr_t)p;

@@ -22,8 +22,8 @@ struct gi_code_func {
 /** [start, end) of a function and a value that holds there. */
 typedef bool (*gi_code_run_fn)(void *arg, uint64_t start, uint64_t end, int32_t value);
 /** The same for an inlined call: names, innermost first. */
-typedef bool (*gi_code_inline_fn)(void *arg, uint64_t start, uint64_t end,
-				  const char *const *names, size_t n);
+typedef bool (*gi_code_inline_fn)(void *arg, uint64_t start, uint64_t end, const char *const *names,
+				  size_t n);
 
 /** The program as the analysis sees it: a target's, or a test's. arg comes first. */
 struct gi_code_env {
@@ -45,8 +45,8 @@ struct gi_code_env {
 
 /** What is true of a lock on the ways that lead to a place; a set, for there may be several. */
 enum {
-	GI_FACT_HELD = 1,      // taken since the function began, and not released
-	GI_FACT_RELEASED = 2,  // released, and not taken again
+	GI_FACT_HELD = 1,     // taken since the function began, and not released
+	GI_FACT_RELEASED = 2, // released, and not taken again
 	GI_FACT_UNTOUCHED = 4,
 };
 
@@ -81,7 +81,7 @@ struct gi_fn; // an analysed function
 struct gi_point {
 	const struct gi_fn *fn;
 	bool reachable;
-	bool lost; // there were too many locks: what is held may not be
+	bool lost;		     // there were too many locks: what is held may not be
 	gi_value regs[GI_INSN_REGS]; // at a call: what it passes
 	const struct gi_slot *slots;
 	size_t slot_count;

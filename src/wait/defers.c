@@ -26,7 +26,7 @@ enum {
 bool gi_open_defers_decode(const uint8_t *p, size_t n, bool old, struct gi_open_defers *ret)
 {
 	struct gi_cursor c = gi_cursor_make(p, n);
-	struct gi_open_defers od = { .bits = gi_cursor_uleb(&c) };
+	struct gi_open_defers od = {.bits = gi_cursor_uleb(&c)};
 	uint64_t count = gi_cursor_uleb(&c);
 
 	if (old) {
@@ -66,7 +66,7 @@ static struct gi_error *add(struct gi_pendings *ps, uint64_t closure, size_t fra
 
 	if (err)
 		return err;
-	ps->p[ps->n++] = (struct gi_pending){ closure, frame };
+	ps->p[ps->n++] = (struct gi_pending){closure, frame};
 	return NULL;
 }
 
@@ -101,8 +101,8 @@ struct gi_error *gi_pendings_add_open(struct gi_pendings *ps, struct gi_wait_env
 		return NULL;
 	bits = *p;
 	for (unsigned k = 0; k < od->count && !err; k++) {
-		if (bits >> k & 1 &&
-		    gi_target_peek_u64(env->t, varp - od->slots[k], &closure) && closure)
+		if (bits >> k & 1 && gi_target_peek_u64(env->t, varp - od->slots[k], &closure) &&
+		    closure)
 			err = add(ps, closure, i);
 	}
 	return err;

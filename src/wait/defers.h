@@ -19,8 +19,8 @@ static inline void gi_pendings_deinit(struct gi_pendings *ps)
 
 /** FUNCDATA 4 of the frame's function: where its defer bits and closures lie. */
 struct gi_open_defers {
-	uint64_t bits;	  // bytes below varp
-	uint32_t count;	  // closures
+	uint64_t bits;	   // bytes below varp
+	uint32_t count;	   // closures
 	uint64_t slots[8]; // of each closure, bytes below varp
 };
 /**
@@ -37,6 +37,7 @@ struct gi_error *gi_pendings_add_open(struct gi_pendings *ps, struct gi_wait_env
 				      const struct gi_open_defers *od) GI_MUST_CHECK;
 /** Appends those of g's chain. */
 struct gi_error *gi_pendings_add_chain(struct gi_pendings *ps, struct gi_wait_env *env,
-				       const struct gi_g *g, const struct gi_frames *fs) GI_MUST_CHECK;
+				       const struct gi_g *g,
+				       const struct gi_frames *fs) GI_MUST_CHECK;
 
 #endif

@@ -19,7 +19,7 @@ struct edges {
 	size_t *first_hold; // of each object: index of its first hold
 };
 
-static const struct gi_location nowhere = { .function = "", .file = "" };
+static const struct gi_location nowhere = {.function = "", .file = ""};
 
 /** The innermost call at pc that is no code of sync's or the runtime's. */
 static struct gi_location location(struct edges *e, uint64_t pc)
@@ -29,9 +29,12 @@ static struct gi_location location(struct edges *e, uint64_t pc)
 
 	for (size_t i = 0; info && i < info->call_count; i++) {
 		const struct gi_call *c = &info->calls[i];
-		loc = (struct gi_location){ .pc = pc, .function = c->name ? c->name : "",
-					    .file = c->file ? c->file : "", .line = c->line };
-		if (!gi_function_is_runtime(c->name) && strncmp(c->name, "sync.", 5) != 0)
+		loc = (struct gi_location){.pc = pc,
+					   .function = c->name ? c->name : "",
+					   .file = c->file ? c->file : "",
+					   .line = c->line};
+		if (!gi_function_is_runtime(c->name) && strncmp(c->name, "sync.", 5) != 0 &&
+		    strncmp(c->name, "sync/", 5) != 0)
 			break;
 	}
 	return loc;
@@ -56,7 +59,8 @@ static const char *evidence(struct edges *e, const struct gi_hold *h, const stru
 	case GI_HOLD_MAYBE:
 		if (at->pc)
 			return gi_graph_sentence(
-				gr, "%s takes it at %s:%u and does not release it before the call that it is in%s",
+				gr,
+				"%s takes it at %s:%u and does not release it before the call that it is in%s",
 				in, at->file, at->line,
 				h->rank == GI_HOLD_MAYBE ? ", on some ways through it" : "");
 		return gi_graph_sentence(gr, "%s has it, by its code", in);
@@ -68,8 +72,8 @@ static struct gi_error *add_edge(struct edges *e, uint32_t from, const struct gi
 				 const struct gi_location *waits_at)
 {
 	struct gi_graph *gr = e->gr;
-	struct gi_error *err = gi_grow(&gr->edges, &gr->edge_cap, gr->edge_count + 1,
-				       sizeof(*gr->edges));
+	struct gi_error *err =
+		gi_grow(&gr->edges, &gr->edge_cap, gr->edge_count + 1, sizeof(*gr->edges));
 
 	if (err)
 		return err;
@@ -77,11 +81,15 @@ static struct gi_error *add_edge(struct edges *e, uint32_t from, const struct gi
 	struct gi_location owed = at.pc ? at : location(e, h->frame_pc);
 	bool exact = h->exact && h->rank >= GI_HOLD_CODE && h->mode != GI_MODE_GROUP;
 	gr->edges[gr->edge_count++] = (struct gi_edge){
-		.from = from, .to = h->g, .object = h->object,
+		.from = from,
+		.to = h->g,
+		.object = h->object,
 		.strength = exact ? GI_STRENGTH_EXACT : GI_STRENGTH_INFERRED,
 		.evidence = evidence(e, h, &at),
 		.waits_at = *waits_at,
-		.acquired_at = h->mode == GI_MODE_GROUP ? nowhere : at.pc ? at : owed,
+		.acquired_at = h->mode == GI_MODE_GROUP ? nowhere
+			       : at.pc			? at
+							: owed,
 	};
 	return NULL;
 }
@@ -96,7 +104,7 @@ static size_t choose(const struct edges *e, uint32_t object, unsigned mode, size
 		     uint32_t *which, size_t room)
 {
 	const struct gi_graph *gr = e->gr;
-	size_t counts[GI_HOLD_STRUCTURAL + 1] = { 0 }, total = 0, n = 0;
+	size_t counts[GI_HOLD_STRUCTURAL + 1] = {0}, total = 0, n = 0;
 	int least = GI_HOLD_STRUCTURAL + 1;
 	size_t first = e->first_hold[object];
 
@@ -161,9 +169,9 @@ static size_t blockers(struct edges *e, uint32_t object, const struct gi_waiter 
 			gi_error_ignore(err);
 			return 0;
 		}
-		return wg.counter > 0 ? choose(e, object, GI_MODE_GROUP, (size_t)wg.counter, which,
-					       room)
-				      : 0;
+		return wg.counter > 0
+			       ? choose(e, object, GI_MODE_GROUP, (size_t)wg.counter, which, room)
+			       : 0;
 	default:
 		return 0;
 	}
@@ -192,7 +200,7 @@ struct gi_error *gi_graph_make_edges(struct gi_graph *gr)
 	_cleanup_(gi_freep) size_t *first = malloc((gr->object_count + 1) * sizeof(*first));
 	_cleanup_(gi_freep) uint32_t *which = malloc(MAX_READERS * sizeof(*which));
 	_cleanup_(gi_pccache_destroyp) struct gi_pccache *pcs = NULL;
-	struct edges e = { .gr = gr, .first_hold = first };
+	struct edges e = {.gr = gr, .first_hold = first};
 
 	if (!first || !which)
 		return gi_error_nomem();

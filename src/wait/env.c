@@ -37,9 +37,14 @@ static bool add_frame(void *arg, const struct gi_frame *fr)
 	if (fs->err)
 		return false;
 	struct gi_phys *p = &fs->f[fs->n];
-	*p = (struct gi_phys){ .pc = fr->pc, .lookup_pc = fr->lookup_pc, .sp = fr->sp,
-			       .cfa = fr->cfa, .entry = fr->entry, .exact = fr->exact_pc,
-			       .is_call = true, .name = fr->name };
+	*p = (struct gi_phys){.pc = fr->pc,
+			      .lookup_pc = fr->lookup_pc,
+			      .sp = fr->sp,
+			      .cfa = fr->cfa,
+			      .entry = fr->entry,
+			      .exact = fr->exact_pc,
+			      .is_call = true,
+			      .name = fr->name};
 	if (!fs->n && fr->exact_pc && fr->regs) {
 		fs->regs = *fr->regs;
 		p->regs = &fs->regs;
@@ -54,7 +59,8 @@ struct gi_error *gi_frames_collect(struct gi_frames *fs, struct gi_unwinder *u,
 	struct gi_error *why = NULL;
 
 	fs->n = 0;
-	struct gi_error *err = gi_unwind_goroutine(u, g, GI_UNWIND_NO_INLINE, max, add_frame, fs, &why);
+	struct gi_error *err =
+		gi_unwind_goroutine(u, g, GI_UNWIND_NO_INLINE, max, add_frame, fs, &why);
 	fs->cut = why != NULL || fs->n >= max;
 	gi_error_free(why);
 	if (!err && fs->err) {
@@ -73,8 +79,10 @@ static bool env_func(void *arg, uint64_t pc, struct gi_code_func *ret)
 
 	if (!gi_functab_find(env->ft, pc, &f))
 		return false;
-	*ret = (struct gi_code_func){ .entry = f.entry, .end = f.end, .name = f.name,
-				      .args = f.args & 0x80000000 ? 0 : f.args };
+	*ret = (struct gi_code_func){.entry = f.entry,
+				     .end = f.end,
+				     .name = f.name,
+				     .args = f.args & 0x80000000 ? 0 : f.args};
 	return true;
 }
 
@@ -99,7 +107,8 @@ struct inline_call {
 	void *arg;
 };
 
-static bool inline_run(void *arg, uint64_t start, uint64_t end, const struct gi_call *calls, size_t n)
+static bool inline_run(void *arg, uint64_t start, uint64_t end, const struct gi_call *calls,
+		       size_t n)
 {
 	struct inline_call *c = arg;
 	const char *names[GI_MAX_INLINE];
@@ -114,7 +123,7 @@ static void env_inline_runs(void *arg, const struct gi_code_func *cf, gi_code_in
 			    void *fn_arg)
 {
 	struct gi_wait_env *env = arg;
-	struct inline_call c = { fn, fn_arg };
+	struct inline_call c = {fn, fn_arg};
 	struct gi_func f;
 
 	if (gi_functab_find(env->ft, cf->entry, &f))
@@ -131,7 +140,7 @@ static bool env_read_const(void *arg, uint64_t addr, uint64_t *ret)
 
 struct gi_error *gi_wait_env_init(struct gi_wait_env *env, struct gi_go *go)
 {
-	*env = (struct gi_wait_env){ .go = go, .t = gi_go_target(go), .ft = gi_go_functab(go) };
+	*env = (struct gi_wait_env){.go = go, .t = gi_go_target(go), .ft = gi_go_functab(go)};
 	env->has_sync = gi_go_sync_layout(go, &env->sync);
 
 	struct gi_code_env ce = {
@@ -173,7 +182,8 @@ static bool eval(struct eval *e, size_t i, const struct gi_point *pt, gi_value v
 		 unsigned callers, uint64_t *ret);
 
 /** In a slot (or the registers of a running goroutine) that holds v, or v and an offset. */
-static bool eval_slot(struct eval *e, size_t i, const struct gi_point *pt, gi_value v, uint64_t *ret)
+static bool eval_slot(struct eval *e, size_t i, const struct gi_point *pt, gi_value v,
+		      uint64_t *ret)
 {
 	const struct gi_values *vs = gi_fn_values(pt->fn);
 	const struct gi_phys *f = &e->fs->f[i];
@@ -251,7 +261,8 @@ static bool eval(struct eval *e, size_t i, const struct gi_point *pt, gi_value v
 	case GI_V_PHI:
 		return eval_slot(e, i, pt, v, ret);
 	case GI_V_ENTRY:
-		return eval_slot(e, i, pt, v, ret) || eval_entry(e, i, n->reg, depth - 1, callers, ret);
+		return eval_slot(e, i, pt, v, ret) ||
+		       eval_entry(e, i, n->reg, depth - 1, callers, ret);
 	case GI_V_SUM:
 		if (eval_slot(e, i, pt, v, ret))
 			return true;
@@ -281,7 +292,7 @@ static bool eval(struct eval *e, size_t i, const struct gi_point *pt, gi_value v
 bool gi_wait_eval(struct gi_wait_env *env, const struct gi_frames *fs, size_t i,
 		  const struct gi_point *pt, gi_value v, uint64_t *ret, bool *reread_ret)
 {
-	struct eval e = { .env = env, .fs = fs };
+	struct eval e = {.env = env, .fs = fs};
 
 	if (!eval(&e, i, pt, v, MAX_EVAL_DEPTH, MAX_CALLERS, ret))
 		return false;

@@ -24,7 +24,8 @@ struct gi_frames {
 };
 void gi_frames_deinit(struct gi_frames *fs);
 
-/** The goroutine's own stack, at most max frames. Frames that were found are kept if it ends early. */
+/** The goroutine's own stack, at most max frames. Frames that were found are kept if it ends early.
+ */
 struct gi_error *gi_frames_collect(struct gi_frames *fs, struct gi_unwinder *u,
 				   const struct gi_g *g, size_t max) GI_MUST_CHECK;
 

@@ -30,8 +30,8 @@ struct gi_flow_state {
 	bool lost;
 };
 void gi_flow_state_deinit(struct gi_flow_state *st);
-struct gi_error *gi_flow_state_copy(struct gi_flow_state *dst, const struct gi_flow_state *src)
-	GI_MUST_CHECK;
+struct gi_error *gi_flow_state_copy(struct gi_flow_state *dst,
+				    const struct gi_flow_state *src) GI_MUST_CHECK;
 /** As a function begins. */
 void gi_flow_state_enter(struct gi_flow_state *st, struct gi_values *vs);
 /**
@@ -39,8 +39,8 @@ void gi_flow_state_enter(struct gi_flow_state *st, struct gi_values *vs);
  * if dst is not what it was.
  */
 struct gi_error *gi_flow_state_merge(struct gi_flow_state *dst, const struct gi_flow_state *src,
-				     struct gi_values *vs, uint32_t block, bool *changed)
-	GI_MUST_CHECK;
+				     struct gi_values *vs, uint32_t block,
+				     bool *changed) GI_MUST_CHECK;
 /** Forgets all that was computed from v, which gets a new meaning. */
 void gi_flow_state_forget(struct gi_flow_state *st, const struct gi_values *vs, gi_value v);
 
@@ -84,7 +84,7 @@ struct gi_fn {
 	struct gi_code_func f;
 	struct gi_insn *insns;
 	size_t insn_count;
-	int32_t *sp;	   // for each instruction: bytes below the return address, -1 unknown
+	int32_t *sp;		// for each instruction: bytes below the return address, -1 unknown
 	uint8_t *inner, *outer; // for each instruction: 1 + index into prims of what is inlined
 	uint32_t *half; // for each call: the atomic instruction whose second half it is, 0 none
 	struct gi_prim *prims;
@@ -97,7 +97,7 @@ struct gi_fn {
 	struct gi_values values;
 	bool has_loop;
 	bool acquires;
-	bool busy;	// being analysed: a recursive call finds nothing
+	bool busy; // being analysed: a recursive call finds nothing
 	bool failed;
 	unsigned depth; // callees were looked into down to here
 	bool has_summary;

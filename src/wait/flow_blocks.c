@@ -119,8 +119,8 @@ static struct gi_error *add_edge(struct gi_fn *fn, uint32_t i, void *arg)
 		if (fn->edges[k] == fn->block_of[i])
 			return NULL;
 	}
-	struct gi_error *err = gi_grow(&fn->edges, &fn->edge_cap, fn->edge_count + 1,
-				       sizeof(*fn->edges));
+	struct gi_error *err =
+		gi_grow(&fn->edges, &fn->edge_cap, fn->edge_count + 1, sizeof(*fn->edges));
 	if (err)
 		return err;
 	fn->edges[fn->edge_count++] = fn->block_of[i];
@@ -155,7 +155,7 @@ static struct gi_error *connect(struct gi_fn *fn)
 
 	for (size_t b = 0; b < fn->block_count && !err; b++) {
 		struct gi_flow_block *block = &fn->blocks[b];
-		struct edges e = { block, block->last - 1 };
+		struct edges e = {block, block->last - 1};
 		if (ends_block(fn, e.last))
 			err = each_next(fn, e.last, add_edge, &e);
 		else if (block->last < fn->insn_count)

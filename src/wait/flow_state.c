@@ -1,11 +1,11 @@
 // The state of a function at a place: values of registers and stack slots, facts about locks.
 //
 // Where ways meet, a place whose values differ gets a new value (a phi) that stands for
-// whichever came; places that always differ in the same way share one, so that a variable that lives
-// in a register and in a slot stays one variable. Zero and something meet as something: values
-// matter as addresses, and at address zero no program goes on. When a phi or an instruction's
-// result is made again (the next round of a loop), all that was computed from the old one
-// is forgotten.
+// whichever came; places that always differ in the same way share one, so that a variable that
+// lives in a register and in a slot stays one variable. Zero and something meet as something:
+// values matter as addresses, and at address zero no program goes on. When a phi or an
+// instruction's result is made again (the next round of a loop), all that was computed from the old
+// one is forgotten.
 
 #include "wait/flow.h"
 
@@ -36,8 +36,8 @@ void gi_flow_state_deinit(struct gi_flow_state *st)
 
 struct gi_error *gi_flow_state_copy(struct gi_flow_state *dst, const struct gi_flow_state *src)
 {
-	struct gi_error *err = gi_grow(&dst->slots, &dst->slot_cap, src->slot_count,
-				       sizeof(*dst->slots));
+	struct gi_error *err =
+		gi_grow(&dst->slots, &dst->slot_cap, src->slot_count, sizeof(*dst->slots));
 	if (err)
 		return err;
 	memcpy(dst->regs, src->regs, sizeof(dst->regs));
@@ -97,12 +97,12 @@ struct gi_error *gi_flow_slot_set(struct gi_flow_state *st, int64_t off, uint64_
 	st->slot_count -= j - i;
 	if (!v || st->slot_count >= FLOW_MAX_SLOTS)
 		return NULL;
-	struct gi_error *err = gi_grow(&st->slots, &st->slot_cap, st->slot_count + 1,
-				       sizeof(*st->slots));
+	struct gi_error *err =
+		gi_grow(&st->slots, &st->slot_cap, st->slot_count + 1, sizeof(*st->slots));
 	if (err)
 		return err;
 	memmove(&st->slots[i + 1], &st->slots[i], (st->slot_count - i) * sizeof(*st->slots));
-	st->slots[i] = (struct gi_slot){ .off = (int32_t)off, .size = (uint32_t)size, .v = v };
+	st->slots[i] = (struct gi_slot){.off = (int32_t)off, .size = (uint32_t)size, .v = v};
 	st->slot_count++;
 	return NULL;
 }
@@ -179,7 +179,7 @@ static bool is_stale(const struct merge *m, gi_value v)
 static gi_value remember(struct merge *m, gi_value dst, gi_value src, gi_value merged)
 {
 	if (m->pair_count < MAX_PAIRS)
-		m->pairs[m->pair_count++] = (struct pair){ dst, src, merged };
+		m->pairs[m->pair_count++] = (struct pair){dst, src, merged};
 	return merged;
 }
 
@@ -224,8 +224,9 @@ static void merge_regs(struct merge *m)
 			m->changed = true;
 		m->dst->regs[r] = v;
 	}
-	if (m->dst->flags.attempt && (m->dst->flags.attempt != m->src->flags.attempt ||
-				      m->dst->flags.zero_is_success != m->src->flags.zero_is_success)) {
+	if (m->dst->flags.attempt &&
+	    (m->dst->flags.attempt != m->src->flags.attempt ||
+	     m->dst->flags.zero_is_success != m->src->flags.zero_is_success)) {
 		m->dst->flags.attempt = 0;
 		m->changed = true;
 	}
@@ -298,7 +299,7 @@ static void merge_fact(struct gi_lock_fact *d, const struct gi_lock_fact *s)
 static void merge_facts(struct merge *m)
 {
 	struct gi_flow_state *dst = m->dst;
-	bool used[FLOW_MAX_FACTS] = { false };
+	bool used[FLOW_MAX_FACTS] = {false};
 	size_t n = dst->fact_count;
 
 	for (size_t i = 0; i < n; i++) {
@@ -342,7 +343,7 @@ static void merge_facts(struct merge *m)
 struct gi_error *gi_flow_state_merge(struct gi_flow_state *dst, const struct gi_flow_state *src,
 				     struct gi_values *vs, uint32_t block, bool *changed)
 {
-	struct merge m = { .dst = dst, .src = src, .vs = vs, .block = block };
+	struct merge m = {.dst = dst, .src = src, .vs = vs, .block = block};
 
 	merge_regs(&m);
 	merge_slots(&m);
@@ -370,7 +371,7 @@ struct gi_lock_fact *gi_flow_fact_add(struct gi_flow_state *st)
 		return NULL;
 	}
 	struct gi_lock_fact *f = &st->facts[st->fact_count++];
-	*f = (struct gi_lock_fact){ .state = GI_FACT_UNTOUCHED, .ret = -1 };
+	*f = (struct gi_lock_fact){.state = GI_FACT_UNTOUCHED, .ret = -1};
 	return f;
 }
 

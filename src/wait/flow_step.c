@@ -206,7 +206,7 @@ static void step_atomic(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i)
 	atomic_op(fn, st, i, addr, in->op == GI_OP_CMPXCHG, &attempt);
 	gi_error_ignore(store(fn, st, addr, in->size, 0));
 	clobber(fn, st, i, in->writes);
-	st->flags = (struct gi_flow_flags){ .attempt = attempt, .zero_is_success = true };
+	st->flags = (struct gi_flow_flags){.attempt = attempt, .zero_is_success = true};
 }
 
 static void step_setz(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i)
@@ -234,7 +234,7 @@ static struct gi_error *step_test(struct gi_fn *fn, struct gi_flow_state *st, ui
 			v = gi_flow_slot_get(st, off, in->size);
 	}
 	bool is_try = gi_value_node(&fn->values, v)->kind == GI_V_TRY;
-	st->flags = (struct gi_flow_flags){ .attempt = is_try ? v : 0, .zero_is_success = false };
+	st->flags = (struct gi_flow_flags){.attempt = is_try ? v : 0, .zero_is_success = false};
 	return NULL;
 }
 
@@ -310,8 +310,8 @@ static void unresolved_call(struct gi_fn *fn, struct gi_flow_state *st, uint32_t
 
 	if (gi_value_node(&fn->values, callee)->kind != GI_V_LOAD || (!recv && !ctx))
 		return;
-	while (key < fn->key_count && (fn->keys[key][0] != callee || fn->keys[key][1] != recv ||
-				       fn->keys[key][2] != ctx))
+	while (key < fn->key_count &&
+	       (fn->keys[key][0] != callee || fn->keys[key][1] != recv || fn->keys[key][2] != ctx))
 		key++;
 	if (key == FLOW_MAX_KEYS) {
 		st->lost = true;
@@ -336,8 +336,14 @@ static void unresolved_call(struct gi_fn *fn, struct gi_flow_state *st, uint32_t
 		f = gi_flow_fact_add(st);
 	if (!f)
 		return;
-	*f = (struct gi_lock_fact){ .is_call = true, .callee = callee, .recv = recv, .ctx = ctx,
-				    .key = (uint8_t)key, .state = GI_FACT_HELD, .site = i, .ret = -1 };
+	*f = (struct gi_lock_fact){.is_call = true,
+				   .callee = callee,
+				   .recv = recv,
+				   .ctx = ctx,
+				   .key = (uint8_t)key,
+				   .state = GI_FACT_HELD,
+				   .site = i,
+				   .ret = -1};
 }
 
 static void apply_fact(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i,
@@ -409,7 +415,8 @@ static bool call_prim(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i, st
 		break;
 	case GI_PRIM_TRY:
 		if (fn->has_loop)
-			gi_flow_state_forget(st, &fn->values, gi_value_try(&fn->values, i, recv, prim.kind));
+			gi_flow_state_forget(st, &fn->values,
+					     gi_value_try(&fn->values, i, recv, prim.kind));
 		gi_flow_attempt(st, recv, prim.kind, i);
 		*result = gi_value_try(&fn->values, i, recv, prim.kind);
 		break;
@@ -434,7 +441,7 @@ static bool contains(const char *s, const char *part)
 static struct gi_error *step_call(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i)
 {
 	const struct gi_code_env *env = &fn->code->env;
-	struct gi_code_func f = { 0 };
+	struct gi_code_func f = {0};
 	struct gi_error *err = NULL;
 	gi_value result = 0;
 	uint64_t addr;

@@ -40,14 +40,14 @@ const char *gi_verdict_kind_name(enum gi_verdict_kind kind)
 
 void gi_graph_add_note(struct gi_graph *gr, const char *fmt, ...)
 {
-	struct gi_str s = { 0 };
+	struct gi_str s = {0};
 	va_list ap;
 
 	va_start(ap, fmt);
 	gi_str_vprintf(&s, fmt, ap);
 	va_end(ap);
-	struct gi_error *err = gi_grow(&gr->notes, &gr->note_cap, gr->note_count + 1,
-				       sizeof(*gr->notes));
+	struct gi_error *err =
+		gi_grow(&gr->notes, &gr->note_cap, gr->note_count + 1, sizeof(*gr->notes));
 	char *copy = err ? NULL : gi_arena_strdup(gr->arena, gi_str_cstr(&s));
 	if (copy)
 		gr->notes[gr->note_count++] = copy;
@@ -57,7 +57,7 @@ void gi_graph_add_note(struct gi_graph *gr, const char *fmt, ...)
 
 const char *gi_graph_sentence(struct gi_graph *gr, const char *fmt, ...)
 {
-	struct gi_str s = { 0 };
+	struct gi_str s = {0};
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -88,7 +88,7 @@ static const char *type_of(enum gi_object_kind kind)
 
 static const char *name_of(struct gi_graph *gr, enum gi_object_kind kind, uint64_t addr)
 {
-	_cleanup_(gi_str_deinit) struct gi_str name = { 0 };
+	_cleanup_(gi_str_deinit) struct gi_str name = {0};
 	const char *copy = NULL;
 
 	if (addr && kind != GI_OBJECT_CHANNEL && gi_go_name_at(gr->go, addr, type_of(kind), &name))
@@ -123,8 +123,8 @@ struct gi_error *gi_graph_add_object(struct gi_graph *gr, enum gi_object_kind ki
 		err = gi_map_put(&gr->object_index, key, n);
 	if (err)
 		return err;
-	gr->objects[n] = (struct gi_object){ .kind = kind, .addr = addr,
-					     .name = name_of(gr, kind, addr) };
+	gr->objects[n] =
+		(struct gi_object){.kind = kind, .addr = addr, .name = name_of(gr, kind, addr)};
 	gr->object_first[n] = 0;
 	gr->object_waiters[n] = 0;
 	gr->object_count++;
@@ -143,10 +143,10 @@ struct gi_error *gi_graph_add_waiter(struct gi_graph *gr, uint32_t g, uint32_t o
 		err = gi_grow(&gr->infos, &gr->info_cap, n + 1, sizeof(*gr->infos));
 	if (err)
 		return err;
-	gr->waiters[n] = (struct gi_waiter){ .g = g, .role = role, .object = object,
-					     .in_select = in_select };
-	gr->infos[n] = (struct gi_wait_info){ .sema = sema, .pending_writer = pending_writer,
-					      .next = gr->object_first[object] };
+	gr->waiters[n] =
+		(struct gi_waiter){.g = g, .role = role, .object = object, .in_select = in_select};
+	gr->infos[n] = (struct gi_wait_info){
+		.sema = sema, .pending_writer = pending_writer, .next = gr->object_first[object]};
 	gr->object_first[object] = (uint32_t)n + 1;
 	gr->object_waiters[object]++;
 	if (!gr->g_first[g])

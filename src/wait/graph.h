@@ -24,9 +24,9 @@ enum gi_hold_mode { GI_MODE_LOCK, GI_MODE_WRITE, GI_MODE_READ, GI_MODE_GROUP };
 struct gi_hold {
 	uint32_t object, g;
 	uint8_t rank, mode;
-	bool exact;	   // the lock's address is known without reading what may have changed
-	uint64_t site_pc;  // where it was taken, 0 unknown
-	uint64_t frame_pc; // of the frame whose function took it or owes the release
+	bool exact;	      // the lock's address is known without reading what may have changed
+	uint64_t site_pc;     // where it was taken, 0 unknown
+	uint64_t frame_pc;    // of the frame whose function took it or owes the release
 	const char *function; // of that frame
 };
 
@@ -38,9 +38,9 @@ struct gi_graph {
 
 	struct gi_object *objects;
 	size_t object_count, object_cap;
-	struct gi_map object_index;   // kind and address
-	uint32_t *object_first;	      // 1 + first waiter, for each object
-	uint32_t *object_waiters;     // how many
+	struct gi_map object_index; // kind and address
+	uint32_t *object_first;	    // 1 + first waiter, for each object
+	uint32_t *object_waiters;   // how many
 	size_t object_first_cap, object_waiters_cap;
 
 	struct gi_waiter *waiters;

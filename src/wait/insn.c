@@ -20,7 +20,11 @@ struct reg_name {
 };
 
 static const struct reg_name reg_names[] = {
-#define R4(b, w, d, q, n) { b, n }, { w, n }, { d, n }, { q, n }
+#define R4(b, w, d, q, n)       \
+	{b, n}, {w, n}, {d, n}, \
+	{                       \
+		q, n            \
+	}
 	R4(X86_REG_AL, X86_REG_AX, X86_REG_EAX, X86_REG_RAX, GI_AMD64_RAX),
 	R4(X86_REG_BL, X86_REG_BX, X86_REG_EBX, X86_REG_RBX, GI_AMD64_RBX),
 	R4(X86_REG_CL, X86_REG_CX, X86_REG_ECX, X86_REG_RCX, GI_AMD64_RCX),
@@ -38,10 +42,10 @@ static const struct reg_name reg_names[] = {
 	R4(X86_REG_R14B, X86_REG_R14W, X86_REG_R14D, X86_REG_R14, GI_AMD64_R14),
 	R4(X86_REG_R15B, X86_REG_R15W, X86_REG_R15D, X86_REG_R15, GI_AMD64_R15),
 #undef R4
-	{ X86_REG_AH, GI_AMD64_RAX },
-	{ X86_REG_BH, GI_AMD64_RBX },
-	{ X86_REG_CH, GI_AMD64_RCX },
-	{ X86_REG_DH, GI_AMD64_RDX },
+	{X86_REG_AH, GI_AMD64_RAX},
+	{X86_REG_BH, GI_AMD64_RBX},
+	{X86_REG_CH, GI_AMD64_RCX},
+	{X86_REG_DH, GI_AMD64_RDX},
 };
 
 static int8_t reg_of(unsigned id)
@@ -99,7 +103,7 @@ static uint16_t written(const cs_insn *cs, bool first_is_read_only)
 		if (r >= 0)
 			w |= (uint16_t)(1u << r);
 	}
-	return w & (uint16_t)~(1u << GI_AMD64_RSP);
+	return w & (uint16_t) ~(1u << GI_AMD64_RSP);
 }
 
 static bool writes_no_operand(unsigned id)
@@ -262,7 +266,8 @@ static void decode_branch(struct gi_insn *in, const cs_insn *cs, uint8_t op)
 
 static bool is_jcc(csh h, const cs_insn *cs)
 {
-	return cs_insn_group(h, cs, X86_GRP_JUMP) && cs->id != X86_INS_JMP && cs->id != X86_INS_LJMP;
+	return cs_insn_group(h, cs, X86_GRP_JUMP) && cs->id != X86_INS_JMP &&
+	       cs->id != X86_INS_LJMP;
 }
 
 static bool decode_control(struct gi_insn *in, csh h, const cs_insn *cs)
@@ -334,8 +339,7 @@ static void decode_other(struct gi_insn *in, const cs_insn *cs)
 		set_mem(in, cs, &x->operands[i], true);
 		in->store = GI_STORE_ONE;
 		in->size = x->operands[i].size;
-		in->zero_store = i == 0 && x->op_count == 2 &&
-				 x->operands[1].type == X86_OP_REG &&
+		in->zero_store = i == 0 && x->op_count == 2 && x->operands[1].type == X86_OP_REG &&
 				 x->operands[1].reg == X86_REG_XMM15;
 	}
 }
@@ -387,8 +391,8 @@ static void decode_one(struct gi_insn *in, csh h, const cs_insn *cs)
 	decode_other(in, cs);
 }
 
-struct gi_error *gi_insn_decode(const uint8_t *code, size_t n, uint64_t addr,
-				struct gi_insn **ret, size_t *count_ret)
+struct gi_error *gi_insn_decode(const uint8_t *code, size_t n, uint64_t addr, struct gi_insn **ret,
+				size_t *count_ret)
 {
 	csh h;
 	struct gi_error *err = NULL;

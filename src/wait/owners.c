@@ -32,7 +32,7 @@ struct place {
 	bool has_open;
 	bool has_defers; // the function defers at all
 	bool cond_wait;
-	bool plain;	 // nothing of the above
+	bool plain; // nothing of the above
 };
 
 /** What one goroutine has to do with a lock, so far. */
@@ -115,7 +115,7 @@ static struct local *local_of(struct search *s, uint64_t addr, unsigned kind, bo
 	if (!make || s->local_count == MAX_LOCAL)
 		return NULL;
 	struct local *l = &s->local[s->local_count++];
-	*l = (struct local){ .object = (uint32_t)object, .mode = modes[kind] };
+	*l = (struct local){.object = (uint32_t)object, .mode = modes[kind]};
 	return l;
 }
 
@@ -139,10 +139,11 @@ static struct place *place_make(struct search *s, const struct gi_phys *f)
 		return NULL;
 	p->cond_wait = strcmp(f->name, "sync.(*Cond).Wait") == 0;
 	p->has_open = gi_open_defers_of(&s->gr->env, f->entry, &p->open);
-	p->has_defers = p->has_open ||
-			(gi_functab_find(s->gr->env.ft, f->entry, &fn) && fn.deferreturn);
+	p->has_defers =
+		p->has_open || (gi_functab_find(s->gr->env.ft, f->entry, &fn) && fn.deferreturn);
 	// Functions of sync have locks of their own in hand: what they are at tells that better.
-	bool sync = strncmp(f->name, "sync.(*", 7) == 0 || strncmp(f->name, "internal/sync.", 14) == 0;
+	bool sync =
+		strncmp(f->name, "sync.(*", 7) == 0 || strncmp(f->name, "internal/sync.", 14) == 0;
 	if (!sync && gi_code_may_touch(s->gr->env.code, f->entry)) {
 		p->pt = gi_wait_point(&s->gr->env, f);
 		if (p->pt && !tells(p->pt))
@@ -165,7 +166,8 @@ static struct place *place_of(struct search *s, const struct gi_phys *f)
 
 // --- facts of a frame -------------------------------------------------------------------------
 
-static void take(struct search *s, struct local *l, size_t i, uint64_t site_pc, bool must, bool exact)
+static void take(struct search *s, struct local *l, size_t i, uint64_t site_pc, bool must,
+		 bool exact)
 {
 	const struct gi_phys *f = &s->fs.f[i];
 
@@ -283,9 +285,12 @@ static void frame_cond(struct search *s, size_t i)
 
 	if (!pt || !pt->at_call)
 		return;
-	// While it waits it has passed its list of waiters on; in between any of its locks may be the one.
-	if (!pt->prim.op && gi_wait_eval(env, &s->fs, i, pt, pt->regs[GI_AMD64_RAX], &list, &reread) &&
-	    gi_target_peek_u64(env->t, list - env->sync.cond_notify + env->sync.cond_l + 8, &lock)) {
+	// While it waits it has passed its list of waiters on; in between any of its locks may be
+	// the one.
+	if (!pt->prim.op &&
+	    gi_wait_eval(env, &s->fs, i, pt, pt->regs[GI_AMD64_RAX], &list, &reread) &&
+	    gi_target_peek_u64(env->t, list - env->sync.cond_notify + env->sync.cond_l + 8,
+			       &lock)) {
 		for (unsigned kind = GI_LOCK_MUTEX; kind <= GI_LOCK_READ; kind++) {
 			struct local *l = local_of(s, lock, kind, false);
 			if (l)
@@ -322,8 +327,8 @@ static void deferred_release(struct search *s, size_t i, const struct place *p, 
 	if (!here && acquiring(s, i, p) == addr)
 		return;
 	// Deferred before it is taken: a function that takes locks and has not taken this one.
-	const struct gi_fn *fn = kind == GI_LOCK_GROUP ? NULL
-						       : gi_code_fn(s->gr->env.code, f->entry);
+	const struct gi_fn *fn =
+		kind == GI_LOCK_GROUP ? NULL : gi_code_fn(s->gr->env.code, f->entry);
 	if (!here && fn && gi_fn_acquires(fn)) {
 		l->by_maybe = !l->by_code;
 	} else {
@@ -387,7 +392,8 @@ static void frame_defers(struct search *s, size_t i, const struct place *p)
 	}
 }
 
-// --- goroutines ------------------------------------------------------------------------------------
+// --- goroutines
+// ------------------------------------------------------------------------------------
 
 static struct gi_error *emit(struct search *s, uint32_t g, const struct local *l)
 {
@@ -407,13 +413,18 @@ static struct gi_error *emit(struct search *s, uint32_t g, const struct local *l
 	bool waits = w && gr->waiters[w - 1].object == l->object;
 	if (waits && l->mode != GI_MODE_GROUP && !l->by_code && !l->by_maybe)
 		return NULL;
-	struct gi_error *err = gi_grow(&gr->holds, &gr->hold_cap, gr->hold_count + 1,
-				       sizeof(*gr->holds));
+	struct gi_error *err =
+		gi_grow(&gr->holds, &gr->hold_cap, gr->hold_count + 1, sizeof(*gr->holds));
 	if (err)
 		return err;
 	gr->holds[gr->hold_count++] = (struct gi_hold){
-		.object = l->object, .g = g, .rank = (uint8_t)rank, .mode = l->mode,
-		.exact = l->exact, .site_pc = l->site_pc, .frame_pc = l->frame_pc,
+		.object = l->object,
+		.g = g,
+		.rank = (uint8_t)rank,
+		.mode = l->mode,
+		.exact = l->exact,
+		.site_pc = l->site_pc,
+		.frame_pc = l->frame_pc,
 		.function = l->function,
 	};
 	return NULL;
@@ -498,16 +509,21 @@ static struct gi_error *search_all(struct search *s)
 			err = search_g(s, (uint32_t)i);
 	}
 	if (s->unread)
-		gi_graph_add_note(gr, "the stacks of %zu goroutines could not be read (goroutine %llu): locks that they hold are missed",
-				  s->unread, (unsigned long long)s->first_unread);
+		gi_graph_add_note(
+			gr,
+			"the stacks of %zu goroutines could not be read (goroutine %llu): locks that they hold are missed",
+			s->unread, (unsigned long long)s->first_unread);
 	for (size_t i = 0; i < gr->waiter_count && !err; i++) {
 		if (!gr->infos[i].pending_writer)
 			continue;
 		err = gi_grow(&gr->holds, &gr->hold_cap, gr->hold_count + 1, sizeof(*gr->holds));
 		if (!err)
 			gr->holds[gr->hold_count++] = (struct gi_hold){
-				.object = gr->waiters[i].object, .g = gr->waiters[i].g,
-				.rank = GI_HOLD_STRUCTURAL, .mode = GI_MODE_WRITE, .exact = true,
+				.object = gr->waiters[i].object,
+				.g = gr->waiters[i].g,
+				.rank = GI_HOLD_STRUCTURAL,
+				.mode = GI_MODE_WRITE,
+				.exact = true,
 			};
 	}
 	if (!err && gr->hold_count)

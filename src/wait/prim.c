@@ -18,26 +18,26 @@ struct entry {
 };
 
 static const struct entry entries[] = {
-	{ "(*Mutex).Lock", GI_PRIM_ACQUIRE, GI_LOCK_MUTEX, false },
-	{ "(*Mutex).lockSlow", GI_PRIM_SLOW, GI_LOCK_MUTEX, false },
-	{ "(*Mutex).Unlock", GI_PRIM_RELEASE, GI_LOCK_MUTEX, false },
-	{ "(*Mutex).unlockSlow", GI_PRIM_HARMLESS, GI_LOCK_MUTEX, false },
-	{ "(*Mutex).TryLock", GI_PRIM_TRY, GI_LOCK_MUTEX, false },
-	{ "(*RWMutex).Lock", GI_PRIM_ACQUIRE, GI_LOCK_WRITE, false },
-	{ "(*RWMutex).Unlock", GI_PRIM_RELEASE, GI_LOCK_WRITE, false },
-	{ "(*RWMutex).TryLock", GI_PRIM_TRY, GI_LOCK_WRITE, false },
-	{ "(*RWMutex).RLock", GI_PRIM_ACQUIRE, GI_LOCK_READ, false },
-	{ "(*RWMutex).RUnlock", GI_PRIM_RELEASE, GI_LOCK_READ, false },
-	{ "(*RWMutex).rUnlockSlow", GI_PRIM_HARMLESS, GI_LOCK_READ, false },
-	{ "(*RWMutex).TryRLock", GI_PRIM_TRY, GI_LOCK_READ, false },
-	{ "(*rlocker).Lock", GI_PRIM_ACQUIRE, GI_LOCK_READ, false },
-	{ "(*rlocker).Unlock", GI_PRIM_RELEASE, GI_LOCK_READ, false },
-	{ "runtime_SemacquireMutex", GI_PRIM_SLOW, GI_LOCK_READ, true },
-	{ "runtime_SemacquireRWMutexR", GI_PRIM_SLOW, GI_LOCK_READ, true },
-	{ "runtime_SemacquireRWMutex", GI_PRIM_SLOW, GI_LOCK_WRITE, true },
-	{ "(*WaitGroup).Done", GI_PRIM_RELEASE, GI_LOCK_GROUP, false },
-	{ "(*WaitGroup).Add", GI_PRIM_ADD, GI_LOCK_GROUP, false },
-	{ "runtime_Semrelease", GI_PRIM_HARMLESS, GI_LOCK_MUTEX, false },
+	{"(*Mutex).Lock", GI_PRIM_ACQUIRE, GI_LOCK_MUTEX, false},
+	{"(*Mutex).lockSlow", GI_PRIM_SLOW, GI_LOCK_MUTEX, false},
+	{"(*Mutex).Unlock", GI_PRIM_RELEASE, GI_LOCK_MUTEX, false},
+	{"(*Mutex).unlockSlow", GI_PRIM_HARMLESS, GI_LOCK_MUTEX, false},
+	{"(*Mutex).TryLock", GI_PRIM_TRY, GI_LOCK_MUTEX, false},
+	{"(*RWMutex).Lock", GI_PRIM_ACQUIRE, GI_LOCK_WRITE, false},
+	{"(*RWMutex).Unlock", GI_PRIM_RELEASE, GI_LOCK_WRITE, false},
+	{"(*RWMutex).TryLock", GI_PRIM_TRY, GI_LOCK_WRITE, false},
+	{"(*RWMutex).RLock", GI_PRIM_ACQUIRE, GI_LOCK_READ, false},
+	{"(*RWMutex).RUnlock", GI_PRIM_RELEASE, GI_LOCK_READ, false},
+	{"(*RWMutex).rUnlockSlow", GI_PRIM_HARMLESS, GI_LOCK_READ, false},
+	{"(*RWMutex).TryRLock", GI_PRIM_TRY, GI_LOCK_READ, false},
+	{"(*rlocker).Lock", GI_PRIM_ACQUIRE, GI_LOCK_READ, false},
+	{"(*rlocker).Unlock", GI_PRIM_RELEASE, GI_LOCK_READ, false},
+	{"runtime_SemacquireMutex", GI_PRIM_SLOW, GI_LOCK_READ, true},
+	{"runtime_SemacquireRWMutexR", GI_PRIM_SLOW, GI_LOCK_READ, true},
+	{"runtime_SemacquireRWMutex", GI_PRIM_SLOW, GI_LOCK_WRITE, true},
+	{"(*WaitGroup).Done", GI_PRIM_RELEASE, GI_LOCK_GROUP, false},
+	{"(*WaitGroup).Add", GI_PRIM_ADD, GI_LOCK_GROUP, false},
+	{"runtime_Semrelease", GI_PRIM_HARMLESS, GI_LOCK_MUTEX, false},
 };
 
 static bool has_prefix(const char *s, const char *prefix)
@@ -47,7 +47,7 @@ static bool has_prefix(const char *s, const char *prefix)
 
 struct gi_prim gi_prim_of(const char *name)
 {
-	struct gi_prim none = { .op = GI_PRIM_NONE };
+	struct gi_prim none = {.op = GI_PRIM_NONE};
 	const char *method;
 
 	if (has_prefix(name, "sync."))
@@ -65,7 +65,7 @@ struct gi_prim gi_prim_of(const char *name)
 		const struct entry *e = &entries[i];
 		if (strlen(e->name) == n && memcmp(e->name, method, n) == 0)
 			return (struct gi_prim){
-				.op = e->op, .kind = e->kind, .bound = bound, .sema = e->sema };
+				.op = e->op, .kind = e->kind, .bound = bound, .sema = e->sema};
 	}
 	return none;
 }
@@ -73,9 +73,19 @@ struct gi_prim gi_prim_of(const char *name)
 bool gi_prim_no_return(const char *name)
 {
 	static const char *const names[] = {
-		"runtime.throw", "runtime.fatal", "runtime.gopanic", "runtime.Goexit", "runtime.goexit1",
-		"runtime.block", "runtime.unreachableMethod", "runtime.fatalthrow", "os.Exit",
-		"sync.throw", "sync.fatal", "internal/sync.throw", "internal/sync.fatal",
+		"runtime.throw",
+		"runtime.fatal",
+		"runtime.gopanic",
+		"runtime.Goexit",
+		"runtime.goexit1",
+		"runtime.block",
+		"runtime.unreachableMethod",
+		"runtime.fatalthrow",
+		"os.Exit",
+		"sync.throw",
+		"sync.fatal",
+		"internal/sync.throw",
+		"internal/sync.fatal",
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

@@ -12,10 +12,10 @@ enum gi_lock_kind { GI_LOCK_MUTEX, GI_LOCK_WRITE, GI_LOCK_READ, GI_LOCK_GROUP };
 enum gi_prim_op {
 	GI_PRIM_NONE,
 	GI_PRIM_ACQUIRE,
-	GI_PRIM_SLOW,	 // the second half of an acquisition whose fast path was inlined
+	GI_PRIM_SLOW, // the second half of an acquisition whose fast path was inlined
 	GI_PRIM_RELEASE,
-	GI_PRIM_TRY,	 // result: taken or not
-	GI_PRIM_ADD,	 // to a group: a release if -1 is added
+	GI_PRIM_TRY,	  // result: taken or not
+	GI_PRIM_ADD,	  // to a group: a release if -1 is added
 	GI_PRIM_HARMLESS, // of sync, changes no lock on its own
 };
 

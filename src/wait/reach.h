@@ -13,8 +13,9 @@
 
 /** A goroutine that can only go on if somebody reaches one of these objects. */
 struct gi_reach_wait {
-	uint32_t g;		 // index into gi_go_g()
-	const uint64_t *objects; // addresses (hchan, mutex, semaphore word, ...); none: nobody can wake it
+	uint32_t g; // index into gi_go_g()
+	const uint64_t
+		*objects; // addresses (hchan, mutex, semaphore word, ...); none: nobody can wake it
 	size_t object_count;
 };
 
@@ -22,9 +23,9 @@ struct gi_reach;
 
 /**
  * Runs the argument to its fixpoint: everything but the goroutines in waits is live at the start
- * (globals, runtime's own memory, all other goroutines' stacks); a waiting goroutine becomes live when one of
- * its objects is reached. GI_ERR_* if heap or stacks cannot be read well enough for a proof.
- * go is borrowed as long as the result.
+ * (globals, runtime's own memory, all other goroutines' stacks); a waiting goroutine becomes live
+ * when one of its objects is reached. GI_ERR_* if heap or stacks cannot be read well enough for a
+ * proof. go is borrowed as long as the result.
  */
 struct gi_error *gi_reach_solve(struct gi_go *go, const struct gi_reach_wait *waits, size_t n,
 				struct gi_reach **ret) GI_MUST_CHECK;
@@ -33,14 +34,14 @@ GI_DEFINE_CLEANUP(struct gi_reach *, gi_reach_destroyp, gi_reach_destroy)
 
 /** May waits[i] run again? */
 bool gi_reach_is_live(const struct gi_reach *r, size_t i);
-/** True if a global (data, bss of a module) or the runtime's own memory leads to the object without going
- *  through any stack. */
+/** True if a global (data, bss of a module) or the runtime's own memory leads to the object without
+ * going through any stack. */
 bool gi_reach_from_globals(const struct gi_reach *r, uint64_t object);
 /**
- * Which of the goroutines that are not live can reach an object, from their own stacks alone: indexes into
- * waits, at most max; returns how many there are. Used to draw edges among the dead.
+ * Which of the goroutines that are not live can reach an object, from their own stacks alone:
+ * indexes into waits, at most max; returns how many there are. Used to draw edges among the dead.
  */
-struct gi_error *gi_reach_holders(struct gi_reach *r, uint64_t object, uint32_t *waits_ret, size_t max,
-				  size_t *count_ret) GI_MUST_CHECK;
+struct gi_error *gi_reach_holders(struct gi_reach *r, uint64_t object, uint32_t *waits_ret,
+				  size_t max, size_t *count_ret) GI_MUST_CHECK;
 
 #endif

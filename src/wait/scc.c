@@ -63,7 +63,7 @@ struct gi_error *gi_scc(const struct gi_digraph *d, uint32_t *component_ret, uin
 	for (size_t root = 0; root < d->n; root++) {
 		if (order[root] != UNSEEN)
 			continue;
-		stack[depth++] = (struct visit){ (uint32_t)root, d->first[root] };
+		stack[depth++] = (struct visit){(uint32_t)root, d->first[root]};
 		while (depth) {
 			struct visit *v = &stack[depth - 1];
 			uint32_t node = v->node;
@@ -74,7 +74,7 @@ struct gi_error *gi_scc(const struct gi_digraph *d, uint32_t *component_ret, uin
 			if (v->next < d->first[node + 1]) {
 				uint32_t to = d->to[v->next++];
 				if (order[to] == UNSEEN)
-					stack[depth++] = (struct visit){ to, d->first[to] };
+					stack[depth++] = (struct visit){to, d->first[to]};
 				else if (component_ret[to] == NO_COMPONENT && order[to] < low[node])
 					low[node] = order[to];
 				continue;

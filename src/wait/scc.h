@@ -23,8 +23,8 @@ struct gi_error *gi_digraph_init(struct gi_digraph *d, size_t n, const uint32_t 
  * Numbers the components: component_ret[i] of node i, *count_ret of them. A component has a lower
  * number than those that lead to it. Recursion depth does not grow with the graph.
  */
-struct gi_error *gi_scc(const struct gi_digraph *d, uint32_t *component_ret, uint32_t *count_ret)
-	GI_MUST_CHECK;
+struct gi_error *gi_scc(const struct gi_digraph *d, uint32_t *component_ret,
+			uint32_t *count_ret) GI_MUST_CHECK;
 
 /**
  * The shortest cycle through start whose nodes satisfy component[i] == component[start]: fills

@@ -87,40 +87,41 @@ static gi_value make(struct gi_values *vs, struct gi_value_node n)
 		vs->nodes[v].root = v;
 	}
 	if (n.kind == GI_V_SUM)
-		vs->nodes[v].depth = (uint8_t)(1 + gi_max_u64(vs->nodes[n.base].depth,
-							      vs->nodes[n.site].depth));
+		vs->nodes[v].depth =
+			(uint8_t)(1 + gi_max_u64(vs->nodes[n.base].depth, vs->nodes[n.site].depth));
 	return v;
 }
 
 gi_value gi_value_const(struct gi_values *vs, uint64_t c)
 {
-	return make(vs, (struct gi_value_node){ .kind = GI_V_CONST, .off = (int64_t)c });
+	return make(vs, (struct gi_value_node){.kind = GI_V_CONST, .off = (int64_t)c});
 }
 
 gi_value gi_value_frame(struct gi_values *vs, int64_t off)
 {
-	return make(vs, (struct gi_value_node){ .kind = GI_V_FRAME, .off = off });
+	return make(vs, (struct gi_value_node){.kind = GI_V_FRAME, .off = off});
 }
 
 gi_value gi_value_entry(struct gi_values *vs, unsigned reg)
 {
-	return make(vs, (struct gi_value_node){ .kind = GI_V_ENTRY, .reg = (uint8_t)reg });
+	return make(vs, (struct gi_value_node){.kind = GI_V_ENTRY, .reg = (uint8_t)reg});
 }
 
 gi_value gi_value_def(struct gi_values *vs, uint32_t site, int64_t place)
 {
-	return make(vs, (struct gi_value_node){ .kind = GI_V_DEF, .site = site, .off = place });
+	return make(vs, (struct gi_value_node){.kind = GI_V_DEF, .site = site, .off = place});
 }
 
 gi_value gi_value_phi(struct gi_values *vs, uint32_t block, int64_t place)
 {
-	return make(vs, (struct gi_value_node){ .kind = GI_V_PHI, .site = block, .off = place });
+	return make(vs, (struct gi_value_node){.kind = GI_V_PHI, .site = block, .off = place});
 }
 
 gi_value gi_value_try(struct gi_values *vs, uint32_t site, gi_value lock, unsigned kind)
 {
-	return make(vs, (struct gi_value_node){
-				.kind = GI_V_TRY, .site = site, .base = lock, .reg = (uint8_t)kind });
+	return make(vs,
+		    (struct gi_value_node){
+			    .kind = GI_V_TRY, .site = site, .base = lock, .reg = (uint8_t)kind});
 }
 
 gi_value gi_value_add(struct gi_values *vs, gi_value v, int64_t off)
@@ -142,7 +143,8 @@ gi_value gi_value_add(struct gi_values *vs, gi_value v, int64_t off)
 	case GI_V_ADD:
 		if (!sum)
 			return n.base;
-		return make(vs, (struct gi_value_node){ .kind = GI_V_ADD, .base = n.base, .off = sum });
+		return make(vs,
+			    (struct gi_value_node){.kind = GI_V_ADD, .base = n.base, .off = sum});
 	case GI_V_ENTRY:
 	case GI_V_DEF:
 	case GI_V_PHI:
@@ -152,7 +154,7 @@ gi_value gi_value_add(struct gi_values *vs, gi_value v, int64_t off)
 	}
 	if (n.depth >= GI_VALUE_MAX_DEPTH)
 		return 0;
-	return make(vs, (struct gi_value_node){ .kind = GI_V_ADD, .base = v, .off = off });
+	return make(vs, (struct gi_value_node){.kind = GI_V_ADD, .base = v, .off = off});
 }
 
 gi_value gi_value_load(struct gi_values *vs, gi_value v, int64_t off)
@@ -163,10 +165,9 @@ gi_value gi_value_load(struct gi_values *vs, gi_value v, int64_t off)
 
 	if (!base || n->kind == GI_V_TRY || n->depth >= GI_VALUE_MAX_DEPTH)
 		return 0;
-	return make(vs, (struct gi_value_node){
-				.kind = GI_V_LOAD,
-				.base = base,
-				.off = (int64_t)((uint64_t)split + (uint64_t)off) });
+	return make(vs, (struct gi_value_node){.kind = GI_V_LOAD,
+					       .base = base,
+					       .off = (int64_t)((uint64_t)split + (uint64_t)off)});
 }
 
 gi_value gi_value_sum(struct gi_values *vs, gi_value base, gi_value index, unsigned scale)
@@ -178,8 +179,9 @@ gi_value gi_value_sum(struct gi_values *vs, gi_value base, gi_value index, unsig
 		return 0;
 	if (i->kind == GI_V_CONST)
 		return gi_value_add(vs, base, (int64_t)((uint64_t)i->off * scale));
-	return make(vs, (struct gi_value_node){
-				.kind = GI_V_SUM, .base = base, .site = index, .reg = (uint8_t)scale });
+	return make(vs,
+		    (struct gi_value_node){
+			    .kind = GI_V_SUM, .base = base, .site = index, .reg = (uint8_t)scale});
 }
 
 bool gi_value_any_root(const struct gi_values *vs, gi_value v, gi_value_fn fn, void *arg)

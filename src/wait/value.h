@@ -42,7 +42,7 @@ struct gi_values {
 	struct gi_map index; // hash of a node to the newest node with it
 	uint32_t *next;	     // older nodes with the same hash
 	size_t next_cap;
-	bool oom;	     // memory ran out: values are NONE from then on
+	bool oom; // memory ran out: values are NONE from then on
 };
 void gi_values_deinit(struct gi_values *vs);
 
@@ -61,7 +61,8 @@ gi_value gi_value_sum(struct gi_values *vs, gi_value base, gi_value index, unsig
 gi_value gi_value_load(struct gi_values *vs, gi_value v, int64_t off);
 /** The root of v's chain. A SUM or TRY is a root, made of other values. */
 gi_value gi_value_root(const struct gi_values *vs, gi_value v);
-/** Calls fn for each value that v is computed from and that no other made; stops at true, returns it. */
+/** Calls fn for each value that v is computed from and that no other made; stops at true, returns
+ * it. */
 typedef bool (*gi_value_fn)(void *arg, gi_value root);
 bool gi_value_any_root(const struct gi_values *vs, gi_value v, gi_value_fn fn, void *arg);
 bool gi_value_is_const(const struct gi_values *vs, gi_value v, uint64_t *ret);

@@ -17,8 +17,8 @@ struct judge {
 	struct gi_digraph d;
 	uint32_t *component; // of each goroutine
 	uint32_t component_count;
-	uint32_t *path;	     // room for a cycle
-	uint8_t *exact;	     // for each edge
+	uint32_t *path; // room for a cycle
+	uint8_t *exact; // for each edge
 };
 
 static struct gi_error *add_verdict(struct gi_graph *gr, const struct gi_verdict *v, size_t *ret)
@@ -49,11 +49,12 @@ static struct gi_error *copy_list(struct gi_graph *gr, const uint32_t *list, siz
 /** The cycle to tell of: the shortest, of exact edges if there is one. */
 static size_t find_cycle(struct judge *j, const uint32_t *members, size_t n)
 {
-	const uint8_t *passes[] = { j->exact, NULL };
+	const uint8_t *passes[] = {j->exact, NULL};
 
 	for (size_t p = 0; p < GI_ARRAY_SIZE(passes); p++) {
 		for (size_t i = 0; i < n && i < MAX_STARTS; i++) {
-			size_t k = gi_digraph_cycle(&j->d, j->component, members[i], passes[p], j->path);
+			size_t k = gi_digraph_cycle(&j->d, j->component, members[i], passes[p],
+						    j->path);
 			if (k)
 				return k;
 		}
@@ -67,7 +68,7 @@ static struct gi_error *judge_component(struct judge *j, const uint32_t *members
 	struct gi_graph *gr = j->gr;
 	size_t len = find_cycle(j, members, n), at, listed = 0, edges = len;
 	_cleanup_(gi_freep) uint32_t *gs = malloc((n + 1) * sizeof(*gs));
-	struct gi_verdict v = { .strength = GI_STRENGTH_EXACT };
+	struct gi_verdict v = {.strength = GI_STRENGTH_EXACT};
 	struct gi_error *err;
 
 	if (!gs)
@@ -152,11 +153,13 @@ static struct gi_error *judge_collateral(struct judge *j)
 		return gi_error_nomem();
 	for (size_t i = 0; i < n; i++)
 		root[i] = gr->g_verdict[i];
-	// Components are numbered so that what they lead to comes first: nodes in the order of their
-	// components see their successors' roots. Those in one component share a root already.
+	// Components are numbered so that what they lead to comes first: nodes in the order of
+	// their components see their successors' roots. Those in one component share a root
+	// already.
 	_cleanup_(gi_freep) uint32_t *order = malloc((n + 1) * sizeof(*order));
 	_cleanup_(gi_freep) uint32_t *edge_of = malloc((n + 1) * sizeof(*edge_of));
-	_cleanup_(gi_freep) uint32_t *start = calloc((size_t)j->component_count + 2, sizeof(*start));
+	_cleanup_(gi_freep) uint32_t *start =
+		calloc((size_t)j->component_count + 2, sizeof(*start));
 	if (!order || !edge_of || !start)
 		return gi_error_nomem();
 	for (size_t i = 0; i < n; i++)
@@ -175,8 +178,9 @@ static struct gi_error *judge_collateral(struct judge *j)
 		}
 	}
 	for (size_t r = 0; r < roots && !err; r++) {
-		struct gi_verdict v = { .kind = GI_VERDICT_COLLATERAL, .root = r,
-					.strength = gr->verdicts[r].strength };
+		struct gi_verdict v = {.kind = GI_VERDICT_COLLATERAL,
+				       .root = r,
+				       .strength = gr->verdicts[r].strength};
 		count = 0;
 		for (size_t i = 0; i < n; i++) {
 			if (root[i] != r + 1 || gr->g_verdict[i])
@@ -225,7 +229,7 @@ static struct gi_error *judge_prepare(struct judge *j)
 
 struct gi_error *gi_graph_judge(struct gi_graph *gr)
 {
-	struct judge j = { .gr = gr };
+	struct judge j = {.gr = gr};
 	struct gi_error *err = judge_prepare(&j);
 
 	if (!err)

@@ -14,19 +14,19 @@
 #include "wait/graph.h"
 
 enum {
-	MAX_CASES = 1 << 16,	  // select's own limit
-	MAX_QUEUE = 1 << 24,	  // sudogs in one channel's queues
-	MAX_TOP_FRAMES = 32,	  // from the park to the function that waits
+	MAX_CASES = 1 << 16, // select's own limit
+	MAX_QUEUE = 1 << 24, // sudogs in one channel's queues
+	MAX_TOP_FRAMES = 32, // from the park to the function that waits
 };
 
 enum queue { QUEUE_SEND = 1, QUEUE_RECV = 2 };
 
 struct waits {
 	struct gi_graph *gr;
-	struct gi_map semas;	 // g to semaphore, before 1.26
+	struct gi_map semas; // g to semaphore, before 1.26
 	bool semas_read;
-	struct gi_map queues;	 // sudog to enum queue
-	struct gi_map channels;  // channels whose queues were read
+	struct gi_map queues;	// sudog to enum queue
+	struct gi_map channels; // channels whose queues were read
 	size_t bad_sudogs, bad_channels;
 	uint64_t first_bad;
 };
@@ -113,7 +113,7 @@ static struct gi_error *channel_waits(struct waits *w, uint32_t g, enum gi_wait_
 			err = gi_graph_add_object(gr, GI_OBJECT_CHANNEL, s.c, &object);
 			if (!err)
 				err = gi_graph_add_waiter(gr, g, object,
-							  !select     ? role
+							  !select	    ? role
 							  : q == QUEUE_SEND ? GI_ROLE_SEND
 									    : GI_ROLE_RECEIVE,
 							  select, 0, false);
@@ -164,10 +164,10 @@ static uint64_t sema_of(struct waits *w, const struct gi_g *g)
 struct top {
 	enum gi_object_kind kind;
 	enum gi_wait_role role;
-	bool mutex;	     // in Mutex.Lock, perhaps of something larger
+	bool mutex; // in Mutex.Lock, perhaps of something larger
 	bool pending_writer;
-	bool reader;	     // on the reader semaphore
-	bool sync;	     // in package sync at all
+	bool reader; // on the reader semaphore
+	bool sync;   // in package sync at all
 	bool done;
 };
 
@@ -242,7 +242,7 @@ static uint64_t object_of(const struct gi_sync_layout *l, const struct top *t, u
 /** The list that Cond.Wait passed to the runtime. */
 static uint64_t notify_list(struct gi_graph *gr, const struct gi_g *g)
 {
-	_cleanup_(gi_frames_deinit) struct gi_frames fs = { 0 };
+	_cleanup_(gi_frames_deinit) struct gi_frames fs = {0};
 	struct gi_error *err = gi_frames_collect(&fs, gr->u, g, MAX_TOP_FRAMES);
 	uint64_t list = 0;
 	bool reread;
@@ -264,11 +264,12 @@ static struct gi_error *semaphore_wait(struct waits *w, uint32_t gi)
 {
 	struct gi_graph *gr = w->gr;
 	const struct gi_g *g = gi_go_g(gr->go, gi);
-	struct top t = { .kind = GI_OBJECT_SEMAPHORE, .role = GI_ROLE_WAIT };
+	struct top t = {.kind = GI_OBJECT_SEMAPHORE, .role = GI_ROLE_WAIT};
 	uint64_t sema = sema_of(w, g);
 	uint32_t object;
 
-	struct gi_error *err = gi_unwind_goroutine(gr->u, g, 0, MAX_TOP_FRAMES, top_frame, &t, NULL);
+	struct gi_error *err =
+		gi_unwind_goroutine(gr->u, g, 0, MAX_TOP_FRAMES, top_frame, &t, NULL);
 	gi_error_ignore(err);
 	if (!sema && t.kind == GI_OBJECT_COND)
 		sema = notify_list(gr, g);
@@ -297,27 +298,27 @@ struct reason {
 };
 
 static const struct reason reasons[] = {
-	{ "chan receive", GI_OBJECT_CHANNEL, GI_ROLE_RECEIVE, false },
-	{ "chan send", GI_OBJECT_CHANNEL, GI_ROLE_SEND, false },
-	{ "select", GI_OBJECT_CHANNEL, GI_ROLE_NONE, true },
-	{ "chan receive (durable)", GI_OBJECT_CHANNEL, GI_ROLE_RECEIVE, false },
-	{ "chan send (durable)", GI_OBJECT_CHANNEL, GI_ROLE_SEND, false },
-	{ "chan receive (synctest)", GI_OBJECT_CHANNEL, GI_ROLE_RECEIVE, false },
-	{ "chan send (synctest)", GI_OBJECT_CHANNEL, GI_ROLE_SEND, false },
-	{ "select (durable)", GI_OBJECT_CHANNEL, GI_ROLE_NONE, true },
-	{ "select (synctest)", GI_OBJECT_CHANNEL, GI_ROLE_NONE, true },
-	{ "chan receive (nil chan)", GI_OBJECT_NOTHING, GI_ROLE_RECEIVE, false },
-	{ "chan send (nil chan)", GI_OBJECT_NOTHING, GI_ROLE_SEND, false },
-	{ "select (no cases)", GI_OBJECT_NOTHING, GI_ROLE_WAIT, false },
-	{ "semacquire", GI_OBJECT_SEMAPHORE, GI_ROLE_WAIT, false },
-	{ "sync.Mutex.Lock", GI_OBJECT_SEMAPHORE, GI_ROLE_LOCK, false },
-	{ "sync.RWMutex.RLock", GI_OBJECT_SEMAPHORE, GI_ROLE_RLOCK, false },
-	{ "sync.RWMutex.Lock", GI_OBJECT_SEMAPHORE, GI_ROLE_LOCK, false },
-	{ "sync.WaitGroup.Wait", GI_OBJECT_SEMAPHORE, GI_ROLE_WAIT, false },
-	{ "sync.WaitGroup.Wait (durable)", GI_OBJECT_SEMAPHORE, GI_ROLE_WAIT, false },
-	{ "sync.Cond.Wait", GI_OBJECT_SEMAPHORE, GI_ROLE_WAIT, false },
-	{ "sleep", GI_OBJECT_TIMER, GI_ROLE_WAIT, false },
-	{ "IO wait", GI_OBJECT_FD, GI_ROLE_WAIT, false },
+	{"chan receive", GI_OBJECT_CHANNEL, GI_ROLE_RECEIVE, false},
+	{"chan send", GI_OBJECT_CHANNEL, GI_ROLE_SEND, false},
+	{"select", GI_OBJECT_CHANNEL, GI_ROLE_NONE, true},
+	{"chan receive (durable)", GI_OBJECT_CHANNEL, GI_ROLE_RECEIVE, false},
+	{"chan send (durable)", GI_OBJECT_CHANNEL, GI_ROLE_SEND, false},
+	{"chan receive (synctest)", GI_OBJECT_CHANNEL, GI_ROLE_RECEIVE, false},
+	{"chan send (synctest)", GI_OBJECT_CHANNEL, GI_ROLE_SEND, false},
+	{"select (durable)", GI_OBJECT_CHANNEL, GI_ROLE_NONE, true},
+	{"select (synctest)", GI_OBJECT_CHANNEL, GI_ROLE_NONE, true},
+	{"chan receive (nil chan)", GI_OBJECT_NOTHING, GI_ROLE_RECEIVE, false},
+	{"chan send (nil chan)", GI_OBJECT_NOTHING, GI_ROLE_SEND, false},
+	{"select (no cases)", GI_OBJECT_NOTHING, GI_ROLE_WAIT, false},
+	{"semacquire", GI_OBJECT_SEMAPHORE, GI_ROLE_WAIT, false},
+	{"sync.Mutex.Lock", GI_OBJECT_SEMAPHORE, GI_ROLE_LOCK, false},
+	{"sync.RWMutex.RLock", GI_OBJECT_SEMAPHORE, GI_ROLE_RLOCK, false},
+	{"sync.RWMutex.Lock", GI_OBJECT_SEMAPHORE, GI_ROLE_LOCK, false},
+	{"sync.WaitGroup.Wait", GI_OBJECT_SEMAPHORE, GI_ROLE_WAIT, false},
+	{"sync.WaitGroup.Wait (durable)", GI_OBJECT_SEMAPHORE, GI_ROLE_WAIT, false},
+	{"sync.Cond.Wait", GI_OBJECT_SEMAPHORE, GI_ROLE_WAIT, false},
+	{"sleep", GI_OBJECT_TIMER, GI_ROLE_WAIT, false},
+	{"IO wait", GI_OBJECT_FD, GI_ROLE_WAIT, false},
 };
 
 static struct gi_error *other_wait(struct gi_graph *gr, uint32_t g, enum gi_object_kind kind,
@@ -363,7 +364,7 @@ static struct gi_error *wait_of(struct waits *w, uint32_t i)
 
 struct gi_error *gi_graph_find_waits(struct gi_graph *gr)
 {
-	struct waits w = { .gr = gr };
+	struct waits w = {.gr = gr};
 	size_t n = gi_go_g_count(gr->go);
 	struct gi_error *err = NULL;
 
@@ -377,8 +378,9 @@ struct gi_error *gi_graph_find_waits(struct gi_graph *gr)
 			err = wait_of(&w, (uint32_t)i);
 	}
 	if (w.bad_sudogs || w.bad_channels)
-		gi_graph_add_note(gr, "%zu waiters and %zu channels could not be read (the last at 0x%llx)",
-				  w.bad_sudogs, w.bad_channels, (unsigned long long)w.first_bad);
+		gi_graph_add_note(
+			gr, "%zu waiters and %zu channels could not be read (the last at 0x%llx)",
+			w.bad_sudogs, w.bad_channels, (unsigned long long)w.first_bad);
 	gi_map_deinit(&w.semas);
 	gi_map_deinit(&w.queues);
 	gi_map_deinit(&w.channels);

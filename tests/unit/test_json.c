@@ -236,6 +236,8 @@ static const char *const lines[] = {
 	"quit",
 	"source /dev/null",
 	"deadlock",
+	"deadlock -v",
+	"waiters main.a",
 	"waiters 0x10",
 };
 
