@@ -252,22 +252,21 @@ static bool run_steps(struct gi_session *s, const struct options *o, int *status
 static int check(struct gi_session *s, const struct options *o)
 {
 	_cleanup_(gi_out_destroyp) struct gi_out *out = NULL;
-	struct gi_graph *graph;
-	struct gi_error *err = gi_out_create_fd(STDOUT_FILENO, o->session.json, o->session.color,
-						&out);
+	_cleanup_(gi_error_freep) struct gi_error *err = NULL;
+	struct gi_graph *graph = NULL;
+	err = gi_out_create_fd(STDOUT_FILENO, o->session.json, o->session.color, &out);
 	if (!err)
 		err = gi_session_graph(s, &graph);
 	if (!err)
 		err = gi_report_verdict_line(out, gi_session_go(s), graph);
 	if (!err)
 		err = gi_out_flush(out);
-	bool closed = is_code(err, GI_ERR_PIPE);
-	if (err && !closed)
+	if (err && !is_code(err, GI_ERR_PIPE)) {
 		gi_session_complain("gcore-inspect", err);
-	gi_error_free(err);
-	if (err && !closed)
 		return EXIT_INPUT;
-	return gi_graph_stuck_count(graph) ? EXIT_STUCK : EXIT_FINE;
+	}
+	// Who does not read the verdict still gets the status.
+	return graph && gi_graph_stuck_count(graph) ? EXIT_STUCK : EXIT_FINE;
 }
 
 static int run(struct options *o)

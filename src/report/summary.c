@@ -247,5 +247,7 @@ struct gi_error *gi_report_summary(struct gi_out *out, struct gi_target *t, stru
 		gi_out_note(out, "%s", gi_target_note(t, i));
 	for (size_t i = 0; go && i < gi_go_note_count(go); i++)
 		gi_out_note(out, "%s", gi_go_note(go, i));
+	for (size_t i = 0; graph && i < gi_graph_note_count(graph); i++)
+		gi_out_note(out, "%s", gi_graph_note(graph, i));
 	return gi_out_check(out);
 }
