@@ -23,6 +23,7 @@ static const char help_text[] =
 	"      --exe FILE             the executable, when it is not found by itself\n"
 	"      --sysroot DIR          look for files that the core names below DIR\n"
 	"      --debug-dir DIR        look for separate debug files below DIR\n"
+	"      --cache-dir DIR        keep the unpacked files of compressed cores in DIR\n"
 	"      -ex, --eval-command CMD\n"
 	"                             run a command; repeatable, in order\n"
 	"  -x, --command FILE         run commands from a file\n"
@@ -73,6 +74,7 @@ enum {
 	OPT_EXE = 256,
 	OPT_SYSROOT,
 	OPT_DEBUG_DIR,
+	OPT_CACHE_DIR,
 	OPT_EX,
 	OPT_BATCH,
 	OPT_CHECK,
@@ -85,6 +87,7 @@ static const struct option long_options[] = {
 	{"exe", required_argument, NULL, OPT_EXE},
 	{"sysroot", required_argument, NULL, OPT_SYSROOT},
 	{"debug-dir", required_argument, NULL, OPT_DEBUG_DIR},
+	{"cache-dir", required_argument, NULL, OPT_CACHE_DIR},
 	{"ex", required_argument, NULL, OPT_EX},
 	{"eval-command", required_argument, NULL, OPT_EX},
 	{"command", required_argument, NULL, 'x'},
@@ -99,6 +102,22 @@ static const struct option long_options[] = {
 	{"manual", no_argument, NULL, OPT_MANUAL}, // for `make docs`
 	{NULL, 0, NULL, 0},
 };
+
+// "64G" in bytes; 0 if it is no such number.
+static uint64_t parse_size(const char *s)
+{
+	static const char units[] = "KMGT";
+	char *end;
+	errno = 0;
+	unsigned long long n = strtoull(s, &end, 10);
+	if (errno || end == s || s[0] < '0' || s[0] > '9')
+		return 0;
+	const char *unit = *end ? strchr(units, *end) : NULL;
+	if (*end && (!unit || end[1]))
+		return 0;
+	unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+	return n > UINT64_MAX >> shift ? UINT64_MAX : (uint64_t)n << shift;
+}
 
 // 0, or the exit status of a command line that cannot be understood. -ex is a long option with
 // one dash, as in gdb: hence getopt_long_only.
@@ -119,6 +138,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 			break;
 		case OPT_DEBUG_DIR:
 			o->session.target.debug_dir = optarg;
+			break;
+		case OPT_CACHE_DIR:
+			o->session.target.unpacking.cache_dir = optarg;
 			break;
 		case OPT_EX:
 		case 'x':
@@ -172,6 +194,12 @@ static int parse_options(int argc, char **argv, struct options *o)
 	if (n == 2)
 		o->session.target.exe = argv[optind];
 	o->core = argv[argc - 1];
+	const char *max = getenv("GCORE_UNPACK_MAX");
+	if (max && max[0]) {
+		o->session.target.unpacking.max_size = parse_size(max);
+		if (!o->session.target.unpacking.max_size)
+			return bad_usage("GCORE_UNPACK_MAX is no size: \"%s\" (such as 64G)", max);
+	}
 	if (o->check && o->nsteps)
 		return bad_usage("--check prints the verdict alone: it runs no -ex and no -x");
 	return 0;
@@ -203,6 +231,7 @@ static void set_signals(void)
 	sigemptyset(&sa.sa_mask);
 	sigaction(SIGINT, &sa, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); // a limit of file sizes is an error like a full disk
 }
 
 static bool is_code(const struct gi_error *err, enum gi_error_code code)

@@ -48,6 +48,27 @@ struct gi_build_id {
  * ("is empty", "is a text file", "is compressed with zstd: unpack it first").
  */
 struct gi_error *gi_elf_open(const char *path, struct gi_elf **ret) GI_MUST_CHECK;
+
+/** How a compressed file is unpacked. All-zero: into a temporary file that has no name. */
+struct gi_elf_unpacking {
+	const char *cache_dir; // keep unpacked files there, for the next time; or NULL
+	uint64_t max_size;     // unpack no more bytes; 0: GI_ELF_UNPACKED_MAX
+	// Called now and then, if not NULL: bytes of the compressed file that were read.
+	void (*progress)(void *arg, const char *path, uint64_t done, uint64_t total);
+	void *progress_arg;
+};
+#define GI_ELF_UNPACKED_MAX ((uint64_t)256 << 30)
+/**
+ * The same as gi_elf_open, and for a file that is compressed as a whole (zstd, lz4, xz, gzip,
+ * bzip2; told by its contents): unpacks it and opens what was in it, under the name of path.
+ * A compressed file that is cut off or damaged gives what came before that: see
+ * gi_elf_unpacking_note. GI_ERR_INTERRUPTED after Ctrl-C; nothing stays behind then.
+ */
+struct gi_error *gi_elf_open_packed(const char *path, const struct gi_elf_unpacking *unpacking,
+				    struct gi_elf **ret) GI_MUST_CHECK;
+/** What went wrong in unpacking, one line; NULL if nothing did. Borrowed, as long as elf. */
+const char *gi_elf_unpacking_note(const struct gi_elf *elf);
+
 /** An ELF image in memory, which is copied (a core's vDSO). name stands for its path. */
 struct gi_error *gi_elf_open_image(const char *name, const uint8_t *image, size_t n,
 				   struct gi_elf **ret) GI_MUST_CHECK;

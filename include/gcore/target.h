@@ -110,10 +110,11 @@ struct gi_target_options {
 	const char *exe;       // --exe, or NULL to look for it
 	const char *sysroot;   // or NULL
 	const char *debug_dir; // or NULL
+	struct gi_elf_unpacking unpacking; // of a compressed core or executable
 };
 
 /**
- * Opens a core file and its executable. Errors name the file and what to do:
+ * Opens a core file and its executable; either may be compressed. Errors name the file and what to do:
  * GI_ERR_IO, GI_ERR_FORMAT (not a core, damaged), GI_ERR_UNSUPPORTED (machine),
  * GI_ERR_NOT_FOUND (no executable; says where it was looked for),
  * GI_ERR_MISMATCH (another executable; both build IDs).

@@ -8,6 +8,7 @@
 // The facts are of the System V ABI, chapters 4 and 5, and of elf(5): PN_XNUM and
 // the extended section numbering keep their real values in section header 0.
 
+#include "elf/compressed.h"
 #include "elf/elf_private.h"
 
 #include <errno.h>
@@ -103,7 +104,7 @@ static struct gi_error *elf_read_headers(struct gi_elf *elf)
 	return NULL;
 }
 
-static struct gi_error *elf_check_ident(const char *path, const uint8_t *head, size_t n)
+struct gi_error *gi_elf_check_ident(const char *path, const uint8_t *head, size_t n)
 {
 	if (n < SELFMAG || memcmp(head, ELFMAG, SELFMAG) != 0)
 		return gi_error_create(GI_ERR_FORMAT, "%s %s", path,
@@ -154,7 +155,33 @@ static void closep(int *fd)
 		close(*fd);
 }
 
-struct gi_error *gi_elf_open(const char *path, struct gi_elf **ret)
+// Opens what is behind *fd, or, if that is compressed, what was in it: *fd and *size are
+// the unpacked file's then.
+static struct gi_error *elf_unpack_file(const char *path, const struct gi_elf_unpacking *unpacking,
+					int *fd, uint64_t *size, char **note_ret)
+{
+	uint8_t head[512];
+	ssize_t got = pread(*fd, head, sizeof(head), 0);
+	if (got < 0)
+		return gi_error_errno("%s", path);
+	const struct elf_filter *filter = unpacking ? gi_elf_filter_find(head, (size_t)got) : NULL;
+	if (!filter)
+		return gi_elf_check_ident(path, head, (size_t)got);
+	int plain;
+	struct gi_error *err = gi_elf_filter_run(filter, path, *fd, unpacking, &plain, note_ret);
+	if (err)
+		return err;
+	close(*fd);
+	*fd = plain;
+	struct stat st;
+	if (fstat(*fd, &st) < 0)
+		return gi_error_errno("%s", path);
+	*size = (uint64_t)st.st_size;
+	return NULL;
+}
+
+static struct gi_error *elf_open(const char *path, const struct gi_elf_unpacking *unpacking,
+				 struct gi_elf **ret)
 {
 	struct stat st;
 	// Looked at before it is opened: opening a device or a pipe has effects.
@@ -169,25 +196,46 @@ struct gi_error *gi_elf_open(const char *path, struct gi_elf **ret)
 		return gi_error_errno("%s", path);
 	if (st.st_size <= 0)
 		return gi_error_create(GI_ERR_FORMAT, "%s is empty", path);
-
-	uint8_t head[512];
-	ssize_t got = pread(fd, head, sizeof(head), 0);
-	if (got < 0)
-		return gi_error_errno("%s", path);
-	struct gi_error *err = elf_check_ident(path, head, (size_t)got);
+	uint64_t size = (uint64_t)st.st_size;
+	_cleanup_(gi_freep) char *note = NULL;
+	struct gi_error *err = elf_unpack_file(path, unpacking, &fd, &size, &note);
 	if (err)
 		return err;
 
-	void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	void *map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (map == MAP_FAILED)
 		return gi_error_errno("%s: cannot be mapped", path);
-	return elf_create(path, map, (size_t)st.st_size, ret);
+	struct gi_elf *elf;
+	err = elf_create(path, map, size, &elf);
+	if (err)
+		return err;
+	elf->unpacking_note = note;
+	note = NULL;
+	*ret = elf;
+	return NULL;
+}
+
+struct gi_error *gi_elf_open(const char *path, struct gi_elf **ret)
+{
+	return elf_open(path, NULL, ret);
+}
+
+struct gi_error *gi_elf_open_packed(const char *path, const struct gi_elf_unpacking *unpacking,
+				    struct gi_elf **ret)
+{
+	static const struct gi_elf_unpacking defaults;
+	return elf_open(path, unpacking ? unpacking : &defaults, ret);
+}
+
+const char *gi_elf_unpacking_note(const struct gi_elf *elf)
+{
+	return elf->unpacking_note;
 }
 
 struct gi_error *gi_elf_open_image(const char *name, const uint8_t *image, size_t n,
 				   struct gi_elf **ret)
 {
-	struct gi_error *err = elf_check_ident(name, image, n);
+	struct gi_error *err = gi_elf_check_ident(name, image, n);
 	if (err)
 		return err;
 	void *map = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -211,6 +259,7 @@ void gi_elf_close(struct gi_elf *elf)
 		munmap((void *)elf->bytes, elf->size);
 	pthread_mutex_destroy(&elf->lock);
 	free(elf->path);
+	free(elf->unpacking_note);
 	free(elf);
 }
 

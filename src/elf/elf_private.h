@@ -51,6 +51,7 @@ struct elf_symtab {
 
 struct gi_elf {
 	char *path;
+	char *unpacking_note; // or NULL
 	const uint8_t *bytes;
 	size_t size;
 	struct gi_elf_ident ident;
@@ -90,6 +91,8 @@ struct gi_error *gi_elf_unpack(struct gi_elf *elf, size_t i, const struct elf_se
 void gi_elf_unpacked_destroy(struct elf_unpacked *u);
 void gi_elf_symtab_deinit(struct elf_symtab *st);
 
+/** An error unless head, the first n bytes of a file, begins a 64-bit little-endian ELF file. */
+struct gi_error *gi_elf_check_ident(const char *path, const uint8_t *head, size_t n) GI_MUST_CHECK;
 /** What a file that is no ELF file is, as "is ...", by its first bytes. */
 const char *gi_elf_describe_other(const uint8_t *head, size_t n);
 

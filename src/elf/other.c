@@ -16,6 +16,7 @@ static const struct {
 	  6, "is compressed with xz: unpack it first with \"xz -d\"" },
 	{ "BZh", 3, "is compressed with bzip2: unpack it first with \"bzip2 -d\"" },
 	{ "\x04\x22\x4d\x18", 4, "is compressed with lz4: unpack it first with \"lz4 -d\"" },
+	{ "\x02\x21\x4c\x18", 4, "is compressed with lz4: unpack it first with \"lz4 -d\"" },
 	{ "PK\x03\x04", 4, "is a zip archive: unpack it first with \"unzip\"" },
 	{ "MDMP", 4, "is a Windows minidump, not an ELF file" },
 	{ "\xcf\xfa\xed\xfe", 4, "is a Mach-O file, not an ELF file" },

@@ -62,7 +62,7 @@ static struct gi_error *split_redirect(const char *line, struct gi_str *command,
 
 // --- progress -----------------------------------------------------------------
 
-static void clear_progress(struct gi_session *s)
+void gi_session_clear_progress(struct gi_session *s)
 {
 	if (s->progress_shown)
 		fputs("\r\033[K", stderr);
@@ -82,11 +82,19 @@ static void show_progress(void *arg, const char *what, uint64_t done, uint64_t t
 		fprintf(stderr, " (%u%%)", (unsigned)((double)done * 100 / (double)total));
 }
 
+void gi_session_show_unpacking(void *arg, const char *path, uint64_t done, uint64_t total)
+{
+	_cleanup_(gi_str_deinit) struct gi_str what = { 0 };
+	gi_str_puts(&what, "unpacking ");
+	gi_str_put_escaped(&what, path, strlen(path));
+	show_progress(arg, gi_str_cstr(&what), done, total);
+}
+
 static int start_pager(void *arg)
 {
 	struct gi_session *s = arg;
 	const char *pager = gi_pager_command();
-	clear_progress(s);
+	gi_session_clear_progress(s);
 	if (!pager)
 		return -1;
 	struct gi_error *err = gi_child_start(pager, &s->pager);
@@ -118,7 +126,7 @@ static struct gi_error *run_to_fd(struct gi_session *s, const char *command, int
 	if (isatty(STDERR_FILENO))
 		gi_out_set_progress(out, show_progress, s);
 	err = gi_session_dispatch(s, command, out);
-	clear_progress(s);
+	gi_session_clear_progress(s);
 	struct gi_error *flushed = gi_out_flush(out);
 	if (!err)
 		return flushed;
@@ -198,7 +206,7 @@ static struct gi_error *execute(struct gi_session *s, const char *line, const ch
 	if (isatty(STDERR_FILENO) && (held || !terminal))
 		gi_out_set_progress(out, show_progress, s);
 	err = file ? gi_session_source(s, file, out) : gi_session_run(s, line, out);
-	clear_progress(s);
+	gi_session_clear_progress(s);
 	struct gi_error *flushed = gi_out_flush(out);
 	if (s->pager.pid) {
 		gi_child_finish(&s->pager);

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void select_first(struct gi_session *s)
 {
@@ -43,7 +44,14 @@ struct gi_error *gi_session_open(const char *core, const struct gi_session_optio
 	struct gi_error *err = gi_session_open_none(opts, &s);
 	if (err)
 		return err;
-	err = gi_target_open_core(core, &opts->target, &s->target);
+	struct gi_target_options target = opts->target;
+	if (isatty(STDERR_FILENO)) {
+		target.unpacking.progress = gi_session_show_unpacking;
+		target.unpacking.progress_arg = s;
+		s->started = gi_now();
+	}
+	err = gi_target_open_core(core, &target, &s->target);
+	gi_session_clear_progress(s);
 	if (err)
 		return err;
 	err = gi_go_open(s->target, &s->go);

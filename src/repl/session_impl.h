@@ -25,6 +25,11 @@ struct gi_session {
 	struct gi_child pager; // of the command that runs; pid 0: none
 };
 
+/** Of struct gi_elf_unpacking, with the session. */
+void gi_session_show_unpacking(void *session, const char *path, uint64_t done, uint64_t total);
+/** Takes what progress was shown off the terminal. */
+void gi_session_clear_progress(struct gi_session *s);
+
 /** Runs one command, whose redirection was split off. */
 struct gi_error *gi_session_dispatch(struct gi_session *s, const char *line,
 				     struct gi_out *out) GI_MUST_CHECK;

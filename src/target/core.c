@@ -146,7 +146,7 @@ struct gi_error *gi_target_open_core(const char *path, const struct gi_target_op
 				     struct gi_target **ret)
 {
 	_cleanup_(gi_elf_closep) struct gi_elf *elf = NULL;
-	struct gi_error *err = gi_elf_open(path, &elf);
+	struct gi_error *err = gi_elf_open_packed(path, opts ? &opts->unpacking : NULL, &elf);
 	if (err)
 		return err;
 	err = check_type(path, elf);
@@ -167,7 +167,10 @@ struct gi_error *gi_target_open_core(const char *path, const struct gi_target_op
 	c->size = size;
 	t->info.page_size = PAGE_SIZE_DEFAULT;
 	t->info.core_path = gi_elf_path(c->elf);
+	if (gi_elf_unpacking_note(c->elf))
+		gi_target_add_note(t, "%s", gi_elf_unpacking_note(c->elf));
 	if (opts) {
+		c->unpacking = opts->unpacking;
 		err = copy_option(opts->sysroot, &c->sysroot);
 		if (!err)
 			err = copy_option(opts->debug_dir, &c->debug_dir);

@@ -344,7 +344,7 @@ static bool swap_with_library(struct core *c, const struct ids *ids)
 static struct gi_error *try_exe(struct core *c, const char *path)
 {
 	_cleanup_(gi_elf_closep) struct gi_elf *elf = NULL;
-	struct gi_error *err = gi_elf_open(path, &elf);
+	struct gi_error *err = gi_elf_open_packed(path, &c->unpacking, &elf);
 	if (err)
 		return err;
 	struct gi_elf_ident id = gi_elf_ident(elf);
@@ -396,6 +396,8 @@ static struct gi_error *try_exe(struct core *c, const char *path)
 					   "executable",
 					   shown);
 	}
+	if (gi_elf_unpacking_note(elf))
+		gi_target_add_note(&c->base, "%s", gi_elf_unpacking_note(elf));
 	c->modules[0].start = start;
 	c->base.exe = elf;
 	c->base.exe_bias = bias;
@@ -414,6 +416,7 @@ struct search {
 	char *seen[32];
 	size_t seen_count;
 	struct gi_error *mismatch; // the first
+	struct gi_error *interrupted;
 };
 
 // True if the search is over.
@@ -435,6 +438,10 @@ static bool search_path(struct search *s, const char *path)
 	struct gi_error *err = try_exe(s->c, path);
 	if (!err)
 		return true;
+	if (gi_error_code(err) == GI_ERR_INTERRUPTED && !s->interrupted) {
+		s->interrupted = err;
+		return true;
+	}
 	if (gi_error_code(err) == GI_ERR_MISMATCH && !s->mismatch)
 		s->mismatch = err;
 	else
@@ -547,7 +554,10 @@ struct gi_error *gi_core_find_exe(struct core *c, const struct gi_target_options
 		return gi_error_nomem();
 	struct search s = { .c = c, .dir = dir };
 	struct gi_error *err = NULL;
-	if (!search_all(&s)) {
+	bool over = search_all(&s);
+	if (s.interrupted) {
+		err = s.interrupted;
+	} else if (!over) {
 		if (s.mismatch) {
 			err = s.mismatch;
 			s.mismatch = NULL;

@@ -48,6 +48,7 @@ struct core {
 	const uint8_t *bytes;
 	uint64_t size;
 	char *sysroot, *debug_dir; // or NULL
+	struct gi_elf_unpacking unpacking; // borrowed strings: while it is opened
 
 	struct core_load *loads;
 	size_t load_count;
