@@ -93,7 +93,8 @@ struct gi_error *gi_flow_slot_set(struct gi_flow_state *st, int64_t off, uint64_
 	size_t i = slot_search(st, off), j = i;
 	while (j < st->slot_count && st->slots[j].off < off + (int64_t)size)
 		j++;
-	memmove(&st->slots[i], &st->slots[j], (st->slot_count - j) * sizeof(*st->slots));
+	if (j > i)
+		memmove(&st->slots[i], &st->slots[j], (st->slot_count - j) * sizeof(*st->slots));
 	st->slot_count -= j - i;
 	if (!v || st->slot_count >= FLOW_MAX_SLOTS)
 		return NULL;
