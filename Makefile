@@ -112,7 +112,8 @@ test: setup
 	@$(MAKE) --no-print-directory all
 	@BUILD=$(BUILD) MAKE="$(MAKE)" tests/run
 
-.PHONY: check-unit check-headers check-layers check-goldens check-oracle check-asan check-valgrind golden
+.PHONY: check-unit check-headers check-layers check-goldens check-oracle check-asan check-asan-unit \
+	check-asan-goldens check-valgrind golden
 check-unit: $(UNIT_BIN)
 	@corefiles/unpack >/dev/null
 	@tests/support/run-unit $(UNIT_BIN)
@@ -135,10 +136,14 @@ golden: all
 check-oracle: all
 	@tests/oracle/run
 
-check-asan:
-	@$(MAKE) --no-print-directory BUILD=build/asan OPT='-O1 -g' \
-		SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' \
-		check-unit check-goldens
+ASAN = $(MAKE) --no-print-directory BUILD=build/asan OPT='-O1 -g' \
+	SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'
+check-asan-unit:
+	@$(ASAN) check-unit
+check-asan-goldens:
+	@$(ASAN) check-goldens
+check-asan: check-asan-unit
+	@$(ASAN) check-goldens
 
 check-valgrind: all $(UNIT_BIN)
 	@corefiles/unpack >/dev/null
