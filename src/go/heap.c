@@ -505,14 +505,16 @@ static struct gi_error *check_gs(const struct loader *l)
 	for (size_t i = 0; i < l->go->g_count; i++) {
 		const struct gi_g *g = &l->go->gs[i];
 		const struct gi_heap_span *s;
-		uint64_t slot;
+		uint64_t slot, off;
 
 		if (g->addr == l->go->layout.global.g0.addr)
 			continue;
 		seen++;
 		s = gi_heap_find(h, g->addr, &slot);
-		if (s && s->pub.start + slot * s->pub.elem_size == g->addr &&
-		    s->pub.elem_size >= l->go->layout.g.rec.size)
+		// Objects of more than 512 bytes begin with a word of the allocator's.
+		off = s ? g->addr - s->pub.start - slot * s->pub.elem_size : 0;
+		if (s && (off == 0 || off == 8) &&
+		    s->pub.elem_size - off >= l->go->layout.g.rec.size)
 			continue;
 		if (!bad++)
 			first = g->addr;

@@ -24,8 +24,9 @@ struct gi_reach;
 /**
  * Runs the argument to its fixpoint: everything but the goroutines in waits is live at the start
  * (globals, runtime's own memory, all other goroutines' stacks); a waiting goroutine becomes live
- * when one of its objects is reached. GI_ERR_* if heap or stacks cannot be read well enough for a
- * proof. go is borrowed as long as the result.
+ * when one of its objects is reached, or if it is just being woken. One that does not wait
+ * (by its state) is live. A goroutine may be in waits once. GI_ERR_* if heap or stacks cannot be
+ * read well enough for a proof. go is borrowed as long as the result.
  */
 struct gi_error *gi_reach_solve(struct gi_go *go, const struct gi_reach_wait *waits, size_t n,
 				struct gi_reach **ret) GI_MUST_CHECK;
@@ -39,7 +40,8 @@ bool gi_reach_is_live(const struct gi_reach *r, size_t i);
 bool gi_reach_from_globals(const struct gi_reach *r, uint64_t object);
 /**
  * Which of the goroutines that are not live can reach an object, from their own stacks alone:
- * indexes into waits, at most max; returns how many there are. Used to draw edges among the dead.
+ * indexes into waits, ascending, at most max; returns how many there are. Used to draw edges among
+ * the dead: an object that a live goroutine or a global can reach has none of them.
  */
 struct gi_error *gi_reach_holders(struct gi_reach *r, uint64_t object, uint32_t *waits_ret,
 				  size_t max, size_t *count_ret) GI_MUST_CHECK;

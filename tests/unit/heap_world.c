@@ -70,9 +70,18 @@ static void set_layout(struct gi_layout *l)
 	l->sudog.c = field(48, 8);
 	l->hchan.rec = (struct gi_record){64, true};
 	l->hchan.recvq_first = field(16, 8);
-	l->hchan.sendq_first = field(24, 8);
+	l->hchan.recvq_last = field(24, 8);
+	l->hchan.sendq_first = field(32, 8);
+	l->hchan.sendq_last = field(40, 8);
 	l->sema_root.rec = (struct gi_record){24, true};
 	l->sema_root.treap = field(8, 8);
+	l->notify_list.rec = (struct gi_record){24, true};
+	l->notify_list.head = field(8, 8);
+	l->p.rec = (struct gi_record){256, true};
+	l->p.timers = field(8, 24);
+	l->p.wb_buf = field(64, 32);
+	l->p.gcw = field(128, 32);
+	l->p.gcw_ptr_buf = field(136, 8);
 	l->mheap.rec = (struct gi_record){128, true};
 	l->mheap.allspans = field(8, 24);
 	l->mheap.sweepgen = field(40, 4);
@@ -127,8 +136,8 @@ uint64_t hw_get(struct heap_world *w, uint64_t addr)
 
 void hw_put_u32(struct heap_world *w, uint64_t addr, uint32_t value)
 {
-	const uint8_t b[] = {(uint8_t)value, (uint8_t)(value >> 8),
-			     (uint8_t)(value >> 16), (uint8_t)(value >> 24)};
+	const uint8_t b[] = {(uint8_t)value, (uint8_t)(value >> 8), (uint8_t)(value >> 16),
+			     (uint8_t)(value >> 24)};
 
 	hw_no_error(gi_fake_write(w->t, addr, b, sizeof(b)));
 }
@@ -152,13 +161,14 @@ void hw_open(struct heap_world *w)
 	*w = (struct heap_world){.next_page = HW_HEAP};
 	assert_non_null(zeroes);
 	hw_no_error(gi_fake_create(&w->t));
-	hw_no_error(gi_fake_add_memory(w->t, GLOBALS, zeroes, GLOBALS_SIZE,
-				       GI_MAP_R | GI_MAP_W));
+	hw_no_error(gi_fake_add_memory(w->t, GLOBALS, zeroes, GLOBALS_SIZE, GI_MAP_R | GI_MAP_W));
+	hw_no_error(gi_fake_add_memory(w->t, DATA, zeroes, DATA_SIZE, GI_MAP_R | GI_MAP_W));
+	hw_no_error(gi_fake_add_memory(w->t, C_MEMORY, zeroes, C_MEMORY_SIZE, GI_MAP_R | GI_MAP_W));
+	// In two pieces, so that some objects lie across their border.
 	hw_no_error(
-		gi_fake_add_memory(w->t, DATA, zeroes, DATA_SIZE, GI_MAP_R | GI_MAP_W));
-	hw_no_error(gi_fake_add_memory(w->t, C_MEMORY, zeroes, C_MEMORY_SIZE,
-				       GI_MAP_R | GI_MAP_W));
-	hw_no_error(gi_fake_add_memory(w->t, HW_HEAP, zeroes, ARENA_COUNT * HW_ARENA,
+		gi_fake_add_memory(w->t, HW_HEAP, zeroes, HW_SPLIT - HW_HEAP, GI_MAP_R | GI_MAP_W));
+	hw_no_error(gi_fake_add_memory(w->t, HW_SPLIT, zeroes,
+				       HW_HEAP + ARENA_COUNT * HW_ARENA - HW_SPLIT,
 				       GI_MAP_R | GI_MAP_W));
 	free(zeroes);
 	w->go = calloc(1, sizeof(*w->go));
@@ -210,9 +220,7 @@ static uint64_t add_span(struct heap_world *w, size_t pages, unsigned state)
 	for (uint64_t p = start; p < w->next_page; p += HW_PAGE) {
 		uint64_t n = (p - HW_HEAP) / HW_PAGE;
 
-		hw_put(w,
-		       ARENA_RECORDS + 0x200 * (n / ARENA_PAGES) + 16 +
-			       8 * (n % ARENA_PAGES),
+		hw_put(w, ARENA_RECORDS + 0x200 * (n / ARENA_PAGES) + 16 + 8 * (n % ARENA_PAGES),
 		       rec);
 	}
 	hw_put(w, ALLSPANS + 8 * w->span_count, rec);
@@ -228,9 +236,89 @@ uint64_t hw_span(struct heap_world *w, size_t pages, uint64_t elem_size, bool no
 	if (!class)
 		elem_size = pages * HW_PAGE;
 	hw_put(w, rec + M_ELEMSIZE, elem_size);
+	if (pages * HW_PAGE / elem_size > 0x40 * 8)
+		hw_put(w, rec + M_ALLOC_BITS, BIG_ALLOC_BITS);
 	put_u16(w, rec + M_NELEMS, (unsigned)(pages * HW_PAGE / elem_size));
 	put_bytes(w, rec + M_CLASS, class << 1 | noscan, 1);
 	return start;
+}
+
+void hw_reason(struct heap_world *w, uint64_t g, enum hw_reason reason)
+{
+	put_bytes(w, g + 20, reason, 0);
+}
+
+uint64_t hw_channel(struct heap_world *w)
+{
+	return hw_new(w, w->small);
+}
+
+static uint64_t new_sudog(struct heap_world *w, uint64_t g)
+{
+	uint64_t s = hw_new(w, w->large);
+
+	hw_put(w, s, g);
+	hw_put(w, g + 72, s);
+	return s;
+}
+
+uint64_t hw_receive(struct heap_world *w, uint64_t g, uint64_t c)
+{
+	uint64_t s = new_sudog(w, g), last = hw_get(w, c + 24);
+
+	hw_reason(w, g, HW_CHANNEL);
+	hw_put(w, s + 48, c);
+	hw_put(w, s + 16, last);
+	if (last)
+		hw_put(w, last + 24, s);
+	else
+		hw_put(w, c + 16, s);
+	hw_put(w, c + 24, s);
+	return s;
+}
+
+uint64_t hw_acquire(struct heap_world *w, uint64_t g, uint64_t sema, uint64_t parent)
+{
+	uint64_t s = new_sudog(w, g);
+
+	hw_reason(w, g, HW_MUTEX);
+	hw_put(w, s + 8, sema);
+	if (parent)
+		hw_put(w, parent + (sema < hw_get(w, parent + 8) ? 16 : 24), s);
+	else
+		hw_put(w, SEMTABLE + 64 * (sema / 8 % 7) + 8, s);
+	hw_put(w, s + 40, parent);
+	return s;
+}
+
+struct gi_m *hw_thread(struct heap_world *w, uint64_t curg, uint64_t p, const uint64_t *regs,
+		       uint64_t sp)
+{
+	struct gi_thread th = {.tid = (pid_t)(100 + w->thread_count),
+			       .regs = {.arch = GI_ARCH_AMD64}};
+	uint64_t stack = hw_manual(w, 1), signals = hw_manual(w, 1);
+	uint64_t g0 = hw_new(w, w->large);
+	struct gi_m *m = &w->ms[w->thread_count++];
+
+	assert_true(w->thread_count <= HW_MAX_THREADS);
+	for (unsigned i = 0; regs && i < 6; i++)
+		th.regs.r[i] = regs[i];
+	th.regs.r[GI_AMD64_RSP] = sp ? sp : stack + HW_PAGE - 256;
+	th.regs.known = (1u << GI_AMD64_RSP) | 0x3f;
+	hw_no_error(gi_fake_add_thread(w->t, &th));
+	hw_put(w, g0 + 24, stack);
+	hw_put(w, g0 + 32, stack + HW_PAGE);
+	hw_put(w, g0 + 40, stack + HW_PAGE - 64);
+	*m = (struct gi_m){.addr = DATA + DATA_SIZE - 64 * w->thread_count,
+			   .g0 = g0,
+			   .curg = curg,
+			   .p = p,
+			   .g0_lo = stack,
+			   .g0_hi = stack + HW_PAGE,
+			   .gsignal_lo = signals,
+			   .gsignal_hi = signals + HW_PAGE,
+			   .thread = (uint32_t)w->thread_count};
+	return m;
 }
 
 uint64_t hw_manual(struct heap_world *w, size_t pages)
@@ -282,8 +370,7 @@ void hw_free(struct heap_world *w, uint64_t object)
 		if (span + i * size != object)
 			bits[i / 8] |= (uint8_t)(1u << i % 8);
 	}
-	hw_no_error(
-		gi_fake_write(w->t, hw_get(w, rec + M_ALLOC_BITS), bits, sizeof(bits)));
+	hw_no_error(gi_fake_write(w->t, hw_get(w, rec + M_ALLOC_BITS), bits, sizeof(bits)));
 	put_u16(w, rec + M_FREEINDEX, 0);
 }
 
@@ -330,7 +417,35 @@ void hw_stack(struct heap_world *w, uint64_t g, const uint64_t *words, size_t n)
 
 void hw_load(struct heap_world *w)
 {
-	hw_no_error(gi_go_load_gs(w->go));
-	w->go->m_of_thread = calloc(gi_target_thread_count(w->t) + 1, sizeof(uint32_t));
-	assert_non_null(w->go->m_of_thread);
+	static const char *reasons[] = {
+		[HW_REASON_NONE] = "",
+		[HW_CHANNEL] = "chan receive",
+		[HW_MUTEX] = "sync.Mutex.Lock",
+		[HW_CONDITION] = "sync.Cond.Wait",
+		[HW_NIL_CHANNEL] = "chan receive (nil chan)",
+		[HW_OTHER] = "standing around",
+	};
+	struct gi_go *go = w->go;
+
+	go->wait_reasons = reasons;
+	go->wait_reason_count = GI_ARRAY_SIZE(reasons);
+	hw_no_error(gi_go_load_gs(go));
+	go->m_of_thread = calloc(w->thread_count + 1, sizeof(uint32_t));
+	go->ms = calloc(w->thread_count + 1, sizeof(*go->ms));
+	go->ps = calloc(1, sizeof(*go->ps));
+	assert_true(go->m_of_thread && go->ms && go->ps);
+	go->m_count = w->thread_count;
+	memcpy(go->ms, w->ms, w->thread_count * sizeof(*go->ms));
+	for (size_t i = 0; i < w->thread_count; i++) {
+		go->m_of_thread[i] = (uint32_t)i + 1;
+		for (size_t k = 0; k < go->g_count; k++) {
+			if (go->gs[k].addr != w->ms[i].curg)
+				continue;
+			go->gs[k].thread = go->gs[k].m_index = (uint32_t)i + 1;
+		}
+	}
+	if (w->p) {
+		go->p_count = 1;
+		go->ps[0].addr = w->p;
+	}
 }

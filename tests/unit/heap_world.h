@@ -18,7 +18,8 @@ enum {
 	ARENA_RECORDS = GLOBALS + 0x4000, // one each 0x200
 	SPAN_RECORDS = GLOBALS + 0x6000,
 	SPAN_SIZE = 0x80,
-	ALLOC_BITS = GLOBALS + 0xa000, // 0x40 for each span
+	ALLOC_BITS = GLOBALS + 0xa000,	    // 0x40 for each span
+	BIG_ALLOC_BITS = GLOBALS + 0x10000, // of a span with more objects
 	SPECIALS = GLOBALS + 0xc000,
 	ALLP = GLOBALS + 0x800,
 	SEMTABLE = GLOBALS + 0x900,
@@ -29,15 +30,18 @@ enum {
 	C_MEMORY_SIZE = 0x4000,
 	HW_PAGE = 8192,
 	ARENA_PAGES = 16,
-	ARENA_COUNT = 2,
+	ARENA_COUNT = 16,
 	FIRST_ARENA = 4, // its number
 	G_SIZE = 256,
 	SUDOG_SIZE = 128, // two slots of a span of 64: fits in no slot but of 512
 	KIND_FINALIZER = 7,
 	KIND_WEAK = 5,
 	SWEEPGEN = 6,
+	HW_MAX_THREADS = 8,
 };
 #define HW_HEAP UINT64_C(0xc000000000)
+// Where the first piece of the heap ends, in the midst of an object of 64 bytes.
+#define HW_SPLIT (HW_HEAP + 0x20)
 #define HW_ARENA ((uint64_t)ARENA_PAGES * HW_PAGE)
 
 struct heap_world {
@@ -45,8 +49,11 @@ struct heap_world {
 	struct gi_go *go;
 	size_t span_count, g_count, special_count;
 	uint64_t next_page; // not yet in a span
-	uint64_t small, large,
-		noscan; // spans of 64 and 512 byte objects, 64 without pointers
+	uint64_t p; // set by a test that has one
+	struct gi_m ms[HW_MAX_THREADS];
+	size_t thread_count;
+	// Spans of 64 and 512 byte objects, of 64 without pointers.
+	uint64_t small, large, noscan;
 };
 
 void hw_open(struct heap_world *w);
@@ -70,6 +77,18 @@ void hw_put_u32(struct heap_world *w, uint64_t addr, uint32_t value);
 uint64_t hw_g(struct heap_world *w, uint64_t goid, uint32_t status);
 /** Puts words on top of its stack, and its stack pointer below them. */
 void hw_stack(struct heap_world *w, uint64_t g, const uint64_t *words, size_t n);
+enum hw_reason { HW_REASON_NONE, HW_CHANNEL, HW_MUTEX, HW_CONDITION, HW_NIL_CHANNEL, HW_OTHER };
+/** Lets it wait, for this reason. */
+void hw_reason(struct heap_world *w, uint64_t g, enum hw_reason reason);
+/** A channel. */
+uint64_t hw_channel(struct heap_world *w);
+/** Lets g wait to receive from c, behind those who do already; returns its sudog. */
+uint64_t hw_receive(struct heap_world *w, uint64_t g, uint64_t c);
+/** Lets g wait for a semaphore, in the treap below parent (0: as its root). */
+uint64_t hw_acquire(struct heap_world *w, uint64_t g, uint64_t sema, uint64_t parent);
+/** A thread; its M has a g0 with a stack, and curg and p as said. */
+struct gi_m *hw_thread(struct heap_world *w, uint64_t curg, uint64_t p, const uint64_t *regs,
+		       uint64_t sp);
 /** Lets go read what was made. */
 void hw_load(struct heap_world *w);
 
