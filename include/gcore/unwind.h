@@ -91,7 +91,9 @@ struct gi_signal_context {
 	bool has_addr;	     // SIGSEGV, SIGBUS, SIGILL, SIGFPE: si_addr
 	uint64_t addr;
 };
-/** False if the thread is in no signal handler of the Go runtime. */
+/** True if the thread is in a signal handler of the Go runtime: on its M's stack for those. */
+bool gi_unwind_in_handler(struct gi_unwinder *u, size_t thread);
+/** False if it is not, or if what the signal interrupted cannot be read. */
 bool gi_unwind_signal(struct gi_unwinder *u, size_t thread, struct gi_signal_context *ret);
 
 /** A collected stack. */

@@ -457,6 +457,12 @@ static void put_ancestors(struct gi_tb *tb, const struct gi_g *g, struct gi_str 
 struct gi_error *gi_tb_goroutine(struct gi_tb *tb, const struct gi_g *g,
 				 struct gi_str *text)
 {
+	if (g->unreadable) {
+		gi_str_puts(text, "goroutine at ");
+		gi_str_put_hex(text, g->addr);
+		gi_str_puts(text, " cannot be read\n");
+		return NULL;
+	}
 	gi_tb_header(tb, g, text);
 	struct gi_error *err = gi_tb_frames(tb, g, text);
 	if (err) {

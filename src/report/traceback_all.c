@@ -95,6 +95,8 @@ struct section {
 	const struct gi_g *curg; // or NULL
 	const struct gi_g *gp;	 // whose stack it was on: curg or &g0; NULL: none
 	bool in_cgo;
+	bool lost; // it was in a signal handler; what it did before cannot be read
+	bool curg_lost; // it was on the stack of a goroutine that cannot be read
 };
 
 static bool on_stack(const struct gi_g *g, uint64_t sp)
@@ -111,6 +113,10 @@ static bool read_section(struct gi_tb *tb, size_t thread, struct section *ret)
 	if (!th || !ret->m)
 		return false;
 	ret->in_signal = gi_unwind_signal(tb->u, thread, &ret->sig);
+	if (!ret->in_signal && gi_unwind_in_handler(tb->u, thread)) {
+		ret->lost = true;
+		return true;
+	}
 	if (!ret->in_signal)
 		ret->sig.regs = th->regs;
 	ret->curg = ret->m->curg ? gi_go_g_by_addr(tb->go, ret->m->curg) : NULL;
@@ -120,6 +126,11 @@ static bool read_section(struct gi_tb *tb, size_t thread, struct section *ret)
 	uint64_t sp = gi_regs_sp(&ret->sig.regs);
 	if (on_stack(ret->curg, sp)) {
 		ret->gp = ret->curg;
+	} else if (ret->m->curg && (!ret->curg || ret->curg->unreadable) &&
+		   !(ret->has_g0 && on_stack(&ret->g0, sp))) {
+		// Not g0's: nothing else says whose it is.
+		ret->curg_lost = true;
+		return true;
 	} else if (ret->has_g0) {
 		ret->gp = &ret->g0;
 		// In C the runtime shows the Go code that led there.
@@ -168,6 +179,18 @@ static struct gi_error *put_section(struct gi_tb *tb, const struct section *s,
 {
 	if (s->in_signal)
 		put_signal(tb, s, text);
+	if (s->lost) {
+		gi_str_printf(text,
+			      "m=%lld is in a signal handler: what the signal interrupted cannot be "
+			      "read\n",
+			      (long long)s->m->id);
+		return NULL;
+	}
+	if (s->curg_lost) {
+		gi_str_printf(text, "m=%lld ran the goroutine at 0x%llx, which cannot be read\n",
+			      (long long)s->m->id, (unsigned long long)s->m->curg);
+		return NULL;
+	}
 	if (s->gp != &s->g0)
 		return gi_tb_goroutine(tb, s->gp, text);
 	gi_tb_header(tb, &s->g0, text);
@@ -183,7 +206,7 @@ static struct gi_error *put_other_section(struct gi_tb *tb, const struct section
 	if (!err && s->curg && s->gp != s->curg &&
 	    (s->curg->status & ~(uint32_t)GI_G_SCAN) == GI_G_RUNNING)
 		err = gi_tb_goroutine(tb, s->curg, text);
-	if (!err)
+	if (!err && !s->lost)
 		put_regs(&s->sig.regs, text);
 	return err;
 }
@@ -257,13 +280,7 @@ static bool is_printed(struct gi_tb *tb, const struct gi_g *g)
 static struct gi_error *put_other(struct gi_tb *tb, const struct gi_g *g,
 				  const struct others *others, struct gi_str *text)
 {
-	if (g->unreadable) {
-		gi_str_puts(text, "goroutine at ");
-		gi_str_put_hex(text, g->addr);
-		gi_str_puts(text, " cannot be read\n");
-		return NULL;
-	}
-	bool elsewhere = others->m && g->m != others->m &&
+	bool elsewhere = !g->unreadable && others->m && g->m != others->m &&
 			 (g->status & ~(uint32_t)GI_G_SCAN) == GI_G_RUNNING &&
 			 (tb->minor < 26 || !g->syscall_sp);
 	if (!elsewhere)
@@ -340,8 +357,10 @@ static struct gi_error *crash_text(struct gi_tb *tb, struct gi_out *out,
 		err = put_others(tb, &others, false, out, text);
 	if (err || panicked)
 		return err;
-	gi_str_putc(text, '\n');
-	put_regs(&s.sig.regs, text);
+	if (!s.lost) {
+		gi_str_putc(text, '\n');
+		put_regs(&s.sig.regs, text);
+	}
 	return other_sections(tb, first, out, text);
 }
 

@@ -137,14 +137,21 @@ static void walk_init(struct gi_walk *w, struct gi_unwinder *u, unsigned flags, 
 	w->first = true;
 }
 
+bool gi_unwind_in_handler(struct gi_unwinder *u, size_t thread)
+{
+	const struct gi_thread *th = gi_target_thread(u->t, thread);
+	const struct gi_m *m = gi_go_m_by_thread(u->go, thread);
+	if (!th || !m || !m->gsignal_hi)
+		return false;
+	uint64_t sp = gi_regs_sp(&th->regs);
+	return sp >= m->gsignal_lo && sp <= m->gsignal_hi;
+}
+
 bool gi_unwind_signal(struct gi_unwinder *u, size_t thread, struct gi_signal_context *ret)
 {
 	const struct gi_thread *th = gi_target_thread(u->t, thread);
 	const struct gi_m *m = gi_go_m_by_thread(u->go, thread);
-	if (!th || !m)
-		return false;
-	uint64_t sp = gi_regs_sp(&th->regs);
-	if (sp < m->gsignal_lo || sp > m->gsignal_hi || !m->gsignal_hi)
+	if (!gi_unwind_in_handler(u, thread))
 		return false;
 	struct gi_walk w;
 	walk_init(&w, u, GI_UNWIND_NO_INLINE, GI_UNWIND_MAX, NULL, NULL);
@@ -164,19 +171,24 @@ bool gi_unwind_signal(struct gi_unwinder *u, size_t thread, struct gi_signal_con
 }
 
 // The registers of a thread as the runtime would see them: those that the signal
-// interrupted if it is in a handler.
-static bool thread_regs(struct gi_unwinder *u, size_t thread, struct gi_regs *ret)
+// interrupted if it is in a handler. The handler's own are no substitute.
+static struct gi_error *thread_regs(struct gi_unwinder *u, size_t thread, struct gi_regs *ret)
 {
 	struct gi_signal_context sig;
 	if (gi_unwind_signal(u, thread, &sig)) {
 		*ret = sig.regs;
-		return true;
+		return NULL;
 	}
 	const struct gi_thread *th = gi_target_thread(u->t, thread);
 	if (!th)
-		return false;
+		return gi_error_create(GI_ERR_NOT_FOUND, "there is no thread number %zu", thread);
+	if (gi_unwind_in_handler(u, thread))
+		return gi_error_create(GI_ERR_NOT_SAVED,
+				       "thread %d is in a signal handler, and what the signal "
+				       "interrupted cannot be read",
+				       (int)th->tid);
 	*ret = th->regs;
-	return true;
+	return NULL;
 }
 
 static struct gi_error *begin_goroutine(struct gi_walk *w, const struct gi_g *g)
@@ -198,9 +210,11 @@ static struct gi_error *begin_goroutine(struct gi_walk *w, const struct gi_g *g)
 		gi_walk_enter(w, w->sp);
 		return NULL;
 	}
+	_cleanup_(gi_error_freep) struct gi_error *lost = NULL;
 	if (on_thread && !(as_runtime && status == GI_G_SYSCALL)) {
 		struct gi_regs regs;
-		if (thread_regs(w->u, g->thread - 1, &regs) && on_stack_of(g, gi_regs_sp(&regs))) {
+		lost = thread_regs(w->u, g->thread - 1, &regs);
+		if (!lost && on_stack_of(g, gi_regs_sp(&regs))) {
 			begin_regs(w, &regs);
 			gi_walk_enter_g(w, g);
 			return NULL;
@@ -215,6 +229,16 @@ static struct gi_error *begin_goroutine(struct gi_walk *w, const struct gi_g *g)
 	if (status == GI_G_SYSCALL || g->syscall_sp) {
 		begin_at(w, g->syscall_pc, g->syscall_sp, g->syscall_bp);
 		w->syscall = true;
+	} else if (status == GI_G_RUNNING && (lost || !g->thread)) {
+		// What it saved when it was parked last says nothing of where it is now.
+		if (!lost)
+			return gi_error_create(GI_ERR_NOT_SAVED,
+					       "goroutine %llu runs on a thread that the core does not "
+					       "tell of",
+					       (unsigned long long)g->goid);
+		struct gi_error *err = lost;
+		lost = NULL;
+		return err;
 	} else {
 		begin_at(w, g->sched_pc, g->sched_sp, g->sched_bp);
 	}
@@ -264,8 +288,11 @@ struct gi_error *gi_unwind_thread(struct gi_unwinder *u, size_t thread, unsigned
 	walk_init(&w, u, flags, max, fn, arg);
 	w.m = gi_go_m_by_thread(u->go, thread);
 	struct gi_regs regs = th->regs;
-	if (flags & GI_UNWIND_AS_RUNTIME && !thread_regs(u, thread, &regs))
-		regs = th->regs;
+	if (flags & GI_UNWIND_AS_RUNTIME) {
+		struct gi_error *err = thread_regs(u, thread, &regs);
+		if (err)
+			return err;
+	}
 	if (!gi_regs_has(&regs, GI_AMD64_RIP) || !gi_regs_has(&regs, GI_AMD64_RSP))
 		return gi_error_create(GI_ERR_NOT_SAVED, "the core has no registers of thread %d",
 				       (int)th->tid);
