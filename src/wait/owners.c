@@ -275,27 +275,57 @@ static void frame_facts(struct search *s, size_t i, const struct place *p, bool 
 	}
 }
 
+static bool is_lock_method(struct search *s, uint64_t entry)
+{
+	struct gi_prim p = gi_code_prim(s->gr->env.code, entry);
+
+	return p.op == GI_PRIM_ACQUIRE || p.op == GI_PRIM_RELEASE;
+}
+
+/**
+ * The lock that belongs to the Cond in whose Wait frame i is; false if it is not known, or is
+ * a Locker that is none of sync's and may have any lock in it.
+ */
+static bool cond_lock(struct search *s, size_t i, uint64_t *ret)
+{
+	enum { ITAB_FUN = 24 };
+	struct gi_wait_env *env = &s->gr->env;
+	const struct gi_point *pt = gi_wait_point(env, &s->fs.f[i]);
+	const struct gi_phys *callee = i ? &s->fs.f[i - 1] : NULL;
+	uint64_t rax, cond, itab, method;
+	bool reread;
+
+	if (!callee || !pt || !pt->at_call ||
+	    !gi_wait_eval(env, &s->fs, i, pt, pt->regs[GI_AMD64_RAX], &rax, &reread))
+		return false;
+	if (strncmp(callee->name, "runtime.", 8) != 0 &&
+	    strncmp(callee->name, "sync.runtime_", 13) != 0) {
+		// It lets go of the lock and takes it again: with the lock itself.
+		*ret = rax;
+		return is_lock_method(s, callee->entry);
+	}
+	// All else is passed its list of waiters.
+	cond = rax - env->sync.cond_notify + env->sync.cond_l;
+	return gi_target_peek_u64(env->t, cond, &itab) &&
+	       gi_target_peek_u64(env->t, itab + ITAB_FUN, &method) && is_lock_method(s, method) &&
+	       gi_target_peek_u64(env->t, cond + 8, ret);
+}
+
 /** Cond.Wait has let go of the lock that it will take again. */
 static void frame_cond(struct search *s, size_t i)
 {
-	struct gi_wait_env *env = &s->gr->env;
-	const struct gi_point *pt = gi_wait_point(env, &s->fs.f[i]);
-	uint64_t list, lock;
-	bool reread;
+	uint64_t lock;
 
-	if (!pt || !pt->at_call)
+	if (!cond_lock(s, i, &lock)) {
+		// Any of its locks may be the one.
+		for (size_t k = 0; k < s->local_count; k++)
+			drop(&s->local[k]);
 		return;
-	// While it waits it has passed its list of waiters on; in between any of its locks may be
-	// the one.
-	if (!pt->prim.op &&
-	    gi_wait_eval(env, &s->fs, i, pt, pt->regs[GI_AMD64_RAX], &list, &reread) &&
-	    gi_target_peek_u64(env->t, list - env->sync.cond_notify + env->sync.cond_l + 8,
-			       &lock)) {
-		for (unsigned kind = GI_LOCK_MUTEX; kind <= GI_LOCK_READ; kind++) {
-			struct local *l = local_of(s, lock, kind, false);
-			if (l)
-				drop(l);
-		}
+	}
+	for (unsigned kind = GI_LOCK_MUTEX; kind <= GI_LOCK_READ; kind++) {
+		struct local *l = local_of(s, lock, kind, false);
+		if (l)
+			drop(l);
 	}
 }
 
