@@ -48,7 +48,19 @@ cf_go_root() {
 }
 
 # cf_needs_cgo NAME: is it linked with C?
-cf_needs_cgo() { grep -qs '^import "C"' "$programs_dir/$1"/*.go; }
+cf_needs_cgo() {
+	grep -qs '^import "C"' "$programs_dir/$1"/*.go || [[ " $(cf_flags "$1") " == *" -race "* ]]
+}
+
+# cf_flags NAME: prints the go build flags that a program always needs.
+cf_flags() { cat "$programs_dir/$1/flags" 2>/dev/null; }
+
+# cf_runs_on NAME VERSION: is the release one that the program is for?
+cf_runs_on() {
+	local oldest
+	oldest=$(cat "$programs_dir/$1/oldest" 2>/dev/null) || return 0
+	[[ $(printf '%s\n' "$oldest" "$2" | sort -V | head -n 1) == "$oldest" ]]
+}
 
 # cf_build GOROOT VERSION NAME OUT [go build flag...]: builds a program as the
 # people who use that release would: the go line in go.mod is that release's,
@@ -70,7 +82,7 @@ cf_build() {
 			env -u GOROOT GOTOOLCHAIN=local GOPROXY=off GOFLAGS= GOWORK=off GO111MODULE=on \
 				GOMODCACHE="$work/mod" CGO_ENABLED=$cgo \
 				"$root/bin/go" build -trimpath -buildvcs=false \
-				-modfile="$work/go.mod" "$@" -o "$out" .
+				-modfile="$work/go.mod" $(cf_flags "$name") "$@" -o "$out" .
 	) || rc=1
 	rm -rf "$work"
 	return $rc

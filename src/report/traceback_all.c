@@ -133,6 +133,10 @@ static bool read_section(struct gi_tb *tb, size_t thread, struct section *ret)
 		return true;
 	} else if (ret->has_g0) {
 		ret->gp = &ret->g0;
+		// Calls of the race detector and of the vDSO take g0's stack, but keep g.
+		if (ret->curg && (ret->curg->status & ~(uint32_t)GI_G_SCAN) == GI_G_RUNNING &&
+		    !on_stack(ret->curg, ret->curg->sched_sp))
+			ret->gp = ret->curg;
 		// In C the runtime shows the Go code that led there.
 		if (ret->m->incgo && ret->curg) {
 			ret->in_cgo = true;

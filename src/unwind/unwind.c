@@ -73,6 +73,7 @@ static enum gi_special special_by_name(const char *name)
 		{"runtime.walltime", GI_SPECIAL_VDSOCALL},
 		{"runtime.vgetrandom1", GI_SPECIAL_VDSOCALL},
 		{"time.now", GI_SPECIAL_VDSOCALL},
+		{"racecall", GI_SPECIAL_RACECALL},
 	};
 	for (size_t i = 0; i < GI_ARRAY_SIZE(names); i++)
 		if (is_named(name, names[i].name))
@@ -191,6 +192,37 @@ static struct gi_error *thread_regs(struct gi_unwinder *u, size_t thread, struct
 	return NULL;
 }
 
+// A goroutine whose thread left its stack without a trace in g, as the race detector's
+// calls do. The runtime begins on the stack that it finds the thread on; for a person the
+// goroutine's own frames count.
+static bool begin_off_stack(struct gi_walk *w, const struct gi_g *g)
+{
+	struct gi_regs regs;
+	struct gi_error *err = thread_regs(w->u, g->thread - 1, &regs);
+	if (err) {
+		gi_error_ignore(err);
+		return false;
+	}
+	if (w->flags & GI_UNWIND_AS_RUNTIME) {
+		begin_regs(w, &regs);
+		gi_walk_enter(w, w->sp);
+		return true;
+	}
+	struct gi_walk to;
+	walk_init(&to, w->u, GI_UNWIND_NO_INLINE, GI_UNWIND_MAX, NULL, NULL);
+	to.m = w->m;
+	to.to_g = g;
+	begin_regs(&to, &regs);
+	gi_walk_enter(&to, to.sp);
+	gi_walk_run(&to);
+	gi_error_ignore(to.why);
+	if (!to.found_g)
+		return false;
+	begin_at(w, to.pc, to.sp, 0);
+	gi_walk_enter_g(w, g);
+	return true;
+}
+
 static struct gi_error *begin_goroutine(struct gi_walk *w, const struct gi_g *g)
 {
 	uint32_t status = g->status & ~(uint32_t)GI_G_SCAN;
@@ -239,6 +271,8 @@ static struct gi_error *begin_goroutine(struct gi_walk *w, const struct gi_g *g)
 		struct gi_error *err = lost;
 		lost = NULL;
 		return err;
+	} else if (on_thread && !on_stack_of(g, g->sched_sp) && begin_off_stack(w, g)) {
+		return NULL;
 	} else {
 		begin_at(w, g->sched_pc, g->sched_sp, g->sched_bp);
 	}

@@ -19,6 +19,7 @@ enum gi_special {
 	GI_SPECIAL_SIGPANIC, // a fault made it look called
 	GI_SPECIAL_INJECTED, // asyncPreempt, debugCall: the same, by a signal
 	GI_SPECIAL_VDSOCALL, // calls the vDSO on g0's stack
+	GI_SPECIAL_RACECALL, // calls the race detector on g0's stack
 	GI_SPECIAL_UNKNOWN = 0xff,
 };
 
@@ -74,6 +75,10 @@ struct gi_walk {
 	bool found_signal;
 	uint64_t signal_frame; // address of the ucontext
 
+	// Set to find where a thread left this goroutine's stack: stop there.
+	const struct gi_g *to_g;
+	bool found_g;
+
 	struct gi_frame frame; // reused: most of it stays the same
 };
 
@@ -86,9 +91,18 @@ void gi_walk_run(struct gi_walk *w);
 /** Shows the C frames from u->regs on, until w->pc is Go again. False: the walk is over.
  */
 bool gi_walk_c(struct gi_walk *w);
+/** The goroutine that w's M runs, or NULL; read into *buf if it is in no list. */
+const struct gi_g *gi_walk_curg(struct gi_walk *w, struct gi_g *buf);
 /** Gives one logical frame to fn; false: stop. */
 bool gi_walk_show(struct gi_walk *w, const struct gi_frame *frame);
 GI_PRINTF(2, 3) void gi_walk_why(struct gi_walk *w, const char *fmt, ...);
+
+// --- the race detector: race.c -------------------------------------------
+
+/** The SP of racecall's caller, at racecall; g is the M's goroutine or NULL. */
+bool gi_race_caller(struct gi_walk *w, const struct gi_g *g, uint64_t *sp_ret);
+/** From C code that has no unwind information to racecall. False: it was not called by that. */
+bool gi_race_leave_c(struct gi_walk *w, const struct gi_g *g);
 
 // --- signal frames: signal.c ---------------------------------------------
 

@@ -15,6 +15,7 @@
 //                         g is 0 when it was on a system stack already
 //   sigtramp, on gsignal  its cfa is the address of the interrupted ucontext
 //   vDSO calls            m.vdsoPC and m.vdsoSP are those of the caller
+//   racecall              see race.c
 //
 // Invariants: on one stack sp only goes up and stays below the stack's end; stacks are
 // switched at most MAX_SWITCHES times. Whatever breaks them ends the stack with the
@@ -104,7 +105,7 @@ static bool load(struct gi_walk *w, uint64_t addr, uint64_t *ret)
 	return gi_target_peek_u64(w->u->t, addr, ret);
 }
 
-static const struct gi_g *curg_of(struct gi_walk *w, struct gi_g *buf)
+const struct gi_g *gi_walk_curg(struct gi_walk *w, struct gi_g *buf)
 {
 	const struct gi_m *m = w->m;
 	if (!m || !m->curg)
@@ -220,7 +221,8 @@ static bool move_to_g(struct gi_walk *w, const struct gi_g *g, uint64_t pc, uint
 	move(w, pc, sp, false);
 	if (g->sched_bp)
 		gi_regs_set(&w->u->regs, GI_AMD64_RBP, g->sched_bp);
-	return true;
+	w->found_g = w->to_g && w->to_g->addr == g->addr;
+	return !w->found_g;
 }
 
 // asmcgocall on a system stack: where its frame is on the stack it came from.
@@ -228,7 +230,7 @@ static bool asmcgocall_origin(struct gi_walk *w, struct gi_g *buf, const struct 
 			      uint64_t *sp_ret)
 {
 	static const unsigned slots[] = {0, 40};
-	const struct gi_g *g = curg_of(w, buf);
+	const struct gi_g *g = gi_walk_curg(w, buf);
 	for (size_t i = 0; i < GI_ARRAY_SIZE(slots); i++) {
 		uint64_t depth, gaddr;
 		if (!load(w, w->sp + slots[i], &depth) || !load(w, w->sp + slots[i] + 8, &gaddr))
@@ -263,7 +265,7 @@ static enum step switch_stack(struct gi_walk *w, const struct gi_pcinfo *info,
 		// Interrupted, it has not called anything yet: on g0 it switches nothing.
 		if (w->id == GI_STACK_GOROUTINE || w->exact)
 			return STEP_ON;
-		g = curg_of(w, &buf);
+		g = gi_walk_curg(w, &buf);
 		if (!g || !in_stack(g, g->sched_sp)) {
 			gi_walk_why(w, "%s: no goroutine to return to", info->func.name);
 			show_go(w, info, w->sp, GI_FRAME_GO, !w->exact);
@@ -291,7 +293,7 @@ static enum step switch_stack(struct gi_walk *w, const struct gi_pcinfo *info,
 			return STEP_ON;
 		if (!show_go(w, info, w->sp, GI_FRAME_GO, !w->exact))
 			return STEP_END;
-		g = curg_of(w, &buf);
+		g = gi_walk_curg(w, &buf);
 		// The scheduler let go of its goroutine: nothing is below.
 		if (!g || !in_stack(g, g->sched_sp))
 			return STEP_END;
@@ -307,6 +309,23 @@ static enum step switch_stack(struct gi_walk *w, const struct gi_pcinfo *info,
 		move(w, w->m->vdso_pc, sp, false);
 		gi_walk_enter(w, sp);
 		return STEP_AGAIN;
+	case GI_SPECIAL_RACECALL:
+		if (w->id == GI_STACK_GOROUTINE)
+			return STEP_ON;
+		g = gi_walk_curg(w, &buf);
+		if (!gi_race_caller(w, g, &sp)) {
+			if (w->exact)
+				return STEP_ON;
+			gi_walk_why(w, "%s: no stack to return to", info->func.name);
+			show_go(w, info, w->sp, GI_FRAME_GO, !w->exact);
+			return STEP_END;
+		}
+		if (g && in_stack(g, sp))
+			return move_to_g(w, g, w->pc, sp) ? STEP_ON : STEP_END;
+		w->sp = sp;
+		w->exact = false;
+		gi_regs_set(&w->u->regs, GI_AMD64_RSP, sp);
+		return STEP_ON;
 	default:
 		return STEP_ON;
 	}
@@ -357,6 +376,10 @@ static bool sp_is_sound(const struct gi_walk *w, const struct gi_func *f, enum g
 	case GI_SPECIAL_VDSOCALL:
 		// Still, or again, on the stack that they were called on.
 		return w->id == GI_STACK_GOROUTINE;
+	case GI_SPECIAL_RACECALL:
+		if (w->id == GI_STACK_GOROUTINE || !w->exact)
+			return true;
+		return w->pc == f->entry;
 	default:
 		return w->pc == f->entry; // nothing was written yet
 	}
@@ -368,11 +391,16 @@ static enum step step_go(struct gi_walk *w, const struct gi_pcinfo *info, bool a
 	enum gi_special special = gi_unwinder_special(w->u, f);
 	bool as_runtime = w->flags & GI_UNWIND_AS_RUNTIME;
 
-	if (!f->pcsp || !info->has_spdelta) {
+	// C code that Go's linker linked. The runtime shows nothing of it.
+	if (!f->pcsp) {
+		if (as_runtime)
+			return STEP_END;
+		return gi_walk_c(w) ? STEP_AGAIN : STEP_END;
+	}
+	if (!info->has_spdelta) {
 		show_go(w, info, w->sp, GI_FRAME_GO, as_call);
-		if (f->pcsp || !as_runtime)
-			gi_walk_why(w, "%s has no frame size at 0x%llx", f->name,
-				    (unsigned long long)w->pc);
+		gi_walk_why(w, "%s has no frame size at 0x%llx", f->name,
+			    (unsigned long long)w->pc);
 		return STEP_END;
 	}
 	if (!as_runtime && special >= GI_SPECIAL_SYSTEMSTACK) {

@@ -32,6 +32,17 @@ static void show_name(struct gi_walk *w, uint64_t pc)
 		f->module = map->path;
 }
 
+// Go's linker gives the C functions that it links names in the function table, which a
+// stripped program keeps.
+static void name_from_table(struct gi_walk *w, uint64_t pc)
+{
+	struct gi_func f;
+	if (strcmp(w->frame.name, "?") == 0 && gi_functab_find(w->u->ft, pc, &f) && f.name[0]) {
+		w->frame.name = f.name;
+		w->frame.entry = f.entry;
+	}
+}
+
 static bool show_c(struct gi_walk *w, enum gi_frame_kind kind, uint64_t cfa)
 {
 	struct gi_frame *f = &w->frame;
@@ -47,13 +58,14 @@ static bool show_c(struct gi_walk *w, enum gi_frame_kind kind, uint64_t cfa)
 	f->file = "?";
 	f->regs = &w->u->regs;
 	show_name(w, f->lookup_pc);
+	name_from_table(w, f->lookup_pc);
 	return gi_walk_show(w, f);
 }
 
 static bool is_go(struct gi_walk *w, uint64_t pc)
 {
 	struct gi_func f;
-	return gi_functab_find(w->u->ft, pc, &f);
+	return gi_functab_find(w->u->ft, pc, &f) && f.pcsp;
 }
 
 bool gi_walk_c(struct gi_walk *w)
@@ -91,12 +103,15 @@ bool gi_walk_c(struct gi_walk *w)
 		uint64_t sp = moved ? gi_regs_sp(&regs) : w->sp;
 		if (!show_c(w, kind, signal ? w->sp : sp))
 			return false;
+		struct gi_g buf;
+		if (r != GI_CFI_STEP && !signal && gi_race_leave_c(w, gi_walk_curg(w, &buf)))
+			return true;
 		if (r == GI_CFI_END || (moved && !gi_regs_pc(&regs)))
 			return false;
 		if (r == GI_CFI_FAILED) {
 			gi_walk_why(w, "no unwind information for 0x%llx in %s",
 				    (unsigned long long)w->pc,
-				    w->frame.module ? w->frame.module : "unmapped memory");
+				    w->frame.module ? w->frame.module : "anonymous memory");
 			return false;
 		}
 		// A signal's frame leads to whatever stack was in use; others only go up.

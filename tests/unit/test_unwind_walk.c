@@ -34,7 +34,8 @@ enum {
 	PREEMPT = ST_TEXT + 0x180,
 	SYSTEMSTACK = ST_TEXT + 0x1c0,
 	NO_FRAME = ST_TEXT + 0x200,
-	END = 0x240,
+	RACECALL = ST_TEXT + 0x240,
+	END = 0x280,
 	WRAPPER = 22,
 };
 
@@ -73,6 +74,7 @@ static const struct st_func funcs[] = {
 	 .flag = GI_FUNCFLAG_SPWRITE,
 	 .sp = RUNS({0x40, 0})},
 	{.name = "main.external", .entry = 0x200},
+	{.name = "racecall", .entry = 0x240, .flag = GI_FUNCFLAG_SPWRITE, .sp = RUNS({0x40, 0})},
 };
 
 struct fixture {
@@ -163,11 +165,11 @@ static struct gi_error *walk(struct fixture *x, uint64_t pc, uint64_t hi, unsign
 	return gi_unwind_regs(&x->u, &regs, STACK, hi, flags, max, see, s, &s->why);
 }
 
-static void ends(struct fixture *x, uint64_t pc, const char *why, size_t frames)
+static void ends_as(struct fixture *x, uint64_t pc, unsigned flags, const char *why, size_t frames)
 {
 	static struct seen s;
 	s.limit = 0;
-	no_error(walk(x, pc, STACK_HI, 0, 1000, &s));
+	no_error(walk(x, pc, STACK_HI, flags, 1000, &s));
 	if (why) {
 		if (!s.why)
 			fail_msg("the stack did not end early: \"%s\" expected", why);
@@ -179,6 +181,11 @@ static void ends(struct fixture *x, uint64_t pc, const char *why, size_t frames)
 	assert_int_equal(s.n, frames);
 	gi_error_free(s.why);
 	s.why = NULL;
+}
+
+static void ends(struct fixture *x, uint64_t pc, const char *why, size_t frames)
+{
+	ends_as(x, pc, 0, why, frames);
 }
 
 // leaf, called by an inlined call in mid, called by goexit.
@@ -324,7 +331,7 @@ static void test_hostile(void **state)
 	// Frames that cannot be.
 	ends(x, NEGATIVE + 4, "impossible frame size", 0);
 	ends(x, WRITES_SP + 4, "changes stacks", 1);
-	ends(x, NO_FRAME + 4, "no frame size", 1);
+	ends(x, NO_FRAME + 4, "in no mapping", 0); // C code, which is not there
 	no_error(gi_fake_write_u64(x->st.t, STACK + 0x808, SYSTEMSTACK + 4));
 	ends(x, LEAF + 8, "no goroutine to return to", 2);
 	// Interrupted at its beginning it has not switched stacks.
@@ -336,6 +343,44 @@ static void test_hostile(void **state)
 	ends(x, LEAF + 8, "past the stack's end", 1);
 	x->sp = STACK_HI - 8;
 	ends(x, LEAF + 8, "past the stack's end", 1);
+}
+
+// C code of the race detector, called from a system stack: without unwind information the
+// way back is the caller's SP that racecall kept in R12, and C code saved.
+static void test_race(void **state)
+{
+	static struct seen s;
+	struct fixture *x = *state;
+	uint8_t text[END] = {0};
+	text[MID + 0x24 - ST_TEXT - 5] = 0xe8;
+	no_error(gi_fake_add_memory(x->st.t, ST_TEXT, text, sizeof(text), GI_MAP_R | GI_MAP_X));
+	sound_stack(x);
+	uint64_t caller = x->sp + 8;
+	uint64_t link = (caller & ~UINT64_C(15)) - 8;
+	no_error(gi_fake_write_u64(x->st.t, link, RACECALL + 0x14));
+	uint64_t saved = link - 32;
+	no_error(gi_fake_write_u64(x->st.t, link - 24, caller + 8)); // no return address there
+	no_error(gi_fake_write_u64(x->st.t, saved, caller));
+	x->sp = saved - 64;
+	no_error(walk(x, NO_FRAME + 4, STACK_HI, 0, 1000, &s));
+	assert_null(s.why);
+	assert_int_equal(s.n, 5);
+	assert_int_equal(s.f[0].kind, GI_FRAME_C);
+	assert_string_equal(s.f[0].name, "main.external");
+	assert_string_equal(s.f[1].name, "racecall");
+	assert_int_equal(s.f[2].kind, GI_FRAME_INLINED);
+	assert_string_equal(s.f[3].name, "main.mid");
+	assert_int_equal(s.f[3].sp, caller + 8);
+	assert_string_equal(s.f[4].name, "runtime.goexit");
+
+	// The runtime shows nothing of C code that Go's linker linked.
+	ends_as(x, NO_FRAME + 4, GI_UNWIND_AS_RUNTIME, NULL, 0);
+	// Without the place in racecall, or a call before the return address, nothing is.
+	no_error(gi_fake_write_u64(x->st.t, link, MID + 0x14));
+	ends(x, NO_FRAME + 4, "no unwind information", 1);
+	no_error(gi_fake_write_u64(x->st.t, link, RACECALL + 0x14));
+	no_error(gi_fake_write_u64(x->st.t, caller, MID + 0x20));
+	ends(x, NO_FRAME + 4, "no unwind information", 1);
 }
 
 // A stack that is one return address all over ends at its end.
@@ -382,6 +427,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_nil_call, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_injected, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_hostile, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_race, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_runaway, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_unreadable, set_up, tear_down),
 	};
