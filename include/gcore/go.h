@@ -99,6 +99,8 @@ struct gi_g {
 
 /** All entries of allgs, in allgs order (dead ones too). Borrowed. */
 size_t gi_go_g_count(const struct gi_go *go);
+/** True if there were more goroutines, or parts of them, that could not be read. */
+bool gi_go_g_lost(const struct gi_go *go);
 const struct gi_g *gi_go_g(const struct gi_go *go, size_t i);
 /** By id (index made on open), by address. NULL if none. The newest live one wins. */
 const struct gi_g *gi_go_g_by_id(const struct gi_go *go, uint64_t goid);

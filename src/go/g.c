@@ -360,6 +360,7 @@ struct gi_error *gi_go_load_gs(struct gi_go *go)
 		gi_go_add_note(
 			go,
 			"no goroutines: runtime.allglen and allgptr could not be read");
+		go->g_lost = true;
 		return NULL;
 	}
 	err = gi_go_global_slice(go, &go->layout.global.allgs, &s);
@@ -387,6 +388,7 @@ struct gi_error *gi_go_load_gs(struct gi_go *go)
 	gi_buf_deinit(&a.buf);
 	if (err)
 		return err;
+	go->g_lost = a.unreadable_slots || a.unreadable_gs;
 	if (a.unreadable_slots)
 		gi_go_add_note(
 			go,
@@ -406,6 +408,11 @@ struct gi_error *gi_go_load_gs(struct gi_go *go)
 size_t gi_go_g_count(const struct gi_go *go)
 {
 	return go->g_count;
+}
+
+bool gi_go_g_lost(const struct gi_go *go)
+{
+	return go->g_lost;
 }
 
 const struct gi_g *gi_go_g(const struct gi_go *go, size_t i)

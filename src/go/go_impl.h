@@ -49,6 +49,7 @@ struct gi_go {
 
 	struct gi_g *gs;
 	size_t g_count, g_cap;
+	bool g_lost; // some goroutines could not be read
 	struct gi_g_index g_by_id, g_by_addr;
 	struct gi_map start_kinds;
 	bool finalizer_runs; // user code is called by the finalizer goroutine

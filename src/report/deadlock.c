@@ -324,6 +324,13 @@ static size_t without_owner(const struct gi_graph *graph)
 	return n;
 }
 
+// What cannot be read may be part of a deadlock.
+static const char *none_found(const struct gi_go *go)
+{
+	return gi_go_g_lost(go) ? "no deadlock found among the goroutines that could be read" :
+				  "no deadlock found";
+}
+
 static struct gi_error *put_text(struct gi_out *out, const struct gi_go *go,
 				 const struct gi_graph *graph, bool verbose)
 {
@@ -342,7 +349,8 @@ static struct gi_error *put_text(struct gi_out *out, const struct gi_go *go,
 	if (!gi_graph_stuck_count(graph)) {
 		if (told)
 			gi_out_puts(out, "\n");
-		gi_out_puts(out, "no deadlock found\n");
+		gi_out_puts(out, none_found(go));
+		gi_out_puts(out, "\n");
 	}
 	size_t unknown = without_owner(graph);
 	if (unknown)
@@ -520,7 +528,7 @@ struct gi_error *gi_report_verdict_line(struct gi_out *out, struct gi_go *go,
 	}
 	if (!gi_graph_stuck_count(graph)) {
 		gi_out_style(out, GI_STYLE_GOOD);
-		gi_out_puts(out, "no deadlock found");
+		gi_out_puts(out, none_found(go));
 		gi_out_style(out, GI_STYLE_NONE);
 		gi_out_puts(out, "\n");
 	}
