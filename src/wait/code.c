@@ -52,6 +52,7 @@ static void fn_destroy(struct gi_fn *fn)
 	free(fn->inner);
 	free(fn->outer);
 	free(fn->half);
+	free(fn->deeds);
 	free(fn->prims);
 	free(fn->blocks);
 	free(fn->edges);
@@ -393,7 +394,8 @@ static struct gi_error *fn_load(struct gi_fn *fn)
 	fn->inner = calloc(fn->insn_count, 1);
 	fn->outer = calloc(fn->insn_count, 1);
 	fn->half = calloc(fn->insn_count, sizeof(*fn->half));
-	if (!fn->sp || !fn->inner || !fn->outer || !fn->half)
+	fn->deeds = calloc(fn->insn_count, sizeof(*fn->deeds));
+	if (!fn->sp || !fn->inner || !fn->outer || !fn->half || !fn->deeds)
 		return gi_error_nomem();
 	for (size_t i = 0; i < fn->insn_count; i++)
 		fn->sp[i] = -1;
@@ -619,6 +621,7 @@ struct gi_error *gi_fn_solve(struct gi_fn *fn)
 		fn->blocks[i].seen = fn->blocks[i].queued = false;
 		memset(&fn->blocks[i].in, 0, sizeof(fn->blocks[i].in));
 	}
+	memset(fn->deeds, 0, fn->insn_count * sizeof(*fn->deeds));
 	fn->summary_count = 0;
 	fn->has_summary = false;
 	fn->depth = fn->code->depth;

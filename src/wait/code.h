@@ -63,6 +63,7 @@ struct gi_lock_fact {
 	// An inlined fast path whose slow path may follow; what was true before it.
 	uint32_t fast;
 	uint8_t prev;
+	uint32_t prev_site;
 	// In summaries: the lock lies at what register ret returns, plus ret_off; else -1.
 	int8_t ret;
 	int64_t ret_off;
@@ -122,6 +123,13 @@ bool gi_fn_summary(const struct gi_fn *fn, const struct gi_lock_fact **ret, size
 bool gi_code_may_touch(struct gi_code *code, uint64_t entry);
 /** True if the function itself takes a lock somewhere. */
 bool gi_fn_acquires(const struct gi_fn *fn);
+/**
+ * True if the lock that the function took at site is taken again on every way on, and nothing
+ * lets go of it in between: somebody else has to.
+ */
+bool gi_fn_passes_on(const struct gi_fn *fn, uint32_t site, gi_value recv);
+/** True if fn may let go of the lock at addr without having taken it. */
+bool gi_fn_lets_go(const struct gi_fn *fn, uint64_t addr);
 /** The callee's prim by entry, cached. */
 struct gi_prim gi_code_prim(struct gi_code *code, uint64_t entry);
 

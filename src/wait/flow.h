@@ -60,6 +60,8 @@ void gi_flow_attempt(struct gi_flow_state *st, gi_value recv, unsigned kind, uin
 /** The outcome of the attempt that a TRY value is about. */
 void gi_flow_outcome(struct gi_flow_state *st, const struct gi_values *vs, gi_value attempt,
 		     bool taken);
+/** False only if a and b are certainly different addresses. */
+bool gi_flow_may_alias(const struct gi_values *vs, gi_value a, gi_value b);
 /** Every lock may have been released. */
 void gi_flow_release_maybe(struct gi_flow_state *st);
 /** Takes back the acquisition that began at site and whose slow path is under way; 0: any. */
@@ -79,6 +81,18 @@ struct gi_flow_block {
 	struct gi_flow_state in;
 };
 
+enum {
+	FLOW_TAKES = 1,
+	FLOW_LETS_GO = 2,
+	FLOW_NOT_ITS_OWN = 4, // lets go of a lock that the function has not taken
+};
+
+/** What an instruction does with a lock. */
+struct gi_flow_deed {
+	gi_value recv; // NONE: more than one lock, or not known which
+	uint8_t what;  // FLOW_TAKES ...
+};
+
 struct gi_fn {
 	struct gi_code *code;
 	struct gi_code_func f;
@@ -87,6 +101,7 @@ struct gi_fn {
 	int32_t *sp;		// for each instruction: bytes below the return address, -1 unknown
 	uint8_t *inner, *outer; // for each instruction: 1 + index into prims of what is inlined
 	uint32_t *half; // for each call: the atomic instruction whose second half it is, 0 none
+	struct gi_flow_deed *deeds; // for each instruction
 	struct gi_prim *prims;
 	size_t prim_count, prim_cap;
 	struct gi_flow_block *blocks;

@@ -291,6 +291,8 @@ static void merge_fact(struct gi_lock_fact *d, const struct gi_lock_fact *s)
 		d->site = s->site;
 	if (d->fast != s->fast)
 		d->fast = 0;
+	if (!(d->prev & GI_FACT_HELD) && (s->prev & GI_FACT_HELD))
+		d->prev_site = s->prev_site;
 	d->prev |= s->prev;
 	d->state |= s->state;
 	d->after |= s->after;
@@ -398,14 +400,14 @@ void gi_flow_acquire(struct gi_flow_state *st, gi_value recv, unsigned kind, uin
 	if (!f)
 		return;
 	f->prev = f->state;
+	f->prev_site = f->site;
 	f->state = GI_FACT_HELD;
 	f->site = site;
 	f->fast = fast ? site : 0;
 	f->is_try = false;
 }
 
-/** False only if a and b are certainly different addresses. */
-static bool may_alias(const struct gi_values *vs, gi_value a, gi_value b)
+bool gi_flow_may_alias(const struct gi_values *vs, gi_value a, gi_value b)
 {
 	int64_t aoff, boff;
 
@@ -431,7 +433,7 @@ void gi_flow_release(struct gi_flow_state *st, const struct gi_values *vs, gi_va
 		for (size_t i = 0; i < st->fact_count; i++) {
 			f = &st->facts[i];
 			if (!f->is_call && f->kind == kind && (f->state & GI_FACT_HELD) &&
-			    may_alias(vs, recv, f->recv))
+			    gi_flow_may_alias(vs, recv, f->recv))
 				f->state |= GI_FACT_RELEASED;
 		}
 		f = recv ? fact_for(st, recv, kind) : NULL;
@@ -451,6 +453,7 @@ void gi_flow_attempt(struct gi_flow_state *st, gi_value recv, unsigned kind, uin
 	if (!f)
 		return;
 	f->prev = f->state;
+	f->prev_site = f->site;
 	f->state |= GI_FACT_HELD;
 	f->site = site;
 	f->fast = site;
@@ -472,6 +475,7 @@ void gi_flow_outcome(struct gi_flow_state *st, const struct gi_values *vs, gi_va
 		f->state = GI_FACT_HELD;
 	} else if (f->fast == n->site) {
 		f->state = f->prev;
+		f->site = f->prev_site;
 	} else {
 		f->state &= (uint8_t)~GI_FACT_HELD;
 		if (!f->state)
@@ -496,6 +500,7 @@ void gi_flow_undo_fast(struct gi_flow_state *st, uint32_t site)
 		if (f->is_call || !f->fast || f->is_try || (site && f->fast != site))
 			continue;
 		f->state = f->prev;
+		f->site = f->prev_site;
 		f->fast = 0;
 	}
 }

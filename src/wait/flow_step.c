@@ -164,6 +164,31 @@ static struct gi_error *step_other(struct gi_fn *fn, struct gi_flow_state *st, u
 
 // --- locks ------------------------------------------------------------------------
 
+static void note_deed(struct gi_fn *fn, uint32_t i, unsigned what, gi_value recv)
+{
+	struct gi_flow_deed *d = &fn->deeds[i];
+
+	d->recv = d->what && d->recv != recv ? 0 : recv;
+	d->what |= (uint8_t)what;
+}
+
+static void acquire(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i, gi_value recv,
+		    unsigned kind, bool fast)
+{
+	note_deed(fn, i, FLOW_TAKES, recv);
+	gi_flow_acquire(st, recv, kind, i, fast);
+}
+
+static void release(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i, gi_value recv,
+		    unsigned kind)
+{
+	const struct gi_lock_fact *f = recv ? gi_flow_fact(st, recv, kind) : NULL;
+	bool own = f && (f->state & GI_FACT_HELD);
+
+	note_deed(fn, i, own ? FLOW_LETS_GO : FLOW_LETS_GO | FLOW_NOT_ITS_OWN, recv);
+	gi_flow_release(st, &fn->values, recv, kind, i);
+}
+
 /** What is inlined at i: of the inlined calls of sync, the outermost. */
 static const struct gi_prim *outer_prim(const struct gi_fn *fn, uint32_t i)
 {
@@ -189,9 +214,9 @@ static void atomic_op(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i, gi
 	if (outer->kind == GI_LOCK_READ)
 		addr = gi_value_add(&fn->values, addr, -(int64_t)fn->code->env.reader_count);
 	if (outer->op == GI_PRIM_RELEASE || inner->op == GI_PRIM_RELEASE) {
-		gi_flow_release(st, &fn->values, addr, outer->kind, i);
+		release(fn, st, i, addr, outer->kind);
 	} else if (outer->op == GI_PRIM_ACQUIRE) {
-		gi_flow_acquire(st, addr, outer->kind, i, true);
+		acquire(fn, st, i, addr, outer->kind, true);
 	} else if (outer->op == GI_PRIM_TRY && is_cas) {
 		gi_flow_attempt(st, addr, outer->kind, i);
 		*attempt_ret = gi_value_try(&fn->values, i, addr, outer->kind);
@@ -360,10 +385,13 @@ static void apply_fact(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i,
 	}
 	struct gi_lock_fact *f = recv ? gi_flow_fact(st, recv, c->kind) : NULL;
 	uint8_t before = f ? f->state : GI_FACT_UNTOUCHED;
-	if (c->state & GI_FACT_RELEASED)
+	if (c->state & GI_FACT_RELEASED) {
+		// Whose it is that the callee lets go of is seen in the callee.
+		note_deed(fn, i, FLOW_LETS_GO, recv);
 		gi_flow_release(st, &fn->values, recv, c->kind, i);
+	}
 	if (c->state & GI_FACT_HELD)
-		gi_flow_acquire(st, recv, c->kind, i, false);
+		acquire(fn, st, i, recv, c->kind, false);
 	f = recv ? gi_flow_fact(st, recv, c->kind) : NULL;
 	if (!f)
 		return;
@@ -403,15 +431,15 @@ static bool call_prim(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i, st
 	case GI_PRIM_HARMLESS:
 		break;
 	case GI_PRIM_ACQUIRE:
-		gi_flow_acquire(st, recv, prim.kind, i, false);
+		acquire(fn, st, i, recv, prim.kind, false);
 		break;
 	case GI_PRIM_RELEASE:
-		gi_flow_release(st, &fn->values, recv, prim.kind, i);
+		release(fn, st, i, recv, prim.kind);
 		break;
 	case GI_PRIM_ADD:
 		if (gi_value_is_const(&fn->values, st->regs[GI_AMD64_RBX], &added) &&
 		    added == UINT64_MAX)
-			gi_flow_release(st, &fn->values, recv, prim.kind, i);
+			release(fn, st, i, recv, prim.kind);
 		break;
 	case GI_PRIM_TRY:
 		if (fn->has_loop)
@@ -427,7 +455,7 @@ static bool call_prim(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i, st
 				st->facts[k].fast = 0;
 		}
 		if (!prim.sema && !gi_flow_fact(st, recv, prim.kind) && !outer_prim(fn, i))
-			gi_flow_acquire(st, recv, prim.kind, i, false);
+			acquire(fn, st, i, recv, prim.kind, false);
 		break;
 	}
 	return true;
@@ -459,6 +487,10 @@ static struct gi_error *step_call(struct gi_fn *fn, struct gi_flow_state *st, ui
 		return err;
 	}
 	if (!known) {
+		// A closure may let go of any lock.
+		const struct gi_value_node *n = gi_value_node(&fn->values, callee);
+		if (n->kind == GI_V_LOAD && n->base == st->regs[GI_AMD64_RDX])
+			note_deed(fn, i, FLOW_LETS_GO, 0);
 		unresolved_call(fn, st, i, callee, st->regs[GI_AMD64_RAX], st->regs[GI_AMD64_RDX]);
 	} else if (call_prim(fn, st, i, gi_code_prim(fn->code, f.entry), &result)) {
 	} else if (outer_prim(fn, i) && contains(f.name, "atomic.")) {

@@ -23,6 +23,7 @@
 enum {
 	MAX_FRAMES = 1 << 14, // of one goroutine, innermost; deeper ones are not looked at
 	MAX_LOCAL = 256,
+	MAX_PACKAGE = 2048, // functions with locks that are looked at in a package
 };
 
 /** What is known of a pc in every goroutine. */
@@ -49,6 +50,7 @@ struct search {
 	struct gi_graph *gr;
 	struct gi_map targets; // address and kind of a lock to its object
 	struct gi_map places;  // pc to struct place *
+	struct gi_map passed;  // address of a lock to whether others let go of it
 	struct gi_frames fs;
 	struct gi_pendings pending;
 	struct local local[MAX_LOCAL];
@@ -184,6 +186,43 @@ static void drop(struct local *l)
 	l->by_code = l->by_maybe = l->by_defer = false;
 }
 
+/** The length of a function's package in its name. */
+static size_t package_length(const char *name)
+{
+	size_t end = strcspn(name, "[("), n = 0;
+
+	for (size_t i = 0; i < end; i++) {
+		if (name[i] == '/')
+			n = i + 1;
+	}
+	return n + strcspn(name + n, ".") + 1;
+}
+
+/** True if code of fn's package, or a bound method, lets go of the lock at addr for others. */
+static bool let_go_by_others(struct search *s, const struct gi_fn *fn, uint64_t addr)
+{
+	struct gi_wait_env *env = &s->gr->env;
+	const char *name = gi_fn_name(fn);
+	size_t len = package_length(name), n = gi_functab_count(env->ft), looked = 0;
+	struct gi_func f;
+	uint64_t known;
+
+	if (gi_map_get(&s->passed, addr, &known))
+		return known;
+	known = gi_functab_find_name(env->ft, "sync.(*Mutex).Unlock-fm", &f) ||
+		gi_functab_find_name(env->ft, "sync.(*RWMutex).Unlock-fm", &f);
+	for (size_t i = 0; i < n && !known && looked < MAX_PACKAGE; i++) {
+		if (!gi_functab_func(env->ft, i, &f) || strncmp(f.name, name, len) != 0 ||
+		    !gi_code_may_touch(env->code, f.entry))
+			continue;
+		const struct gi_fn *other = gi_code_fn(env->code, f.entry);
+		looked++;
+		known = other && gi_fn_lets_go(other, addr);
+	}
+	gi_error_ignore(gi_map_put(&s->passed, addr, known));
+	return known;
+}
+
 static void direct_fact(struct search *s, size_t i, const struct place *p,
 			const struct gi_lock_fact *f, bool panics)
 {
@@ -196,6 +235,10 @@ static void direct_fact(struct search *s, size_t i, const struct place *p,
 	bool held = f->state & GI_FACT_HELD;
 	struct local *l = local_of(s, addr, f->kind, held);
 	if (!l)
+		return;
+	// Readers do not tell whose lock they let go of.
+	if (held && f->kind != GI_LOCK_READ && gi_fn_passes_on(p->pt->fn, f->site, f->recv) &&
+	    let_go_by_others(s, p->pt->fn, addr))
 		return;
 	if (held && !(panics && p->has_defers))
 		take(s, l, i, gi_fn_site_pc(p->pt->fn, f->site),
@@ -571,6 +614,7 @@ struct gi_error *gi_graph_find_holds(struct gi_graph *gr)
 	struct gi_error *err = search_all(s);
 	gi_map_deinit(&s->targets);
 	gi_map_deinit(&s->places);
+	gi_map_deinit(&s->passed);
 	gi_frames_deinit(&s->fs);
 	gi_pendings_deinit(&s->pending);
 	free(s);

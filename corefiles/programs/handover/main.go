@@ -1,0 +1,121 @@
+// Program handover is healthy, though it looks like deadlocks: locks are taken by one
+// goroutine and let go of by another, and waiters that a Cond has woken queue up for its lock.
+// Those whom everybody waits for are only asleep.
+package main
+
+import (
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+var turn sync.Mutex
+var turns = make(chan int)
+
+// give takes the lock for someone else, again and again.
+func give() {
+	for n := 0; ; n++ {
+		turn.Lock()
+		turns <- n
+	}
+}
+
+func take() {
+	for {
+		<-turns
+		time.Sleep(time.Hour)
+		turn.Unlock()
+	}
+}
+
+type job struct {
+	mu   sync.Mutex
+	done int
+}
+
+func (j *job) finish() {
+	time.Sleep(time.Hour)
+	j.done++
+	j.mu.Unlock()
+}
+
+// start locks a job for the goroutine that does it, and again to wait for its end.
+func (j *job) start() int {
+	j.mu.Lock()
+	go j.finish()
+	j.mu.Lock()
+	n := j.done
+	j.mu.Unlock()
+	return n
+}
+
+type queue struct {
+	mu    sync.Mutex
+	some  *sync.Cond
+	items []int
+	idle  int
+}
+
+func (q *queue) get() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.idle++
+	for len(q.items) == 0 {
+		q.some.Wait()
+	}
+	n := q.items[0]
+	q.items = q.items[1:]
+	return n
+}
+
+func (q *queue) getPlainly() int {
+	q.mu.Lock()
+	q.idle++
+	for len(q.items) == 0 {
+		q.some.Wait()
+	}
+	n := q.items[0]
+	q.items = q.items[1:]
+	q.mu.Unlock()
+	return n
+}
+
+// wakeAll lets them come while it has the lock still.
+func (q *queue) wakeAll() {
+	for idle := 0; idle < 4; {
+		time.Sleep(time.Millisecond)
+		q.mu.Lock()
+		idle = q.idle
+		q.mu.Unlock()
+	}
+	q.mu.Lock()
+	q.items = append(q.items, 1, 2, 3, 4)
+	q.some.Broadcast()
+	time.Sleep(time.Hour)
+	q.mu.Unlock()
+}
+
+// ready says that nothing moves any more, then crashes if it was asked to.
+func ready() {
+	time.Sleep(200 * time.Millisecond)
+	os.Stdout.WriteString("ready\n")
+	if len(os.Args) > 1 && os.Args[1] == "crash" {
+		syscall.Kill(os.Getpid(), syscall.SIGQUIT)
+	}
+}
+
+func main() {
+	q := &queue{}
+	q.some = sync.NewCond(&q.mu)
+	go give()
+	go take()
+	go new(job).start()
+	for i := 0; i < 2; i++ {
+		go q.get()
+		go q.getPlainly()
+	}
+	go q.wakeAll()
+	go ready()
+	time.Sleep(time.Hour)
+}
