@@ -40,6 +40,7 @@ enum {
 	// Of struct ucontext, amd64: the alternate stack that the handler runs on.
 	UC_STACK_LO = 16,
 	UC_STACK_SIZE = 32,
+	MAX_SPAN_QUEUES = 1 << 16,
 	RED_ZONE = 128, // below the stack pointer, of C functions that call nobody
 };
 
@@ -169,9 +170,36 @@ static struct gi_error *note_special(void *arg, const struct gi_heap_special *s)
 	return gi_reach_add_hole(r, s->addr, s->addr + r->go->layout.special_weak.rec.size);
 }
 
+// The collector's queues of spans (from 1.26): numbers that look like addresses of the first
+// objects of each span, which stay when they were taken out.
+static struct gi_error *add_span_queues(struct gi_reach *r)
+{
+	const struct gi_layout *l = &r->go->layout;
+	struct gi_target *t = gi_go_target(r->go);
+	uint64_t at, ring, cap;
+
+	if (!l->global.gc_work.ok || !l->gc_work.queues.ok || !l->span_queue.rec.ok ||
+	    !gi_target_peek_u64(t, l->global.gc_work.addr + l->gc_work.queues.off, &at))
+		return NULL;
+	for (unsigned n = 0; at && n < MAX_SPAN_QUEUES; n++) {
+		struct gi_error *err = gi_target_read_uint(t, at + l->span_queue.cap.off,
+							   l->span_queue.cap.size, &cap);
+
+		if (!err)
+			err = gi_target_read_u64(t, at + l->span_queue.ring.off, &ring);
+		if (!err && ring && cap <= UINT32_MAX)
+			err = gi_reach_add_hole(r, ring, ring + 8 * cap);
+		if (!err)
+			err = gi_target_read_u64(t, at + l->span_queue.next.off, &at);
+		if (err)
+			return gi_error_wrap(err, "the collector's queues of spans");
+	}
+	return NULL;
+}
+
 static struct gi_error *add_holes(struct gi_reach *r)
 {
-	struct gi_error *err = NULL;
+	struct gi_error *err = add_span_queues(r);
 
 	for (size_t i = 0; i < r->heap->arena_count && !err; i++)
 		err = gi_reach_add_hole(r, r->heap->arenas[i].start, r->heap->arenas[i].end);
