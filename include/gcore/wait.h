@@ -64,6 +64,8 @@ struct gi_edge {
 	const char *evidence;	       // one sentence, no period; borrowed as long as the graph
 	struct gi_location waits_at;   // user code of from
 	struct gi_location acquired_at; // where to took it, if known
+	bool reads;		       // to has it as a reader
+	bool is_next;		       // to has not got it: a writer that comes first, and waits
 };
 
 enum gi_verdict_kind {

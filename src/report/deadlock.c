@@ -64,6 +64,8 @@ const char *gi_strength_name(enum gi_strength s)
 
 const char *gi_edge_verb(const struct gi_graph *graph, const struct gi_edge *e)
 {
+	if (e->is_next)
+		return "kept out by";
 	switch (gi_graph_object(graph, e->object)->kind) {
 	case GI_OBJECT_WAITGROUP:
 		return "to be done by";
@@ -80,7 +82,9 @@ const char *gi_edge_verb(const struct gi_graph *graph, const struct gi_edge *e)
 
 const char *gi_edge_deed(const struct gi_graph *graph, const struct gi_edge *e)
 {
-	return gi_graph_object(graph, e->object)->kind == GI_OBJECT_ONCE ? "runs" : "locked";
+	if (gi_graph_object(graph, e->object)->kind == GI_OBJECT_ONCE)
+		return "runs";
+	return e->reads ? "read-locked" : "locked";
 }
 
 /** "17 and 18", "17, 18 and 19", "17, 18, 19 and 5 more". */
@@ -327,8 +331,8 @@ static size_t without_owner(const struct gi_graph *graph)
 // What cannot be read may be part of a deadlock.
 static const char *none_found(const struct gi_go *go)
 {
-	return gi_go_g_lost(go) ? "no deadlock found among the goroutines that could be read" :
-				  "no deadlock found";
+	return gi_go_g_lost(go) ? "no deadlock found among the goroutines that could be read"
+				: "no deadlock found";
 }
 
 static struct gi_error *put_text(struct gi_out *out, const struct gi_go *go,

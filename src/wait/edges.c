@@ -47,11 +47,11 @@ static const char *evidence(struct edges *e, const struct gi_hold *h, const stru
 
 	switch ((enum gi_hold_rank)h->rank) {
 	case GI_HOLD_STRUCTURAL:
-		return "it has announced itself as writer, and waits for the readers to leave";
+		return "it has announced itself as writer and waits for the readers to leave; new readers wait for it";
 	case GI_HOLD_DEFER:
 		if (h->mode == GI_MODE_GROUP)
 			return gi_graph_sentence(gr, "its deferred Done is pending in %s", in);
-		if (strncmp(in, "sync.(*Once)", 12) == 0)
+		if (gr->objects[h->object].kind == GI_OBJECT_ONCE)
 			return "it runs the function that the Once runs once";
 		return gi_graph_sentence(gr, "its deferred %s is pending in %s",
 					 h->mode == GI_MODE_READ ? "RUnlock" : "Unlock", in);
@@ -63,7 +63,9 @@ static const char *evidence(struct edges *e, const struct gi_hold *h, const stru
 				"%s takes it at %s:%u and does not release it before the call that it is in%s",
 				in, at->file, at->line,
 				h->rank == GI_HOLD_MAYBE ? ", on some ways through it" : "");
-		return gi_graph_sentence(gr, "%s has it, by its code", in);
+		return gi_graph_sentence(
+			gr, "%s has deferred its %s, and has taken it on some ways to where it is",
+			in, h->mode == GI_MODE_READ ? "RUnlock" : "Unlock");
 	}
 	return "";
 }
@@ -90,6 +92,8 @@ static struct gi_error *add_edge(struct edges *e, uint32_t from, const struct gi
 		.acquired_at = h->mode == GI_MODE_GROUP ? nowhere
 			       : at.pc			? at
 							: owed,
+		.reads = h->mode == GI_MODE_READ,
+		.is_next = h->rank == GI_HOLD_STRUCTURAL,
 	};
 	return NULL;
 }

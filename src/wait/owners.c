@@ -396,16 +396,21 @@ static void deferred_release(struct search *s, size_t i, const struct place *p, 
 
 	if (!l)
 		return;
+	bool in_sync = strncmp(f->name, "sync.", 5) == 0;
+	for (size_t k = i + 1; in_sync && k < s->fs.n && strncmp(f->name, "sync.", 5) == 0; k++)
+		f = &s->fs.f[k];
 	bool here = (l->by_code || l->by_maybe) && l->frame_pc == f->lookup_pc;
 	if (!here && acquiring(s, i, p) == addr)
 		return;
 	// Deferred before it is taken: a function that takes locks and has not taken this one.
 	const struct gi_fn *fn =
-		kind == GI_LOCK_GROUP ? NULL : gi_code_fn(s->gr->env.code, f->entry);
-	if (!here && fn && gi_fn_acquires(fn)) {
+		kind == GI_LOCK_GROUP ? NULL : gi_code_fn(s->gr->env.code, s->fs.f[i].entry);
+	// Once's own code defers it after it has taken it.
+	if (!here && !in_sync && fn && gi_fn_acquires(fn)) {
 		l->by_maybe = !l->by_code;
 	} else {
 		l->by_defer = true;
+		l->by_maybe |= in_sync && !l->by_code;
 	}
 	if (!l->function) {
 		l->frame_pc = f->lookup_pc;

@@ -10,7 +10,10 @@
 #include "wait/graph.h"
 #include "wait/scc.h"
 
-enum { MAX_STARTS = 64 }; // members from which a cycle is looked for
+enum {
+	MAX_STARTS = 64, // members from which a cycle is looked for
+	MAX_TOLD = 16,	 // members of which each has an edge in the story
+};
 
 struct judge {
 	struct gi_graph *gr;
@@ -19,6 +22,7 @@ struct judge {
 	uint32_t component_count;
 	uint32_t *path; // room for a cycle
 	uint8_t *exact; // for each edge
+	uint8_t *told;	// for each goroutine: it is on the cycle
 };
 
 static struct gi_error *add_verdict(struct gi_graph *gr, const struct gi_verdict *v, size_t *ret)
@@ -62,6 +66,18 @@ static size_t find_cycle(struct judge *j, const uint32_t *members, size_t n)
 	return 0;
 }
 
+/** An edge from a goroutine to another of its component; returns 1, or 0 if there is none. */
+static size_t edge_inside(const struct judge *j, uint32_t g, uint32_t *ret)
+{
+	for (uint32_t k = j->d.first[g]; k < j->d.first[g + 1]; k++) {
+		if (j->component[j->d.to[k]] == j->component[g]) {
+			*ret = j->d.edge[k];
+			return 1;
+		}
+	}
+	return 0;
+}
+
 /** A component as a verdict: the goroutines of its cycle in order, then its others. */
 static struct gi_error *judge_component(struct judge *j, const uint32_t *members, size_t n)
 {
@@ -78,15 +94,17 @@ static struct gi_error *judge_component(struct judge *j, const uint32_t *members
 	for (size_t i = 0; i < len; i++) {
 		const struct gi_edge *e = &gr->edges[j->path[i]];
 		gs[listed++] = e->from;
+		j->told[e->from] = 1;
 		if (e->strength != GI_STRENGTH_EXACT)
 			v.strength = GI_STRENGTH_INFERRED;
 	}
+	// The others: each with one of its edges, as long as that is no long list.
 	for (size_t i = 0; i < n; i++) {
-		size_t k = 0;
-		while (k < len && gs[k] != members[i])
-			k++;
-		if (k == len)
-			gs[listed++] = members[i];
+		if (j->told[members[i]])
+			continue;
+		gs[listed++] = members[i];
+		if (n <= MAX_TOLD)
+			edges += edge_inside(j, members[i], &j->path[edges]);
 	}
 	v.kind = n == 1 ? GI_VERDICT_SELF : GI_VERDICT_CYCLE;
 	v.goroutine_count = listed;
@@ -216,7 +234,8 @@ static struct gi_error *judge_prepare(struct judge *j)
 	j->component = malloc((n + 1) * sizeof(*j->component));
 	j->path = malloc((n + 1) * sizeof(*j->path));
 	j->exact = malloc(m + 1);
-	if (!from || !to || !gr->g_verdict || !j->component || !j->path || !j->exact)
+	j->told = calloc(n + 1, 1);
+	if (!from || !to || !gr->g_verdict || !j->component || !j->path || !j->exact || !j->told)
 		return gi_error_nomem();
 	for (size_t i = 0; i < m; i++) {
 		from[i] = gr->edges[i].from;
@@ -240,5 +259,6 @@ struct gi_error *gi_graph_judge(struct gi_graph *gr)
 	free(j.component);
 	free(j.path);
 	free(j.exact);
+	free(j.told);
 	return err;
 }
