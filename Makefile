@@ -164,6 +164,18 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(call obj,$(SUPPORT_SRC)) $(
 bench: all
 	@GCORE_INSPECT=$(BUILD)/gcore-inspect tests/bench/run
 
+# --- layout tables ---------------------------------------------------------------
+
+# For stripped programs: made from real ones, with each Go toolchain that is here.
+.PHONY: layouts
+layouts: $(BUILD)/tests/layouts/dump
+	@BUILD=$(BUILD) tests/layouts/generate
+
+$(BUILD)/tests/layouts/dump: $(BUILD)/obj/tests/layouts/dump.o $(BUILD)/libgcore.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 # --- documents, format ----------------------------------------------------------
 
 .PHONY: docs format

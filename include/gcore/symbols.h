@@ -152,6 +152,23 @@ GI_DEFINE_CLEANUP(struct gi_pccache *, gi_pccache_destroyp, gi_pccache_destroy)
 /** is_call: pc is a return address: lines and inline chain are those of pc-1. NULL if no function holds pc. */
 const struct gi_pcinfo *gi_pccache_get(struct gi_pccache *c, uint64_t pc, bool is_call);
 
+// --- code -------------------------------------------------------------------
+
+/** A place where code uses an address relative to its own (amd64: a rip-relative operand). */
+struct gi_code_ref {
+	uint64_t pc;	 // of the instruction
+	uint64_t target; // run-time address that it names
+	uint64_t shape;	 // a hash of the instruction's prefixes, opcode and ModRM, not of where it leads
+};
+/** Stops at false. */
+typedef bool (*gi_code_ref_fn)(void *arg, const struct gi_code_ref *ref);
+/**
+ * All references in n bytes of code that lie at pc, in order. Bytes that are no instruction are
+ * skipped. GI_ERR_UNSUPPORTED for an architecture that is not known.
+ */
+struct gi_error *gi_code_refs(enum gi_arch arch, uint64_t pc, const uint8_t *code, size_t n,
+			      gi_code_ref_fn fn, void *arg) GI_MUST_CHECK;
+
 // --- DWARF ------------------------------------------------------------------
 
 /** DWARF of one ELF file (libdw). Not thread-safe. */

@@ -2,9 +2,9 @@
 // parts are read.
 //
 // The order matters. The release (runtime.buildVersion) tells which names to expect;
-// layouts come from the DWARF by those names; runtime.m0 and runtime.g0, two globals that
-// point to each other in every Go process, tell that the layouts fit before anything else
-// is believed; then modules, Ms, Ps, goroutines, and the checks on all of them (check.c).
+// layouts come from the DWARF by those names, or from a table (source.c); runtime.m0 and
+// runtime.g0, two globals that point to each other in every Go process, tell that the
+// layouts fit before anything else is believed; then modules, Ms, Ps, goroutines, and the checks on all of them (check.c).
 // What cannot be read is left out with a note: only without a layout or without the
 // function tables is there nothing to say.
 
@@ -14,161 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OLDEST_MINOR = 18, NEWEST_MINOR = 27, VERSION_MAX = 256, DEBUG_VARS_MAX = 4096 };
-
-// --- DWARF and the symbol table as a source of layouts ---------------------------
-
-static struct gi_error *dwarf_record(void *arg, const char *type, uint64_t *size_ret)
-{
-	struct gi_go *go = arg;
-
-	return gi_dwarf_sizeof(go->dwarf, type, size_ret);
-}
-
-static struct gi_error *dwarf_member(void *arg, const char *type, const char *path,
-				     struct gi_field *ret)
-{
-	struct gi_go *go = arg;
-	struct gi_dwarf_member m;
-	struct gi_error *err = gi_dwarf_member(go->dwarf, type, path, &m);
-
-	if (err)
-		return err;
-	if (m.offset > UINT32_MAX || m.size > UINT32_MAX || m.count > UINT32_MAX)
-		return gi_error_create(
-			GI_ERR_FORMAT,
-			"%s.%s is too large for a member of a runtime struct", type,
-			path);
-	*ret = (struct gi_field){.off = (uint32_t)m.offset,
-				 .size = (uint32_t)m.size,
-				 .count = (uint32_t)m.count};
-	return NULL;
-}
-
-static bool symbol_global(struct gi_elf *elf, uint64_t bias, const char *name,
-			  struct gi_global *ret)
-{
-	struct gi_elf_symbol sym;
-
-	if (!elf || !gi_elf_symbol_by_name(elf, name, &sym))
-		return false;
-	// The value of a thread-local symbol is an offset into the TLS segment.
-	*ret = (struct gi_global){.addr = sym.type == STT_TLS ? sym.value
-							      : sym.value + bias,
-				  .size = sym.size};
-	return true;
-}
-
-static struct gi_error *find_global(void *arg, const char *name, struct gi_global *ret)
-{
-	struct gi_go *go = arg;
-	uint64_t bias = gi_target_exe_bias(go->target), addr;
-	struct gi_dwarf_member m = {0};
-	struct gi_error *err;
-
-	if (symbol_global(gi_target_debug_elf(go->target), bias, name, ret) ||
-	    symbol_global(gi_target_exe(go->target), bias, name, ret))
-		return NULL;
-	if (!go->dwarf)
-		return gi_error_create(GI_ERR_NOT_FOUND, "no symbol %s", name);
-	err = gi_dwarf_global(go->dwarf, name, &addr, &m);
-	if (err)
-		return err;
-	*ret = (struct gi_global){.addr = addr + bias, .size = m.size, .count = m.count};
-	return NULL;
-}
-
-static struct gi_error *dwarf_constant(void *arg, const char *name, int64_t *ret)
-{
-	struct gi_go *go = arg;
-
-	return gi_dwarf_constant(go->dwarf, name, ret);
-}
+enum { DEBUG_VARS_MAX = 4096 };
 
 // --- open, close -------------------------------------------------------------------
 
 static const char *exe_name(struct gi_go *go)
 {
 	return gi_elf_path(gi_target_exe(go->target));
-}
-
-static struct gi_error *open_dwarf(struct gi_go *go)
-{
-	struct gi_elf *elf = gi_target_debug_elf(go->target);
-	struct gi_error *err = gi_dwarf_open(elf, &go->dwarf);
-
-	if (err && gi_error_code(err) == GI_ERR_NOT_FOUND) {
-		gi_error_ignore(err);
-		return gi_error_create(
-			GI_ERR_UNSUPPORTED,
-			"%s is stripped: it has no DWARF (strip, or -ldflags=-w or -s). Give "
-			"the folder of its separate debug file with --debug-dir, or the file as "
-			"it was before strip with --exe",
-			gi_elf_path(elf));
-	}
-	return err;
-}
-
-static struct gi_error *check_release(struct gi_go *go)
-{
-	const struct gi_go_version *v = &go->version;
-
-	if (!go->version_known) {
-		gi_go_add_note(
-			go,
-			"the Go release is unknown (runtime.buildVersion is %s%s%s): "
-			"layouts are taken as the debug information has them",
-			v->text[0] ? "\"" : "unreadable", v->text,
-			v->text[0] ? "\"" : "");
-		return NULL;
-	}
-	if (v->major == 1 && v->minor < OLDEST_MINOR)
-		return gi_error_create(
-			GI_ERR_UNSUPPORTED,
-			"%s was built by %s: releases before Go 1.%d are not "
-			"supported",
-			exe_name(go), v->text, OLDEST_MINOR);
-	if (v->major > 1 || v->minor > NEWEST_MINOR)
-		gi_go_add_note(
-			go,
-			"%s is newer than the newest Go release that this program was "
-			"tested with, 1.%d",
-			v->text, NEWEST_MINOR);
-	return NULL;
-}
-
-static struct gi_error *resolve_layout(struct gi_go *go)
-{
-	_cleanup_(gi_str_deinit) struct gi_str what = {0};
-	_cleanup_(gi_str_deinit) struct gi_str missing = {0};
-	struct gi_layout_source src = {.arg = go,
-				       .record = dwarf_record,
-				       .member = dwarf_member,
-				       .global = find_global,
-				       .constant = dwarf_constant};
-	struct gi_global version = {0};
-	struct gi_error *err;
-
-	gi_str_printf(&what, "the debug information of %s",
-		      gi_elf_path(gi_target_debug_elf(go->target)));
-	src.what = gi_str_cstr(&what);
-
-	err = gi_layout_resolve_global(&src, "runtime.buildVersion", &version);
-	if (err)
-		return err;
-	gi_go_load_version(go, &version);
-	err = check_release(go);
-	if (err)
-		return err;
-	err = gi_layout_resolve(
-		&src, go->version_known && go->version.major == 1 ? go->version.minor : 0,
-		&go->layout, &missing);
-	if (err)
-		return err;
-	if (missing.len)
-		gi_go_add_note(go, "%s has no %s: what depends on it is not shown",
-			       src.what, missing.s);
-	return NULL;
 }
 
 struct gi_error *gi_go_open(struct gi_target *t, struct gi_go **ret)
@@ -192,19 +44,7 @@ struct gi_error *gi_go_open(struct gi_target *t, struct gi_go **ret)
 			"build information and no Go note. If the Go code of the process is in "
 			"a library, name that with --exe",
 			exe_name(go));
-	err = open_dwarf(go);
-	if (err)
-		return err;
-	err = resolve_layout(go);
-	if (err)
-		return err;
-	err = gi_go_check_static(go);
-	if (err)
-		return err;
-	err = gi_go_load_modules(go);
-	if (err)
-		return err;
-	err = gi_functab_create(t, go->modules, go->module_count, &go->functab);
+	err = gi_go_resolve(go);
 	if (err)
 		return err;
 	err = gi_go_load_wait_reasons(go);
@@ -238,6 +78,7 @@ void gi_go_close(struct gi_go *go)
 	if (!go)
 		return;
 	gi_heap_destroy(go->heap);
+	gi_witnesses_destroy(go->witnesses);
 	gi_functab_destroy(go->functab);
 	gi_dwarf_close(go->dwarf);
 	free(go->g_by_id.slots);
@@ -295,68 +136,7 @@ const char *gi_go_note(const struct gi_go *go, size_t i)
 	return i < go->note_count ? go->notes[i] : NULL;
 }
 
-// --- version -----------------------------------------------------------------------
-
-// The number at *s, at most 3 digits; -1 if there is none.
-static int version_number(const char **s)
-{
-	int v = 0, n = 0;
-
-	while (**s >= '0' && **s <= '9' && n < 3) {
-		v = v * 10 + (**s - '0');
-		++*s;
-		n++;
-	}
-	return n ? v : -1;
-}
-
-// "go1.27.4", "go1.26.8 X:nospinbitmutex", "go1.28rc1", "devel go1.28-0123abc ...",
-// "go1.22.3-vendor". Development versions before a first release carry no number.
-static bool parse_version(const char *text, struct gi_go_version *v)
-{
-	const char *s = strstr(text, "go1.");
-	int minor;
-
-	if (!s)
-		return false;
-	s += 4;
-	minor = version_number(&s);
-	if (minor < 0)
-		return false;
-	v->major = 1;
-	v->minor = minor;
-	v->patch = -1;
-	if (*s == '.') {
-		s++;
-		v->patch = version_number(&s);
-	}
-	return true;
-}
-
-void gi_go_load_version(struct gi_go *go, const struct gi_global *g)
-{
-	_cleanup_(gi_str_deinit) struct gi_str s = {0};
-	struct gi_error *err;
-	char *text;
-
-	if (!g->ok)
-		return;
-	err = gi_target_read_gostring(go->target, g->addr, VERSION_MAX, &s);
-	if (err) {
-		gi_error_ignore(err);
-		return;
-	}
-	text = gi_arena_strdup(go->arena, gi_str_cstr(&s));
-	if (!text)
-		return;
-	// It goes to terminals and into messages.
-	for (char *c = text; *c; c++) {
-		if ((unsigned char)*c < 0x20 || (unsigned char)*c >= 0x7f)
-			*c = '?';
-	}
-	go->version.text = text;
-	go->version_known = parse_version(text, &go->version);
-}
+// --- version ------------------------------------------------------------------------
 
 const struct gi_go_version *gi_go_version(const struct gi_go *go)
 {
@@ -440,7 +220,7 @@ bool gi_go_debug_setting(struct gi_go *go, const char *name, int32_t *ret)
 bool gi_go_global(struct gi_go *go, const char *name, uint64_t *ret)
 {
 	struct gi_global g;
-	struct gi_error *err = find_global(go, name, &g);
+	struct gi_error *err = gi_go_find_global(go, name, &g);
 
 	if (err) {
 		gi_error_ignore(err);
@@ -489,10 +269,12 @@ bool gi_go_name_at(struct gi_go *go, uint64_t addr, const char *want_type,
 
 	if (!in_data(go, addr))
 		return false;
-	err = gi_dwarf_name_at(go->dwarf, link_addr, want_type, ret);
-	if (!err)
-		return true;
-	gi_error_ignore(err);
+	if (go->dwarf) {
+		err = gi_dwarf_name_at(go->dwarf, link_addr, want_type, ret);
+		if (!err)
+			return true;
+		gi_error_ignore(err);
+	}
 	ret->len = len;
 	if (ret->s)
 		ret->s[len] = '\0';

@@ -8,6 +8,7 @@
 #include "gcore/go.h"
 #include "gcore/heap.h"
 #include "go/layout.h"
+#include "go/layout_table.h"
 
 // Bounds of loops over target data: far above of what a process can have, low enough that
 // damaged data ends soon.
@@ -41,6 +42,8 @@ struct gi_go {
 	struct gi_functab *functab;
 	struct gi_arena *arena;
 	struct gi_layout layout;
+	struct gi_layout_table table;	// no entries: layouts are from DWARF
+	struct gi_witnesses *witnesses; // of a stripped program, else NULL
 	struct gi_go_version version;
 	bool version_known;
 
@@ -113,8 +116,20 @@ struct gi_error *gi_go_global_slice(struct gi_go *go, const struct gi_global *g,
 
 // --- parts of gi_go_open --------------------------------------------------------
 
+/** Release, layout, globals, modules, function tables: by DWARF or by a table. */
+struct gi_error *gi_go_resolve(struct gi_go *go) GI_MUST_CHECK;
+/** A global's run-time address, by its linker name; arg is a gi_go. */
+struct gi_error *gi_go_find_global(void *arg, const char *name,
+				   struct gi_global *ret) GI_MUST_CHECK;
 /** The build version, alone: the layout's alternatives depend on it. */
 void gi_go_load_version(struct gi_go *go, const struct gi_global *g);
+void gi_go_load_version_from_build_info(struct gi_go *go);
+bool gi_go_parse_version(const char *text, struct gi_go_version *v);
+/** Modules and their function tables. */
+struct gi_error *gi_go_load_tables(struct gi_go *go) GI_MUST_CHECK;
+/** Decodes and checks one module. */
+struct gi_error *gi_go_read_module(struct gi_go *go, uint64_t addr, struct gi_module *ret,
+				   uint64_t *next_ret) GI_MUST_CHECK;
 struct gi_error *gi_go_load_modules(struct gi_go *go) GI_MUST_CHECK;
 struct gi_error *gi_go_load_gs(struct gi_go *go) GI_MUST_CHECK;
 struct gi_error *gi_go_load_ms(struct gi_go *go) GI_MUST_CHECK;
@@ -131,6 +146,23 @@ void gi_go_find_now(struct gi_go *go);
 struct gi_error *gi_go_check_static(struct gi_go *go) GI_MUST_CHECK;
 /** After all is read: what must hold for a layout to be believed. */
 struct gi_error *gi_go_check_live(struct gi_go *go) GI_MUST_CHECK;
+
+// --- stripped programs ------------------------------------------------------------
+
+/** runtime.firstmoduledata of the executable, by its form; needs the layout of it. */
+struct gi_error *gi_go_scan_module(struct gi_go *go, struct gi_global *ret) GI_MUST_CHECK;
+/** String headers in the executable's data that may be runtime.buildVersion. */
+size_t gi_go_scan_versions(struct gi_go *go, struct gi_global *ret, size_t max);
+
+/** What the code of known functions says of globals' addresses. */
+struct gi_witnesses;
+/** By go->table and go->functab. */
+struct gi_error *gi_witnesses_create(struct gi_go *go,
+				     struct gi_witnesses **ret) GI_MUST_CHECK;
+void gi_witnesses_destroy(struct gi_witnesses *w);
+/** GI_ERR_NOT_FOUND if no function tells, or they do not agree. w may be NULL. */
+struct gi_error *gi_witness_global(const struct gi_witnesses *w, const char *name,
+				   struct gi_global *ret) GI_MUST_CHECK;
 
 void gi_heap_destroy(struct gi_heap *heap);
 

@@ -38,11 +38,9 @@ struct const_desc {
 };
 
 // One array of fields for each struct.
-#define L_STRUCT(id, need, since, until, names) \
-	static const struct field_desc fields_##id[] = {
-#define L_FIELD(s, id, kind, need, since, until, paths)                            \
-	{#id,	paths, offsetof(struct gi_layout, s.id), GI_L_##kind, GI_L_##need, \
-	 since, until},
+#define L_STRUCT(id, need, since, until, names) static const struct field_desc fields_##id[] = {
+#define L_FIELD(s, id, kind, need, since, until, paths) \
+	{#id, paths, offsetof(struct gi_layout, s.id), GI_L_##kind, GI_L_##need, since, until},
 #define L_END(id) \
 	}         \
 	;
@@ -142,9 +140,8 @@ static struct gi_error *forgive_not_found(struct gi_error *err)
 	return err;
 }
 
-static struct gi_error *resolve_field(const struct gi_layout_source *src,
-				      const char *type, uint64_t type_size,
-				      const struct field_desc *d, bool strict,
+static struct gi_error *resolve_field(const struct gi_layout_source *src, const char *type,
+				      uint64_t type_size, const struct field_desc *d, bool strict,
 				      struct gi_field *ret)
 {
 	const char *names = d->paths, *path;
@@ -163,18 +160,16 @@ static struct gi_error *resolve_field(const struct gi_layout_source *src,
 		if (!kind_fits(d->kind, f.size) && !strict)
 			continue; // the caller tells that it is missing
 		if (!kind_fits(d->kind, f.size))
-			return gi_error_create(
-				GI_ERR_UNSUPPORTED,
-				"%s.%s has %u bytes in %s, which is no size that it "
-				"has in a known Go release",
-				type, path, f.size, src->what);
+			return gi_error_create(GI_ERR_UNSUPPORTED,
+					       "%s.%s has %u bytes in %s, which is no size that it "
+					       "has in a known Go release",
+					       type, path, f.size, src->what);
 		if (!gi_in_bounds(f.off, f.size, type_size))
-			return gi_error_create(
-				GI_ERR_FORMAT,
-				"%s.%s lies at offset %u in %s, outside of its "
-				"struct of %llu bytes",
-				type, path, f.off, src->what,
-				(unsigned long long)type_size);
+			return gi_error_create(GI_ERR_FORMAT,
+					       "%s.%s lies at offset %u in %s, outside of its "
+					       "struct of %llu bytes",
+					       type, path, f.off, src->what,
+					       (unsigned long long)type_size);
 		f.ok = true;
 		*ret = f;
 		return NULL;
@@ -193,15 +188,14 @@ static void add_missing(struct gi_str *missing, const char *a, const char *b)
 	}
 }
 
-static struct gi_error *missing_error(const struct gi_layout_source *src,
-				      const char *name, const char *path)
+static struct gi_error *missing_error(const struct gi_layout_source *src, const char *name,
+				      const char *path)
 {
-	return gi_error_create(
-		GI_ERR_UNSUPPORTED,
-		"%s has no %.*s%s%.*s: the Go release is not one that this program "
-		"knows, or the debug information is damaged",
-		src->what, (int)strcspn(name, "|"), name, path ? "." : "",
-		path ? (int)strcspn(path, "|") : 0, path ? path : "");
+	return gi_error_create(GI_ERR_UNSUPPORTED,
+			       "%s has no %.*s%s%.*s: the Go release is not one that this program "
+			       "knows, or the debug information is damaged",
+			       src->what, (int)strcspn(name, "|"), name, path ? "." : "",
+			       path ? (int)strcspn(path, "|") : 0, path ? path : "");
 }
 
 static struct gi_error *resolve_record(const struct gi_layout_source *src, int minor,
@@ -255,8 +249,8 @@ static struct gi_error *resolve_record(const struct gi_layout_source *src, int m
 	return NULL;
 }
 
-struct gi_error *gi_layout_resolve_global(const struct gi_layout_source *src,
-					  const char *names, struct gi_global *ret)
+struct gi_error *gi_layout_resolve_global(const struct gi_layout_source *src, const char *names,
+					  struct gi_global *ret)
 {
 	char buf[NAME_MAX_LEN];
 	const char *name;
@@ -277,8 +271,26 @@ struct gi_error *gi_layout_resolve_global(const struct gi_layout_source *src,
 	return NULL;
 }
 
-struct gi_error *gi_layout_resolve(const struct gi_layout_source *src, int minor,
-				   struct gi_layout *ret, struct gi_str *missing)
+static struct gi_error *resolve_constant(const struct gi_layout_source *src, const char *names,
+					 int64_t *ret)
+{
+	const char *name;
+	char buf[NAME_MAX_LEN];
+
+	while ((name = next_name(&names, buf))) {
+		struct gi_error *err = src->constant(src->arg, name, ret);
+
+		if (!err)
+			return NULL;
+		err = forgive_not_found(err);
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
+struct gi_error *gi_layout_resolve_types(const struct gi_layout_source *src, int minor,
+					 struct gi_layout *ret, struct gi_str *missing)
 {
 	struct gi_layout l = {0};
 	struct gi_error *err;
@@ -288,9 +300,30 @@ struct gi_error *gi_layout_resolve(const struct gi_layout_source *src, int minor
 		if (err)
 			return err;
 	}
+	for (size_t i = 0; i < GI_ARRAY_SIZE(constants); i++) {
+		const struct const_desc *d = &constants[i];
+		int64_t *c = (void *)((char *)&l + d->off);
+
+		*c = d->fallback;
+		if (!in_range(minor, d->since, d->until))
+			continue;
+		err = resolve_constant(src, d->names, c);
+		if (err)
+			return err;
+	}
+	if (missing->oom)
+		return gi_error_nomem();
+	*ret = l;
+	return NULL;
+}
+
+struct gi_error *gi_layout_resolve_globals(const struct gi_layout_source *src, int minor,
+					   struct gi_layout *l, struct gi_str *missing)
+{
 	for (size_t i = 0; i < GI_ARRAY_SIZE(globals); i++) {
 		const struct global_desc *d = &globals[i];
-		struct gi_global *g = (void *)((char *)&l + d->off);
+		struct gi_global *g = (void *)((char *)l + d->off);
+		struct gi_error *err;
 
 		if (!in_range(minor, d->since, d->until))
 			continue;
@@ -304,26 +337,19 @@ struct gi_error *gi_layout_resolve(const struct gi_layout_source *src, int minor
 		if (d->need == GI_L_WANT && minor > 0)
 			add_missing(missing, d->names, NULL);
 	}
-	for (size_t i = 0; i < GI_ARRAY_SIZE(constants); i++) {
-		const struct const_desc *d = &constants[i];
-		int64_t *c = (void *)((char *)&l + d->off);
-		const char *names = d->names, *name;
-		char buf[NAME_MAX_LEN];
-		bool found = false;
+	return missing->oom ? gi_error_nomem() : NULL;
+}
 
-		*c = d->fallback;
-		if (!in_range(minor, d->since, d->until))
-			continue;
-		while (!found && (name = next_name(&names, buf))) {
-			err = src->constant(src->arg, name, c);
-			found = err == NULL;
-			err = forgive_not_found(err);
-			if (err)
-				return err;
-		}
-	}
-	if (missing->oom)
-		return gi_error_nomem();
+struct gi_error *gi_layout_resolve(const struct gi_layout_source *src, int minor,
+				   struct gi_layout *ret, struct gi_str *missing)
+{
+	struct gi_layout l = {0};
+	struct gi_error *err = gi_layout_resolve_types(src, minor, &l, missing);
+
+	if (!err)
+		err = gi_layout_resolve_globals(src, minor, &l, missing);
+	if (err)
+		return err;
 	*ret = l;
 	return NULL;
 }

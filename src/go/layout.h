@@ -73,7 +73,7 @@ struct gi_layout {
 };
 
 /**
- * Where layouts come from: DWARF, or (later) a table that was made from real binaries.
+ * Where layouts come from: DWARF, or a table that was made from real binaries.
  * Each function returns GI_ERR_NOT_FOUND for what the source does not know; arg comes
  * first.
  */
@@ -94,11 +94,16 @@ struct gi_layout_source {
  * (appended, separated by ", ") and left not ok.
  */
 struct gi_error *gi_layout_resolve(const struct gi_layout_source *src, int minor,
-				   struct gi_layout *ret,
-				   struct gi_str *missing) GI_MUST_CHECK;
-/** The globals alone: they need no knowledge of the release. */
-struct gi_error *gi_layout_resolve_global(const struct gi_layout_source *src,
-					  const char *names,
+				   struct gi_layout *ret, struct gi_str *missing) GI_MUST_CHECK;
+/** The two halves of it: structs and constants; then globals, into the same *l. */
+struct gi_error *gi_layout_resolve_types(const struct gi_layout_source *src, int minor,
+					 struct gi_layout *ret,
+					 struct gi_str *missing) GI_MUST_CHECK;
+struct gi_error *gi_layout_resolve_globals(const struct gi_layout_source *src, int minor,
+					   struct gi_layout *l,
+					   struct gi_str *missing) GI_MUST_CHECK;
+/** One global: it needs no knowledge of the release. Left not ok if there is none. */
+struct gi_error *gi_layout_resolve_global(const struct gi_layout_source *src, const char *names,
 					  struct gi_global *ret) GI_MUST_CHECK;
 
 /** The value of a member in a struct's bytes; 0 if the release has no such member. */

@@ -90,6 +90,19 @@ static struct gi_error *check_module(const struct gi_module *m)
 	return NULL;
 }
 
+struct gi_error *gi_go_read_module(struct gi_go *go, uint64_t addr, struct gi_module *ret,
+				   uint64_t *next_ret)
+{
+	struct gi_module m;
+	struct gi_error *err = read_module(go, addr, &m, next_ret);
+
+	if (!err)
+		err = check_module(&m);
+	if (!err)
+		*ret = m;
+	return err;
+}
+
 struct gi_error *gi_go_load_modules(struct gi_go *go)
 {
 	uint64_t addr = go->layout.global.firstmoduledata.addr, next;
@@ -98,9 +111,7 @@ struct gi_error *gi_go_load_modules(struct gi_go *go)
 	while (addr) {
 		struct gi_module m;
 
-		err = read_module(go, addr, &m, &next);
-		if (!err)
-			err = check_module(&m);
+		err = gi_go_read_module(go, addr, &m, &next);
 		if (err && go->module_count > 0 && gi_error_code(err) != GI_ERR_NOMEM) {
 			// The program's own module is enough to go on.
 			gi_go_add_note(go, "module %zu (a plugin) is left out: %s",

@@ -455,47 +455,6 @@ static void test_cut_cores(void **state)
 	assert_true(all < opened);
 }
 
-static void rename_sections(uint8_t *p, size_t n, const char *from, const char *to)
-{
-	size_t len = strlen(from);
-
-	for (size_t i = 0; i + len < n; i++) {
-		if (memcmp(p + i, from, len) == 0)
-			memcpy(p + i, to, len);
-	}
-}
-
-// Without its debug sections an executable is as good as stripped.
-static void test_no_dwarf(void **state)
-{
-	char core[512], exe[512];
-	size_t n;
-	uint8_t *bytes =
-		read_file(corefile("abba-go1.27.4", ".exe", exe, sizeof(exe)), &n);
-	struct gi_target_options opts = {0};
-	struct gi_target *t;
-	struct gi_go *go;
-	struct gi_error *err;
-	char *path;
-
-	(void)state;
-	rename_sections(bytes, n, ".debug_", ".xebug_");
-	rename_sections(bytes, n, ".zdebug_", ".zxebug_");
-	path = test_write("no-dwarf", bytes, n);
-	opts.exe = path;
-	no_error(gi_target_open_core(
-		corefile("abba-go1.27.4", ".core", core, sizeof(core)), &opts, &t));
-	err = gi_go_open(t, &go);
-	assert_non_null(err);
-	assert_int_equal(gi_error_code(err), GI_ERR_UNSUPPORTED);
-	assert_non_null(strstr(gi_error_message(err), "no DWARF"));
-	assert_non_null(strstr(gi_error_message(err), "--debug-dir"));
-	gi_error_free(err);
-	gi_target_close(t);
-	free(path);
-	free(bytes);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -507,7 +466,6 @@ int main(void)
 		cmocka_unit_test(test_debug_settings),
 		cmocka_unit_test(test_not_a_channel),
 		cmocka_unit_test(test_cut_cores),
-		cmocka_unit_test(test_no_dwarf),
 	};
 
 	return cmocka_run_group_tests_name("go, shipped programs", tests, NULL, NULL);

@@ -1,0 +1,380 @@
+// Stripped programs: what a table and the program's own code say must be what its debug
+// information said before it was stripped, for every line of layout.def. The shipped
+// programs are stripped here, in the ways that people do it.
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "go/go_impl.h"
+#include "../support/files.h"
+
+static const char *const programs[] = {"zoo-go1.19.13",	    "zoo-go1.27.4",    "zoo_cgo-go1.19.13",
+				       "zoo_cgo-go1.27.4",  "abba-go1.19.13",  "abba-go1.27.4",
+				       "healthy-go1.19.13", "healthy-go1.27.4"};
+
+struct program {
+	struct gi_target *t;
+	struct gi_go *go;
+};
+
+static const char *corefile(const char *program, const char *suffix, char *buf, size_t n)
+{
+	const char *dir = getenv("GCORE_COREFILES");
+
+	snprintf(buf, n, "%s/%s%s", dir ? dir : "build/corefiles", program, suffix);
+	if (access(buf, R_OK) != 0)
+		fail_msg("%s is not there: run corefiles/unpack", buf);
+	return buf;
+}
+
+static void no_error(struct gi_error *err)
+{
+	if (err)
+		fail_msg("%s", gi_error_message(err));
+}
+
+static struct gi_error *try_open(const char *name, const char *exe, struct program *ret)
+{
+	char core[512];
+	const struct gi_target_options opts = {.exe = exe};
+
+	no_error(gi_target_open_core(corefile(name, ".core", core, sizeof(core)), &opts, &ret->t));
+	return gi_go_open(ret->t, &ret->go);
+}
+
+static struct program open_program(const char *name, const char *exe)
+{
+	struct program p = {0};
+
+	no_error(try_open(name, exe, &p));
+	return p;
+}
+
+static void close_program(struct program *p)
+{
+	gi_go_close(p->go);
+	gi_target_close(p->t);
+}
+
+// A copy of a program's executable that objcopy has made with these options; free() it.
+static char *reduced(const char *name, const char *options)
+{
+	char exe[512], line[2048];
+	char *path = test_path("reduced");
+
+	snprintf(line, sizeof(line), "objcopy %s '%s' '%s' >&2", options,
+		 corefile(name, ".exe", exe, sizeof(exe)), path);
+	if (system(line) != 0)
+		fail_msg("%s failed", line);
+	return path;
+}
+
+// --- against debug information ----------------------------------------------------------
+
+static void same_field(const char *program, const char *what, struct gi_field want,
+		       struct gi_field got)
+{
+	if (want.ok != got.ok || want.off != got.off || want.size != got.size ||
+	    want.count != got.count)
+		fail_msg("%s: %s is {%u, %u, %u, %d} by DWARF, {%u, %u, %u, %d} stripped", program,
+			 what, want.off, want.size, want.count, want.ok, got.off, got.size,
+			 got.count, got.ok);
+}
+
+static void same_record(const char *program, const char *what, struct gi_record want,
+			struct gi_record got)
+{
+	if (want.ok != got.ok || want.size != got.size)
+		fail_msg("%s: %s has %llu bytes by DWARF, %llu stripped", program, what,
+			 (unsigned long long)want.size, (unsigned long long)got.size);
+}
+
+static void same_global(const char *program, const char *what, struct gi_global want,
+			struct gi_global got)
+{
+	if (want.ok != got.ok || want.addr != got.addr || want.size != got.size)
+		fail_msg("%s: %s is at 0x%llx, %llu bytes by DWARF; 0x%llx, %llu "
+			 "stripped",
+			 program, what, (unsigned long long)want.addr,
+			 (unsigned long long)want.size, (unsigned long long)got.addr,
+			 (unsigned long long)got.size);
+}
+
+// Types that a program does not use are in no DWARF of its own, but in the table.
+static void same_layout(const char *program, const struct gi_layout *want,
+			const struct gi_layout *got, bool symbols)
+{
+	bool known = false;
+
+#define L_STRUCT(id, need, since, until, names) \
+	known = want->id.rec.ok;                \
+	if (known)                              \
+		same_record(program, #id, want->id.rec, got->id.rec);
+#define L_FIELD(s, id, kind, need, since, until, paths) \
+	if (known)                                      \
+		same_field(program, #s "." #id, want->s.id, got->s.id);
+#define L_END(id)
+#define L_GLOBAL(id, need, since, until, names)  \
+	if (symbols || strcmp(#id, "tlsg") != 0) \
+		same_global(program, #id, want->global.id, got->global.id);
+#define L_CONST(id, fallback, since, until, names) \
+	assert_int_equal(want->constant.id, got->constant.id);
+#include "go/layout.def"
+#undef L_STRUCT
+#undef L_FIELD
+#undef L_END
+#undef L_GLOBAL
+#undef L_CONST
+}
+
+static void check_reduced(const char *name, const char *options, bool symbols)
+{
+	char *exe = reduced(name, options), full[512];
+	struct program want = open_program(name, corefile(name, ".exe", full, sizeof(full)));
+	struct program got = open_program(name, exe);
+
+	assert_null(gi_go_dwarf(got.go));
+	assert_non_null(gi_go_dwarf(want.go));
+	assert_string_equal(gi_go_version(got.go)->text, gi_go_version(want.go)->text);
+	same_layout(name, &want.go->layout, &got.go->layout, symbols);
+	assert_int_equal(gi_go_g_count(got.go), gi_go_g_count(want.go));
+	assert_int_equal(gi_go_m_count(got.go), gi_go_m_count(want.go));
+	assert_int_equal(gi_go_p_count(got.go), gi_go_p_count(want.go));
+	for (size_t i = 0; i < gi_go_note_count(got.go); i++) {
+		if (i >= gi_go_note_count(want.go))
+			fail_msg("%s: stripped, it has one more note: %s", name,
+				 gi_go_note(got.go, i));
+		assert_string_equal(gi_go_note(got.go, i), gi_go_note(want.go, i));
+	}
+	close_program(&want);
+	close_program(&got);
+	free(exe);
+}
+
+static void check_all(const char *options, bool symbols)
+{
+	for (size_t i = 0; i < GI_ARRAY_SIZE(programs); i++)
+		check_reduced(programs[i], options, symbols);
+}
+
+// strip, -ldflags=-s
+static void test_strip(void **state)
+{
+	(void)state;
+	check_all("--strip-all", false);
+}
+
+// strip -g, -ldflags=-w: symbols stay.
+static void test_strip_debug(void **state)
+{
+	(void)state;
+	check_all("--strip-debug", true);
+}
+
+// The release is found in the data then.
+static void test_no_build_info(void **state)
+{
+	(void)state;
+	check_all("--strip-all --rename-section .go.buildinfo=.elsewhere", false);
+}
+
+// --- releases that are not known ------------------------------------------------------
+
+// Replaces text everywhere in a stripped copy of a program, which must have it; free() it.
+static char *with_version(const char *name, const char *from, const char *to)
+{
+	char *path = reduced(name, "--strip-all");
+	FILE *f = fopen(path, "rb");
+	size_t size, len = strlen(from), count = 0;
+	char *bytes;
+
+	assert_non_null(f);
+	assert_int_equal(fseek(f, 0, SEEK_END), 0);
+	size = (size_t)ftell(f);
+	rewind(f);
+	bytes = malloc(size);
+	assert_non_null(bytes);
+	assert_int_equal(fread(bytes, 1, size, f), size);
+	fclose(f);
+	assert_int_equal(strlen(to), len);
+	for (size_t i = 0; i + len <= size; i++) {
+		if (memcmp(bytes + i, from, len) == 0) {
+			memcpy(bytes + i, to, len);
+			count++;
+		}
+	}
+	assert_true(count > 0);
+	free(path);
+	path = test_write("other-version", bytes, size);
+	free(bytes);
+	return path;
+}
+
+static bool has_note(struct gi_go *go, const char *text)
+{
+	for (size_t i = 0; i < gi_go_note_count(go); i++) {
+		if (strstr(gi_go_note(go, i), text))
+			return true;
+	}
+	return false;
+}
+
+// The nearest table fits, because the program is not newer than it.
+static void test_newer_release(void **state)
+{
+	char *exe = with_version("abba-go1.27.4", "go1.27.4", "go1.99.4");
+	struct program p = open_program("abba-go1.27.4", exe);
+
+	(void)state;
+	assert_string_equal(gi_go_version(p.go)->text, "go1.99.4");
+	assert_true(has_note(p.go, "no table of layouts for go1.99.4"));
+	assert_true(has_note(p.go, "the one of go1.27 is used"));
+	assert_true(gi_go_g_count(p.go) > 3);
+	close_program(&p);
+	free(exe);
+}
+
+// Each other release's table must be refused, rather than give nonsense.
+static void test_wrong_table(void **state)
+{
+	static const char *const versions[] = {"go1.18.1", "go1.20.1", "go1.21.1", "go1.22.1",
+					       "go1.23.1", "go1.24.1", "go1.25.1"};
+
+	(void)state;
+	for (size_t i = 0; i < GI_ARRAY_SIZE(versions); i++) {
+		char *exe = with_version("abba-go1.27.4", "go1.27.4", versions[i]);
+		struct program p = {0};
+		struct gi_error *err = try_open("abba-go1.27.4", exe, &p);
+
+		if (!err)
+			fail_msg("the layouts of %s fit go1.27.4", versions[i]);
+		if (!strstr(gi_error_message(err), "is stripped") ||
+		    !strstr(gi_error_message(err), "--debug-dir"))
+			fail_msg("%s: %s", versions[i], gi_error_message(err));
+		gi_error_free(err);
+		close_program(&p);
+		free(exe);
+	}
+}
+
+static void test_too_old(void **state)
+{
+	char *exe = with_version("abba-go1.19.13", "go1.19.13", "go1.17.13");
+	struct program p = {0};
+	struct gi_error *err = try_open("abba-go1.19.13", exe, &p);
+
+	(void)state;
+	assert_non_null(err);
+	assert_int_equal(gi_error_code(err), GI_ERR_UNSUPPORTED);
+	assert_non_null(strstr(gi_error_message(err), "before Go 1.18"));
+	gi_error_free(err);
+	close_program(&p);
+	free(exe);
+}
+
+// --- tables -----------------------------------------------------------------------------
+
+struct table_arg {
+	struct gi_layout_table t;
+};
+
+static struct gi_error *record(void *arg, const char *type, uint64_t *size_ret)
+{
+	struct table_arg *a = arg;
+
+	return gi_layout_table_record(&a->t, type, size_ret);
+}
+
+static struct gi_error *member(void *arg, const char *type, const char *path, struct gi_field *ret)
+{
+	struct table_arg *a = arg;
+
+	return gi_layout_table_member(&a->t, type, path, ret);
+}
+
+static struct gi_error *global(void *arg, const char *name, struct gi_global *ret)
+{
+	struct table_arg *a = arg;
+
+	if (gi_layout_table_global(&a->t, name, ret))
+		return NULL;
+	return gi_error_create(GI_ERR_NOT_FOUND, "no %s", name);
+}
+
+static struct gi_error *constant(void *arg, const char *name, int64_t *ret)
+{
+	struct table_arg *a = arg;
+
+	return gi_layout_table_constant(&a->t, name, ret);
+}
+
+// Every line of layout.def that belongs to a release is in its table.
+static void test_tables_are_whole(void **state)
+{
+	int last = 17;
+
+	(void)state;
+	for (size_t i = 0; i < gi_layout_table_count(); i++) {
+		_cleanup_(gi_str_deinit) struct gi_str missing = {0};
+		struct table_arg a = {gi_layout_table(i)};
+		const struct gi_layout_source src = {.arg = &a,
+						     .what = "a table",
+						     .record = record,
+						     .member = member,
+						     .global = global,
+						     .constant = constant};
+		struct gi_layout l;
+
+		assert_true(a.t.minor == last || (a.t.minor == last + 1 && a.t.patch == 0));
+		last = a.t.minor;
+		no_error(gi_layout_resolve(&src, a.t.minor, &l, &missing));
+		if (missing.len)
+			fail_msg("the table of go1.%d.%d has no %s: make layouts", a.t.minor,
+				 a.t.patch, missing.s);
+	}
+	assert_int_equal(last, 27);
+}
+
+static void expect_table(int minor, int patch, int want_minor, int want_patch_max)
+{
+	struct gi_layout_table t = gi_layout_table_for(minor, patch);
+
+	assert_int_equal(t.minor, want_minor);
+	assert_in_range(t.patch, 0, want_patch_max);
+}
+
+static void test_choice(void **state)
+{
+	(void)state;
+	expect_table(18, -1, 18, 0);
+	expect_table(18, 10, 18, 10);
+	expect_table(23, 0, 23, 0);
+	expect_table(23, 12, 23, 12);
+	expect_table(24, 5, 24, 5);
+	assert_true(gi_layout_table_for(24, 13).patch > 5);
+	expect_table(27, 99, 27, 99);
+	expect_table(99, 1, 27, 99);
+	expect_table(3, 1, 18, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_strip),
+		cmocka_unit_test(test_strip_debug),
+		cmocka_unit_test(test_no_build_info),
+		cmocka_unit_test(test_newer_release),
+		cmocka_unit_test(test_wrong_table),
+		cmocka_unit_test(test_too_old),
+		cmocka_unit_test(test_tables_are_whole),
+		cmocka_unit_test(test_choice),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
