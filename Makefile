@@ -167,9 +167,12 @@ bench: all
 # --- layout tables ---------------------------------------------------------------
 
 # For stripped programs: made from real ones, with each Go toolchain that is here.
-.PHONY: layouts
+.PHONY: layouts check-layouts
 layouts: $(BUILD)/tests/layouts/dump
 	@BUILD=$(BUILD) tests/layouts/generate
+
+check-layouts: $(BUILD)/tests/layouts/dump
+	@BUILD=$(BUILD) tests/layouts/generate --check
 
 $(BUILD)/tests/layouts/dump: $(BUILD)/obj/tests/layouts/dump.o $(BUILD)/libgcore.a
 	@mkdir -p $(@D)

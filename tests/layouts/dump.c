@@ -128,6 +128,24 @@ static struct gi_error *constant(void *arg, const char *name, int64_t *ret)
 	return err;
 }
 
+// A struct that not every program has must be in this one.
+static void check_whole(const struct gi_layout *l, int minor, struct gi_str *missing)
+{
+#define L_STRUCT(id, need, since, until, names)                                  \
+	if (!l->id.rec.ok && minor >= (since) && (!(until) || minor <= (until))) \
+		gi_str_printf(missing, "%s%s", missing->len ? ", " : "", names);
+#define L_FIELD(s, id, kind, need, since, until, paths)
+#define L_END(id)
+#define L_GLOBAL(id, need, since, until, names)
+#define L_CONST(id, fallback, since, until, names)
+#include "go/layout.def"
+#undef L_STRUCT
+#undef L_FIELD
+#undef L_END
+#undef L_GLOBAL
+#undef L_CONST
+}
+
 // --- functions that witness where globals are ------------------------------------
 
 struct function {
@@ -318,6 +336,7 @@ int main(int argc, char **argv)
 	err = gi_layout_resolve(&src, minor, &l, &missing);
 	if (err)
 		die(err);
+	check_whole(&l, minor, &missing);
 	if (missing.len) {
 		fprintf(stderr, "dump: go%s has no %s\n", argv[1], missing.s);
 		return 1;
@@ -326,7 +345,7 @@ int main(int argc, char **argv)
 
 	for (size_t i = 0; i < d.global_count; i++) {
 		if (d.globals[i].witnesses < 2)
-			fprintf(stderr, "go%s: %s has %u witnesses\n", argv[1], d.globals[i].name,
+			fprintf(stderr, "go%s: %s has %u witness\n", argv[1], d.globals[i].name,
 				d.globals[i].witnesses);
 	}
 	return fflush(stdout) == 0 ? 0 : 1;

@@ -42,7 +42,9 @@ func main() {
 	}
 	a.wg.Wait()
 	a.rw.RLock()
+	time.AfterFunc(time.Second, a.cond.Broadcast)
 	a.mu.Lock()
+	a.cond.Wait()
 	fmt.Fprintln(os.Stderr, a.pool.Get(), a.conn, err)
 	a.mu.Unlock()
 	a.rw.RUnlock()
