@@ -127,9 +127,9 @@ bool gi_fn_acquires(const struct gi_fn *fn);
  * True if the lock that the function took at site is taken again on every way on, and nothing
  * lets go of it in between: somebody else has to.
  */
-bool gi_fn_passes_on(const struct gi_fn *fn, uint32_t site, gi_value recv);
+bool gi_fn_passes_on(const struct gi_fn *fn, uint32_t site, gi_value recv, unsigned kind);
 /** True if fn may let go of the lock at addr without having taken it. */
-bool gi_fn_lets_go(const struct gi_fn *fn, uint64_t addr);
+bool gi_fn_lets_go(const struct gi_fn *fn, uint64_t addr, unsigned kind);
 /** The callee's prim by entry, cached. */
 struct gi_prim gi_code_prim(struct gi_code *code, uint64_t entry);
 

@@ -85,12 +85,14 @@ enum {
 	FLOW_TAKES = 1,
 	FLOW_LETS_GO = 2,
 	FLOW_NOT_ITS_OWN = 4, // lets go of a lock that the function has not taken
+	FLOW_BORROWS = 8,     // calls what takes a lock and lets go of it
 };
 
 /** What an instruction does with a lock. */
 struct gi_flow_deed {
 	gi_value recv; // NONE: more than one lock, or not known which
 	uint8_t what;  // FLOW_TAKES ...
+	uint8_t kind;  // enum gi_lock_kind, if recv is known
 };
 
 struct gi_fn {
@@ -139,6 +141,8 @@ struct gi_code {
 
 /** Splits a decoded function into blocks. */
 struct gi_error *gi_fn_make_blocks(struct gi_fn *fn) GI_MUST_CHECK;
+/** True if fn takes the lock, and lets go of it only after that. */
+bool gi_fn_borrows(const struct gi_fn *fn, gi_value recv, unsigned kind);
 /** Runs one instruction on a state. */
 struct gi_error *gi_flow_step(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i) GI_MUST_CHECK;
 /** The address of a memory operand at instruction i, NONE if it is not known. */

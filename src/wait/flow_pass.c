@@ -9,31 +9,51 @@
 
 #include "wait/flow.h"
 
+static bool may_be(const struct gi_fn *fn, const struct gi_flow_deed *d, gi_value recv,
+		   unsigned kind)
+{
+	return !d->recv || (d->kind == kind && gi_flow_may_alias(&fn->values, d->recv, recv));
+}
+
+static bool is_surely(const struct gi_flow_deed *d, gi_value recv, unsigned kind)
+{
+	return d->recv == recv && d->kind == kind;
+}
+
 enum end { GOES_ON, TAKES_AGAIN, ENDS };
 
-/** What becomes of a lock from instruction i of a block on. */
+/**
+ * What becomes of a lock from instruction i of a block on. *borrowed: it was taken and let go of
+ * by a callee on the way.
+ */
 static enum end follow(const struct gi_fn *fn, const struct gi_flow_block *b, uint32_t i,
-		       gi_value recv)
+		       gi_value recv, unsigned kind, bool *borrowed)
 {
 	for (; i < b->last; i++) {
 		const struct gi_flow_deed *d = &fn->deeds[i];
-		if (fn->insns[i].op == GI_OP_RET ||
-		    ((d->what & FLOW_LETS_GO) && gi_flow_may_alias(&fn->values, d->recv, recv)))
+		// Who returns with it leaves it to the caller, unless it was free in between.
+		if (fn->insns[i].op == GI_OP_RET)
+			return *borrowed ? TAKES_AGAIN : ENDS;
+		if ((d->what & FLOW_LETS_GO) && may_be(fn, d, recv, kind))
 			return ENDS;
-		if ((d->what & FLOW_TAKES) && d->recv == recv)
+		if ((d->what & FLOW_TAKES) && is_surely(d, recv, kind))
 			return TAKES_AGAIN;
+		*borrowed |= (d->what & FLOW_BORROWS) && is_surely(d, recv, kind);
 	}
 	// A jump out of the function returns from it.
-	bool leaves = !b->next_count && fn->insns[b->last - 1].op == GI_OP_JMP;
-	return leaves ? ENDS : GOES_ON;
+	if (!b->next_count && fn->insns[b->last - 1].op == GI_OP_JMP)
+		return *borrowed ? TAKES_AGAIN : ENDS;
+	return GOES_ON;
 }
 
-bool gi_fn_passes_on(const struct gi_fn *fn, uint32_t site, gi_value recv)
+bool gi_fn_passes_on(const struct gi_fn *fn, uint32_t site, gi_value recv, unsigned kind)
 {
-	_cleanup_(gi_freep) uint8_t *seen = calloc(fn->block_count + 1, 1);
-	_cleanup_(gi_freep) uint32_t *stack = malloc((fn->block_count + 1) * sizeof(*stack));
+	// Each block at most twice: with the lock borrowed before it, and not.
+	size_t room = 2 * fn->block_count + 2;
+	_cleanup_(gi_freep) uint8_t *seen = calloc(room, 1);
+	_cleanup_(gi_freep) uint32_t *stack = malloc(room * sizeof(*stack));
+	bool again = false, borrowed = false;
 	uint32_t b, i = site + 1;
-	bool again = false;
 	size_t n = 0;
 
 	if (!seen || !stack || !recv || site >= fn->insn_count)
@@ -41,30 +61,44 @@ bool gi_fn_passes_on(const struct gi_fn *fn, uint32_t site, gi_value recv)
 	b = fn->block_of[site];
 	for (;;) {
 		const struct gi_flow_block *block = &fn->blocks[b];
-		enum end end = follow(fn, block, i, recv);
+		enum end end = follow(fn, block, i, recv, kind, &borrowed);
 		if (end == ENDS)
 			return false;
 		again |= end == TAKES_AGAIN;
 		for (uint32_t k = 0; end == GOES_ON && k < block->next_count; k++) {
-			uint32_t to = block->next[k];
+			uint32_t to = 2 * block->next[k] + borrowed;
 			if (!seen[to])
 				stack[n++] = to;
 			seen[to] = 1;
 		}
 		if (!n)
 			return again;
-		b = stack[--n];
+		b = stack[--n] / 2;
+		borrowed = stack[n] & 1;
 		i = fn->blocks[b].first;
 	}
 }
 
-bool gi_fn_lets_go(const struct gi_fn *fn, uint64_t addr)
+bool gi_fn_borrows(const struct gi_fn *fn, gi_value recv, unsigned kind)
+{
+	bool takes = false;
+
+	for (size_t i = 0; i < fn->insn_count; i++) {
+		const struct gi_flow_deed *d = &fn->deeds[i];
+		if ((d->what & FLOW_NOT_ITS_OWN) && may_be(fn, d, recv, kind))
+			return false;
+		takes |= (d->what & (FLOW_TAKES | FLOW_BORROWS)) && is_surely(d, recv, kind);
+	}
+	return takes;
+}
+
+bool gi_fn_lets_go(const struct gi_fn *fn, uint64_t addr, unsigned kind)
 {
 	uint64_t fixed;
 
 	for (size_t i = 0; i < fn->insn_count; i++) {
 		const struct gi_flow_deed *d = &fn->deeds[i];
-		if ((d->what & FLOW_NOT_ITS_OWN) &&
+		if ((d->what & FLOW_NOT_ITS_OWN) && (!d->recv || d->kind == kind) &&
 		    (!gi_value_is_const(&fn->values, d->recv, &fixed) || fixed == addr))
 			return true;
 	}

@@ -164,18 +164,19 @@ static struct gi_error *step_other(struct gi_fn *fn, struct gi_flow_state *st, u
 
 // --- locks ------------------------------------------------------------------------
 
-static void note_deed(struct gi_fn *fn, uint32_t i, unsigned what, gi_value recv)
+static void note_deed(struct gi_fn *fn, uint32_t i, unsigned what, gi_value recv, unsigned kind)
 {
 	struct gi_flow_deed *d = &fn->deeds[i];
 
-	d->recv = d->what && d->recv != recv ? 0 : recv;
+	d->recv = d->what && (d->recv != recv || d->kind != kind) ? 0 : recv;
+	d->kind = (uint8_t)kind;
 	d->what |= (uint8_t)what;
 }
 
 static void acquire(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i, gi_value recv,
 		    unsigned kind, bool fast)
 {
-	note_deed(fn, i, FLOW_TAKES, recv);
+	note_deed(fn, i, FLOW_TAKES, recv, kind);
 	gi_flow_acquire(st, recv, kind, i, fast);
 }
 
@@ -185,7 +186,7 @@ static void release(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i, gi_v
 	const struct gi_lock_fact *f = recv ? gi_flow_fact(st, recv, kind) : NULL;
 	bool own = f && (f->state & GI_FACT_HELD);
 
-	note_deed(fn, i, own ? FLOW_LETS_GO : FLOW_LETS_GO | FLOW_NOT_ITS_OWN, recv);
+	note_deed(fn, i, own ? FLOW_LETS_GO : FLOW_LETS_GO | FLOW_NOT_ITS_OWN, recv, kind);
 	gi_flow_release(st, &fn->values, recv, kind, i);
 }
 
@@ -372,8 +373,9 @@ static void unresolved_call(struct gi_fn *fn, struct gi_flow_state *st, uint32_t
 }
 
 static void apply_fact(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i,
-		       const struct gi_values *cvs, const struct gi_lock_fact *c)
+		       const struct gi_fn *callee, const struct gi_lock_fact *c)
 {
+	const struct gi_values *cvs = gi_fn_values(callee);
 	gi_value recv = translate(fn, st, cvs, c->recv);
 
 	if (c->ret >= 0)
@@ -387,7 +389,9 @@ static void apply_fact(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i,
 	uint8_t before = f ? f->state : GI_FACT_UNTOUCHED;
 	if (c->state & GI_FACT_RELEASED) {
 		// Whose it is that the callee lets go of is seen in the callee.
-		note_deed(fn, i, FLOW_LETS_GO, recv);
+		note_deed(fn, i,
+			  gi_fn_borrows(callee, c->recv, c->kind) ? FLOW_BORROWS : FLOW_LETS_GO,
+			  recv, c->kind);
 		gi_flow_release(st, &fn->values, recv, c->kind, i);
 	}
 	if (c->state & GI_FACT_HELD)
@@ -409,7 +413,7 @@ static void apply_callee(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i,
 	if (!callee || !gi_fn_summary(callee, &facts, &n))
 		return;
 	for (size_t k = 0; k < n; k++)
-		apply_fact(fn, st, i, gi_fn_values(callee), &facts[k]);
+		apply_fact(fn, st, i, callee, &facts[k]);
 }
 
 /** A call of sync's: true if it was one. *result: what rax will hold, if it matters. */
@@ -490,7 +494,7 @@ static struct gi_error *step_call(struct gi_fn *fn, struct gi_flow_state *st, ui
 		// A closure may let go of any lock.
 		const struct gi_value_node *n = gi_value_node(&fn->values, callee);
 		if (n->kind == GI_V_LOAD && n->base == st->regs[GI_AMD64_RDX])
-			note_deed(fn, i, FLOW_LETS_GO, 0);
+			note_deed(fn, i, FLOW_LETS_GO, 0, 0);
 		unresolved_call(fn, st, i, callee, st->regs[GI_AMD64_RAX], st->regs[GI_AMD64_RDX]);
 	} else if (call_prim(fn, st, i, gi_code_prim(fn->code, f.entry), &result)) {
 	} else if (outer_prim(fn, i) && contains(f.name, "atomic.")) {

@@ -199,27 +199,32 @@ static size_t package_length(const char *name)
 }
 
 /** True if code of fn's package, or a bound method, lets go of the lock at addr for others. */
-static bool let_go_by_others(struct search *s, const struct gi_fn *fn, uint64_t addr)
+static bool let_go_by_others(struct search *s, const struct gi_fn *fn, uint64_t addr, unsigned kind)
 {
+	static const char *const bound[] = {
+		[GI_LOCK_MUTEX] = "sync.(*Mutex).Unlock-fm",
+		[GI_LOCK_WRITE] = "sync.(*RWMutex).Unlock-fm",
+		[GI_LOCK_READ] = "sync.(*RWMutex).RUnlock-fm",
+		[GI_LOCK_GROUP] = "sync.(*WaitGroup).Done-fm",
+	};
 	struct gi_wait_env *env = &s->gr->env;
 	const char *name = gi_fn_name(fn);
 	size_t len = package_length(name), n = gi_functab_count(env->ft), looked = 0;
 	struct gi_func f;
 	uint64_t known;
 
-	if (gi_map_get(&s->passed, addr, &known))
+	if (gi_map_get(&s->passed, target_key(addr, kind), &known))
 		return known;
-	known = gi_functab_find_name(env->ft, "sync.(*Mutex).Unlock-fm", &f) ||
-		gi_functab_find_name(env->ft, "sync.(*RWMutex).Unlock-fm", &f);
+	known = gi_functab_find_name(env->ft, bound[kind], &f);
 	for (size_t i = 0; i < n && !known && looked < MAX_PACKAGE; i++) {
 		if (!gi_functab_func(env->ft, i, &f) || strncmp(f.name, name, len) != 0 ||
 		    !gi_code_may_touch(env->code, f.entry))
 			continue;
 		const struct gi_fn *other = gi_code_fn(env->code, f.entry);
 		looked++;
-		known = other && gi_fn_lets_go(other, addr);
+		known = other && gi_fn_lets_go(other, addr, kind);
 	}
-	gi_error_ignore(gi_map_put(&s->passed, addr, known));
+	gi_error_ignore(gi_map_put(&s->passed, target_key(addr, kind), known));
 	return known;
 }
 
@@ -236,9 +241,8 @@ static void direct_fact(struct search *s, size_t i, const struct place *p,
 	struct local *l = local_of(s, addr, f->kind, held);
 	if (!l)
 		return;
-	// Readers do not tell whose lock they let go of.
-	if (held && f->kind != GI_LOCK_READ && gi_fn_passes_on(p->pt->fn, f->site, f->recv) &&
-	    let_go_by_others(s, p->pt->fn, addr))
+	if (held && gi_fn_passes_on(p->pt->fn, f->site, f->recv, f->kind) &&
+	    let_go_by_others(s, p->pt->fn, addr, f->kind))
 		return;
 	if (held && !(panics && p->has_defers))
 		take(s, l, i, gi_fn_site_pc(p->pt->fn, f->site),

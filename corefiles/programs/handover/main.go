@@ -50,6 +50,45 @@ func (j *job) start() int {
 	return n
 }
 
+func (j *job) result() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.done
+}
+
+// startAndAsk is the same, but waits in a function that locks for itself.
+func (j *job) startAndAsk() int {
+	j.mu.Lock()
+	go j.finish()
+	time.Sleep(time.Millisecond)
+	return j.result()
+}
+
+var gate sync.RWMutex
+var visits = make(chan int)
+
+// visit locks for reading, for someone else to leave; a writer waits for that one.
+func visit() {
+	for n := 0; ; n++ {
+		gate.RLock()
+		visits <- n
+	}
+}
+
+func leave() {
+	for {
+		<-visits
+		time.Sleep(time.Hour)
+		gate.RUnlock()
+	}
+}
+
+func shut() {
+	time.Sleep(10 * time.Millisecond)
+	gate.Lock()
+	gate.Unlock()
+}
+
 type queue struct {
 	mu    sync.Mutex
 	some  *sync.Cond
@@ -111,6 +150,10 @@ func main() {
 	go give()
 	go take()
 	go new(job).start()
+	go new(job).startAndAsk()
+	go visit()
+	go leave()
+	go shut()
 	for i := 0; i < 2; i++ {
 		go q.get()
 		go q.getPlainly()
