@@ -330,7 +330,7 @@ bool gi_elf_find_section(const struct gi_elf *elf, const char *name, size_t *ind
 }
 
 // The section of that name, or its older compressed form: .debug_x as .zdebug_x.
-static bool elf_find_either(const struct gi_elf *elf, const char *name, size_t *index_ret,
+bool gi_elf_find_either(const struct gi_elf *elf, const char *name, size_t *index_ret,
 			    struct elf_section *ret)
 {
 	if (gi_elf_find_section(elf, name, index_ret, ret))
@@ -348,7 +348,7 @@ bool gi_elf_has_section(struct gi_elf *elf, const char *name)
 {
 	size_t i;
 	struct elf_section sec;
-	return elf_find_either(elf, name, &i, &sec);
+	return gi_elf_find_either(elf, name, &i, &sec);
 }
 
 struct gi_error *gi_elf_section(struct gi_elf *elf, const char *name, const uint8_t **data_ret,
@@ -356,7 +356,7 @@ struct gi_error *gi_elf_section(struct gi_elf *elf, const char *name, const uint
 {
 	size_t i;
 	struct elf_section sec;
-	if (!elf_find_either(elf, name, &i, &sec))
+	if (!gi_elf_find_either(elf, name, &i, &sec))
 		return gi_error_create(GI_ERR_NOT_FOUND, "%s has no section %s", elf->path, name);
 	if (gi_elf_section_is_packed(&sec)) {
 		const struct elf_unpacked *u = NULL;

@@ -80,9 +80,22 @@ struct elf_section gi_elf_section_header(const struct gi_elf *elf, size_t i);
 /** False if there is none with contents. */
 bool gi_elf_find_section(const struct gi_elf *elf, const char *name, size_t *index_ret,
 			 struct elf_section *ret);
+/** The same, or for ".debug_x" the section ".zdebug_x". */
+bool gi_elf_find_either(const struct gi_elf *elf, const char *name, size_t *index_ret,
+			struct elf_section *ret);
 /** The bytes of an uncompressed section, cut at the end of the file. */
 const uint8_t *gi_elf_section_bytes(const struct gi_elf *elf, const struct elf_section *sec,
 				    size_t *size_ret);
+/** What a compressed section says of itself. */
+struct elf_packed {
+	const uint8_t *stream;
+	size_t stream_size;
+	uint64_t size; // unpacked
+	uint32_t type; // ELFCOMPRESS_ZLIB, ...
+};
+/** An error if it cannot be true. */
+struct gi_error *gi_elf_packed_read(const struct gi_elf *elf, const struct elf_section *sec,
+				    struct elf_packed *ret) GI_MUST_CHECK;
 /** True if sec is compressed in either way. */
 bool gi_elf_section_is_packed(const struct elf_section *sec);
 /** Decompresses section i; elf->lock is held. */

@@ -19,8 +19,7 @@ struct gi_elf_subset {
 	struct gi_str names; // the section name table
 };
 
-static bool add_section(Elf *elf, const void *data, size_t size, Elf64_Word type,
-			size_t name)
+static bool add_section(Elf *elf, const void *data, size_t size, Elf64_Word type, size_t name)
 {
 	Elf_Scn *scn = elf_newscn(elf);
 	Elf_Data *d = scn ? elf_newdata(scn) : NULL;
@@ -43,8 +42,21 @@ static struct gi_error *libelf_error(void)
 	return gi_error_create(GI_ERR_NOMEM, "libelf: %s", elf_errmsg(-1));
 }
 
+static struct gi_error *subset_add(struct gi_elf_subset *s, const char *name, const uint8_t *data,
+				   size_t size, size_t *count)
+{
+	if (!size)
+		return NULL;
+	if (!add_section(s->elf, data, size, SHT_PROGBITS, s->names.len))
+		return libelf_error();
+	gi_str_putn(&s->names, name, strlen(name) + 1);
+	++*count;
+	return NULL;
+}
+
 static struct gi_error *subset_fill(struct gi_elf_subset *s, struct gi_elf *elf,
-				    const char *const *names, size_t n)
+				    const char *const *names, size_t n,
+				    const struct gi_elf_part *part)
 {
 	// libelf wants a file to write to.
 	s->fd = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -56,23 +68,22 @@ static struct gi_error *subset_fill(struct gi_elf_subset *s, struct gi_elf *elf,
 	if (!s->elf || !gelf_newehdr(s->elf, ELFCLASS64) || !gelf_getehdr(s->elf, &ehdr))
 		return libelf_error();
 
+	struct gi_error *err = NULL;
 	size_t count = 0;
 	gi_str_putc(&s->names, '\0');
-	for (size_t i = 0; i < n; i++) {
+	if (part)
+		err = subset_add(s, part->name, part->data, part->size, &count);
+	for (size_t i = 0; !err && i < n; i++) {
 		const uint8_t *data;
 		size_t size;
 		if (!gi_elf_has_section(elf, names[i]))
 			continue;
-		struct gi_error *err = gi_elf_section(elf, names[i], &data, &size, NULL);
-		if (err)
-			return err;
-		if (!size)
-			continue;
-		if (!add_section(s->elf, data, size, SHT_PROGBITS, s->names.len))
-			return libelf_error();
-		gi_str_putn(&s->names, names[i], strlen(names[i]) + 1);
-		count++;
+		err = gi_elf_section(elf, names[i], &data, &size, NULL);
+		if (!err)
+			err = subset_add(s, names[i], data, size, &count);
 	}
+	if (err)
+		return err;
 	size_t own = s->names.len;
 	gi_str_putn(&s->names, ".shstrtab", sizeof(".shstrtab"));
 	if (s->names.oom)
@@ -89,14 +100,14 @@ static struct gi_error *subset_fill(struct gi_elf_subset *s, struct gi_elf *elf,
 	return NULL;
 }
 
-struct gi_error *gi_elf_subset_open(struct gi_elf *elf, const char *const *names,
-				    size_t n, struct gi_elf_subset **ret)
+struct gi_error *gi_elf_subset_open(struct gi_elf *elf, const char *const *names, size_t n,
+				    const struct gi_elf_part *part, struct gi_elf_subset **ret)
 {
 	struct gi_elf_subset *s = calloc(1, sizeof(*s));
 	if (!s)
 		return gi_error_nomem();
 	s->fd = -1;
-	struct gi_error *err = subset_fill(s, elf, names, n);
+	struct gi_error *err = subset_fill(s, elf, names, n, part);
 	if (err) {
 		gi_elf_subset_close(s);
 		return err;

@@ -3,8 +3,9 @@
 //
 // libelf does the work on a little ELF image of its own that holds nothing but the
 // one section: libelf changes section headers where it finds them, and the file's are in
-// our mapping. Both forms take the same path. What a section claims of its unpacked size is checked first:
-// deflate cannot do better than 1032 to 1, and a cap stands against bombs that can.
+// our mapping. Both forms take the same path. What a section claims of its unpacked size is
+// checked first: deflate cannot do better than 1032 to 1, and a cap stands against bombs
+// that can. Sections of which only the beginning may be needed go through stream.c.
 
 #include "elf/elf_private.h"
 
@@ -40,10 +41,9 @@ static uint64_t load_be64(const uint8_t *p)
 	return v;
 }
 
-// Splits a packed section into what it says of itself and its zlib stream.
+// Splits a packed section into what it says of itself and its stream.
 static struct gi_error *packed_parse(const struct gi_elf *elf, const struct elf_section *sec,
-				     const uint8_t **stream_ret, size_t *stream_size_ret,
-				     uint64_t *size_ret, uint32_t *type_ret)
+				     struct elf_packed *ret)
 {
 	const uint8_t *data = elf_at(elf, sec->offset, sec->size);
 	if (!data || sec->type == SHT_NOBITS)
@@ -65,33 +65,26 @@ static struct gi_error *packed_parse(const struct gi_elf *elf, const struct elf_
 			goto damaged;
 		size = load_be64(data + 4);
 	}
-	*stream_ret = data + header;
-	*stream_size_ret = sec->size - header;
-	*size_ret = size;
-	*type_ret = type;
+	*ret = (struct elf_packed){data + header, sec->size - header, size, type};
 	return NULL;
 damaged:
 	return gi_error_create(GI_ERR_FORMAT, "%s is damaged: section %s is not compressed as it says",
 			       elf->path, sec->name);
 }
 
-// Checks what sec says of its unpacked size against the limits.
-static struct gi_error *check_packed(const struct gi_elf *elf, const struct elf_section *sec,
-				     uint64_t *size_ret)
+struct gi_error *gi_elf_packed_read(const struct gi_elf *elf, const struct elf_section *sec,
+				    struct elf_packed *ret)
 {
-	const uint8_t *stream;
-	size_t n;
-	uint64_t size;
-	uint32_t type;
-	struct gi_error *err = packed_parse(elf, sec, &stream, &n, &size, &type);
+	struct gi_error *err = packed_parse(elf, sec, ret);
 	if (err)
 		return err;
-	if (size > UNPACKED_MAX || (type == ELFCOMPRESS_ZLIB && size / DEFLATE_MAX_RATIO > n))
+	if (ret->size > UNPACKED_MAX ||
+	    (ret->type == ELFCOMPRESS_ZLIB && ret->size / DEFLATE_MAX_RATIO > ret->stream_size))
 		return gi_error_create(GI_ERR_FORMAT,
 				       "%s is damaged: section %s claims to unpack from %zu to %llu "
 				       "bytes",
-				       elf->path, sec->name, n, (unsigned long long)size);
-	*size_ret = size;
+				       elf->path, sec->name, ret->stream_size,
+				       (unsigned long long)ret->size);
 	return NULL;
 }
 
@@ -117,19 +110,17 @@ struct gi_error *gi_elf_unpack(struct gi_elf *elf, size_t i, const struct elf_se
 		}
 		total += u->size;
 	}
-	struct gi_error *err = check_packed(elf, sec, &size);
+	struct elf_packed packed;
+	struct gi_error *err = gi_elf_packed_read(elf, sec, &packed);
 	if (err)
 		return err;
+	size = packed.size;
 	if (size > UNPACKED_TOTAL_MAX - total)
 		return gi_error_create(GI_ERR_FORMAT,
 				       "%s: its sections unpack to more than %llu bytes", elf->path,
 				       (unsigned long long)UNPACKED_TOTAL_MAX);
-	const uint8_t *stream;
-	size_t n;
-	uint32_t type;
-	err = packed_parse(elf, sec, &stream, &n, &size, &type);
-	if (err)
-		return err;
+	size_t n = packed.stream_size;
+	uint32_t type = packed.type;
 
 	_cleanup_(unpacked_destroyp) struct elf_unpacked *u = calloc(1, sizeof(*u));
 	if (!u)
@@ -164,7 +155,7 @@ struct gi_error *gi_elf_unpack(struct gi_elf *elf, size_t i, const struct elf_se
 	memcpy(image, &ehdr, sizeof(ehdr));
 	memcpy((char *)image + sizeof(ehdr) + sizeof(shdr), &shdr, sizeof(shdr));
 	memcpy((char *)image + IMAGE_HEADERS, &chdr, sizeof(chdr));
-	memcpy((char *)image + IMAGE_HEADERS + sizeof(chdr), stream, n);
+	memcpy((char *)image + IMAGE_HEADERS + sizeof(chdr), packed.stream, n);
 
 	if (elf_version(EV_CURRENT) == EV_NONE)
 		return gi_error_create(GI_ERR_UNSUPPORTED, "libelf is too old");

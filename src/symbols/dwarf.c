@@ -13,6 +13,13 @@
 // Sources: cmd/link/internal/ld/dwarf.go, cmd/internal/dwarf/dwarf.go, Go 1.18 to 1.27;
 // DWARF 4 and 5.
 //
+// Of a compressed .debug_info only the beginning is unpacked and given to libdw, as many
+// whole units as it takes to find a name: the runtime's units and that of the types stand
+// early, behind the packages that they need. A name is known to be missing without the
+// rest where what is there would hold it: a compiler makes one unit of a package, with
+// all of its constants and globals (units of the assembler have neither), and the linker
+// one of all Go types. All else needs all units.
+//
 // libdw checks the sections' bounds. What it does not bound, we do: chains of typedefs,
 // nesting, numbers of members.
 
@@ -27,7 +34,19 @@ static const char *const section_names[] = {
 	".debug_addr", ".debug_str_offsets", ".debug_types",
 };
 
+enum {
+	UNIT_LENGTH_32 = 4, // of a unit's length field
+	UNIT_LENGTH_64 = 12,
+	FIRST_COVERED = 2 << 20,
+};
+
 // --- opening ----------------------------------------------------------------
+
+static struct gi_error *damaged(const struct gi_dwarf *dw)
+{
+	return gi_error_create(GI_ERR_FORMAT, "%s: debug information is damaged: %s", dw->path,
+			       dwarf_errmsg(-1));
+}
 
 static struct gi_error *list_units(struct gi_dwarf *dw)
 {
@@ -36,13 +55,16 @@ static struct gi_error *list_units(struct gi_dwarf *dw)
 	Dwarf_Die die;
 	uint8_t type;
 	int r;
+	size_t n = 0;
 	while ((r = dwarf_get_units(dw->dw, cu, &cu, NULL, &type, &die, NULL)) == 0) {
 		uint64_t lang;
 		if (dwarf_tag(&die) != DW_TAG_compile_unit &&
 		    dwarf_tag(&die) != DW_TAG_partial_unit)
 			continue;
-		err = gi_grow(&dw->units, &dw->unit_cap, dw->unit_count + 1,
-			      sizeof(*dw->units));
+		// Those that a shorter beginning had are in the list.
+		if (n++ < dw->unit_count)
+			continue;
+		err = gi_grow(&dw->units, &dw->unit_cap, dw->unit_count + 1, sizeof(*dw->units));
 		if (err)
 			return err;
 		const char *name = dwarf_diename(&die);
@@ -52,42 +74,96 @@ static struct gi_error *list_units(struct gi_dwarf *dw)
 			.go = gi_dwarf_attr_udata(&die, DW_AT_language, &lang) &&
 			      lang == DW_LANG_Go,
 		};
+		dw->units_left++;
 	}
-	dw->units_left = dw->unit_count;
 	// Damage after some units leaves these; damage before the first one leaves
 	// nothing.
-	if (r < 0 && !dw->unit_count)
-		return gi_error_create(GI_ERR_FORMAT,
-				       "%s: debug information is damaged: %s", dw->path,
-				       dwarf_errmsg(-1));
+	return r < 0 && !dw->unit_count ? damaged(dw) : NULL;
+}
+
+// Gives libdw the first covered bytes of .debug_info.
+static struct gi_error *open_handle(struct gi_dwarf *dw)
+{
+	if (dw->dw)
+		dwarf_end(dw->dw);
+	dw->dw = NULL;
+	gi_elf_subset_close(dw->subset);
+	dw->subset = NULL;
+	struct gi_elf_part part = {".debug_info", NULL, dw->covered};
+	if (dw->info)
+		part.data = gi_elf_stream_data(dw->info);
+	struct gi_error *err = gi_elf_subset_open(dw->elf, section_names + (dw->info ? 1 : 0),
+						  GI_ARRAY_SIZE(section_names) - (dw->info ? 1 : 0),
+						  dw->info ? &part : NULL, &dw->subset);
+	if (err)
+		return err;
+	dw->dw = dwarf_begin_elf(gi_elf_subset_handle(dw->subset), DWARF_C_READ, NULL);
+	return dw->dw ? list_units(dw) : damaged(dw);
+}
+
+// The end of the first unit that ends at or behind target.
+static struct gi_error *find_boundary(struct gi_dwarf *dw, size_t target, size_t *ret)
+{
+	size_t size = gi_elf_stream_size(dw->info), at = dw->covered;
+	const uint8_t *data = gi_elf_stream_data(dw->info);
+	while (at < target && size - at >= UNIT_LENGTH_64) {
+		struct gi_error *err = gi_elf_stream_want(dw->info, at + UNIT_LENGTH_64);
+		if (err)
+			return err;
+		uint64_t n = gi_load_u32(data + at), head = UNIT_LENGTH_32;
+		if (n == UINT32_MAX)
+			n = gi_load_u64(data + at + UNIT_LENGTH_32), head = UNIT_LENGTH_64;
+		// libdw has the last word on what does not fit.
+		if (n > size - at - head)
+			break;
+		at += head + n;
+	}
+	*ret = at < target || size - at < UNIT_LENGTH_64 ? size : at;
 	return NULL;
+}
+
+// Covers more units, all if all is set.
+static struct gi_error *cover(struct gi_dwarf *dw, bool all)
+{
+	size_t size = gi_elf_stream_size(dw->info), end = size;
+	struct gi_error *err = NULL;
+	if (!all) {
+		size_t more = gi_max_u64(FIRST_COVERED, dw->covered / 2);
+		err = find_boundary(dw, dw->covered + gi_min_u64(more, size - dw->covered), &end);
+	}
+	if (!err)
+		err = gi_elf_stream_want(dw->info, end);
+	if (err)
+		return err;
+	dw->covered = end;
+	dw->complete = end == size;
+	return open_handle(dw);
+}
+
+struct gi_error *gi_dwarf_complete(struct gi_dwarf *dw)
+{
+	return dw->complete ? NULL : cover(dw, true);
 }
 
 struct gi_error *gi_dwarf_open(struct gi_elf *elf, struct gi_dwarf **ret)
 {
-	if (!gi_elf_has_section(elf, ".debug_info") &&
-	    !gi_elf_has_section(elf, ".zdebug_info"))
+	if (!gi_elf_has_section(elf, ".debug_info") && !gi_elf_has_section(elf, ".zdebug_info"))
 		return gi_error_create(GI_ERR_NOT_FOUND, "%s has no debug information",
 				       gi_elf_path(elf));
 	struct gi_dwarf *dw = calloc(1, sizeof(*dw));
 	if (!dw)
 		return gi_error_nomem();
+	dw->elf = elf;
 	dw->path = gi_elf_path(elf);
-	struct gi_error *err = gi_elf_subset_open(
-		elf, section_names, GI_ARRAY_SIZE(section_names), &dw->subset);
+	struct gi_error *err = gi_elf_stream_open(elf, section_names[0], &dw->info);
 	if (!err && gi_elf_has_section(elf, ".debug_addr"))
-		err = gi_elf_section(elf, ".debug_addr", &dw->addrs, &dw->addrs_size,
-				     NULL);
-	if (!err) {
-		dw->dw = dwarf_begin_elf(gi_elf_subset_handle(dw->subset), DWARF_C_READ,
-					 NULL);
-		if (!dw->dw)
-			err = gi_error_create(GI_ERR_FORMAT,
-					      "%s: debug information is damaged: %s",
-					      dw->path, dwarf_errmsg(-1));
+		err = gi_elf_section(elf, ".debug_addr", &dw->addrs, &dw->addrs_size, NULL);
+	if (!err && dw->info) {
+		err = cover(dw, false);
+	} else if (!err) {
+		dw->complete = true;
+		err = open_handle(dw);
 	}
-	if (!err)
-		err = list_units(dw);
 	if (err) {
 		gi_dwarf_close(dw);
 		return err;
@@ -103,6 +179,7 @@ void gi_dwarf_close(struct gi_dwarf *dw)
 	if (dw->dw)
 		dwarf_end(dw->dw);
 	gi_elf_subset_close(dw->subset);
+	gi_elf_stream_close(dw->info);
 	free(dw->units);
 	free(dw->entries);
 	free(dw->buckets);
@@ -148,8 +225,7 @@ static struct gi_error *index_add(struct gi_dwarf *dw, const char *name, Dwarf_O
 		if (err)
 			return err;
 	}
-	err = gi_grow(&dw->entries, &dw->entry_cap, dw->entry_count + 1,
-		      sizeof(*dw->entries));
+	err = gi_grow(&dw->entries, &dw->entry_cap, dw->entry_count + 1, sizeof(*dw->entries));
 	if (err)
 		return err;
 	uint32_t *b = &dw->buckets[name_hash(name) & (dw->bucket_count - 1)];
@@ -202,25 +278,25 @@ static struct gi_error *unit_scan(struct gi_dwarf *dw, struct gi_dw_unit *u)
 		struct gi_error *err = index_add(dw, name, dwarf_dieoffset(&die), kind);
 		if (err)
 			return err;
+		u->has[kind] = true;
 	} while (dwarf_siblingof(&die, &die) == 0);
 	return NULL;
 }
 
 struct gi_error *gi_dwarf_scan_all(struct gi_dwarf *dw)
 {
-	for (size_t i = 0; dw->units_left && i < dw->unit_count; i++) {
-		struct gi_error *err = unit_scan(dw, &dw->units[i]);
-		if (err)
-			return err;
-	}
-	return NULL;
+	struct gi_error *err = gi_dwarf_complete(dw);
+	for (size_t i = 0; !err && dw->units_left && i < dw->unit_count; i++)
+		err = unit_scan(dw, &dw->units[i]);
+	return err;
 }
 
-// Scans the units named package[0..n); *found_ret if there is one.
+// Scans the units of the first n characters of package as far as they are covered. *found_ret
+// if there is one, *holds_ret if one holds names of that kind.
 static struct gi_error *scan_package(struct gi_dwarf *dw, const char *package, size_t n,
-				     bool *found_ret)
+				     enum gi_dw_kind kind, bool *found_ret, bool *holds_ret)
 {
-	*found_ret = false;
+	*found_ret = *holds_ret = false;
 	for (size_t i = 0; i < dw->unit_count; i++) {
 		struct gi_dw_unit *u = &dw->units[i];
 		if (!u->go || strncmp(u->name, package, n) || u->name[n])
@@ -229,12 +305,12 @@ static struct gi_error *scan_package(struct gi_dwarf *dw, const char *package, s
 		struct gi_error *err = unit_scan(dw, u);
 		if (err)
 			return err;
+		*holds_ret |= u->has[kind];
 	}
 	return NULL;
 }
 
-static bool index_find(struct gi_dwarf *dw, const char *name, enum gi_dw_kind kind,
-		       Dwarf_Die *ret)
+static bool index_find(struct gi_dwarf *dw, const char *name, enum gi_dw_kind kind, Dwarf_Die *ret)
 {
 	if (!dw->bucket_count)
 		return false;
@@ -253,55 +329,83 @@ static bool index_find(struct gi_dwarf *dw, const char *name, enum gi_dw_kind ki
 	return false;
 }
 
-static struct gi_error *find_die(struct gi_dwarf *dw, const char *name,
-				 enum gi_dw_kind kind, Dwarf_Die *ret)
+// The package of a name such as "net/http.Server" and "sync/atomic.Pointer[a/b.T]": it ends
+// at the first dot after the last slash before type arguments. 0: none.
+static size_t package_of(const char *name)
 {
-	static const char *const what[] = {"type", "constant", "variable"};
-	struct gi_error *err;
-
-	if (index_find(dw, name, kind, ret))
-		return NULL;
-	// "net/http.Server" and "sync/atomic.Pointer[a/b.T]": the package ends at the
-	// first dot after the last slash before type arguments.
 	size_t n = strcspn(name, "[");
 	const char *slash = memrchr(name, '/', n);
 	const char *rest = slash ? slash : name;
 	const char *dot = memchr(rest, '.', n - (size_t)(rest - name));
-	bool have = false;
-	if (kind == GI_DW_KIND_TYPE)
-		err = scan_package(dw, "runtime", sizeof("runtime") - 1, &have);
-	else
-		err = dot ? scan_package(dw, name, (size_t)(dot - name), &have) : NULL;
-	if (err)
-		return err;
-	if (have && index_find(dw, name, kind, ret))
+	return dot ? (size_t)(dot - name) : 0;
+}
+
+static struct gi_error *find_die(struct gi_dwarf *dw, const char *name, enum gi_dw_kind kind,
+				 Dwarf_Die *ret)
+{
+	static const char *const what[] = {"type", "constant", "variable"};
+	bool is_type = kind == GI_DW_KIND_TYPE, have = false, holds = false;
+	size_t n = package_of(name);
+	bool is_go = n > 0;
+
+	if (index_find(dw, name, kind, ret))
 		return NULL;
-	// A package's unit holds all constants and globals of it: no need to look
-	// further.
-	if (!have || kind == GI_DW_KIND_TYPE) {
-		err = gi_dwarf_scan_all(dw);
+	// A turn covers more units; without an end to be seen all of them.
+	while (is_type || is_go) {
+		const char *package = is_type ? "runtime" : name;
+		struct gi_error *err = scan_package(dw, package, is_type ? strlen(package) : n,
+						    kind, &have, &holds);
+		if (err)
+			return err;
+		if (have && index_find(dw, name, kind, ret))
+			return NULL;
+		if ((is_go && holds) || dw->complete)
+			break;
+		err = cover(dw, false);
+		if (err)
+			return err;
+	}
+	// Types of other languages are in units of their own, and so are the constants and
+	// globals of a package that has no unit.
+	if (is_type ? !is_go || !holds : !have) {
+		struct gi_error *err = gi_dwarf_scan_all(dw);
 		if (err)
 			return err;
 		if (index_find(dw, name, kind, ret))
 			return NULL;
 	}
-	return gi_error_create(GI_ERR_NOT_FOUND, "no %s %s in the debug information",
-			       what[kind], name);
+	return gi_error_create(GI_ERR_NOT_FOUND, "no %s %s in the debug information", what[kind],
+			       name);
 }
 
 // --- lookups ----------------------------------------------------------------
 
-struct gi_error *gi_dwarf_sizeof(struct gi_dwarf *dw, const char *type, uint64_t *ret)
+// A type by name. whole: with all units covered. (What refers to a unit that is not
+// covered looks like nothing.)
+static struct gi_error *find_type(struct gi_dwarf *dw, const char *type, bool whole,
+				  struct gi_dw_type *ret)
 {
 	Dwarf_Die die;
-	struct gi_error *err = find_die(dw, type, GI_DW_KIND_TYPE, &die);
+	struct gi_error *err = whole ? gi_dwarf_complete(dw) : NULL;
+	if (!err)
+		err = find_die(dw, type, GI_DW_KIND_TYPE, &die);
 	if (err)
 		return err;
+	gi_dwarf_type_resolve(&die, NULL, NULL, ret);
+	return NULL;
+}
+
+struct gi_error *gi_dwarf_sizeof(struct gi_dwarf *dw, const char *type, uint64_t *ret)
+{
 	struct gi_dw_type t;
-	gi_dwarf_type_resolve(&die, NULL, NULL, &t);
+	struct gi_error *err = find_type(dw, type, false, &t);
+	if (!err && !t.tag && !dw->complete)
+		err = find_type(dw, type, true, &t);
+	if (err)
+		return err;
 	if (!t.tag)
-		return gi_error_create(GI_ERR_FORMAT,
-				       "debug information of type %s is damaged", type);
+		return gi_error_create(GI_ERR_FORMAT, "debug information of type %s is damaged",
+				       type);
 	*ret = t.size;
 	return NULL;
 }
@@ -323,55 +427,62 @@ static bool struct_member(Dwarf_Die *type, const char *name, size_t n, Dwarf_Die
 	return false;
 }
 
-struct gi_error *gi_dwarf_member(struct gi_dwarf *dw, const char *type, const char *path,
-				 struct gi_dwarf_member *ret)
+// *unknown_ret: the type of a member on the way is not to be had.
+static struct gi_error *find_member(struct gi_dwarf *dw, const char *type, const char *path,
+				    bool whole, bool *unknown_ret, struct gi_dwarf_member *ret)
 {
-	Dwarf_Die die;
-	struct gi_error *err = find_die(dw, type, GI_DW_KIND_TYPE, &die);
+	struct gi_dw_type t;
+	struct gi_error *err = find_type(dw, type, whole, &t);
 	if (err)
 		return err;
-	struct gi_dw_type t;
-	gi_dwarf_type_resolve(&die, NULL, NULL, &t);
 
 	uint64_t offset = 0;
 	for (const char *p = path;;) {
 		size_t n = strcspn(p, ".[");
 		Dwarf_Die member, mtype;
 		uint64_t off;
-		bool is_struct = t.tag == DW_TAG_structure_type ||
-				 t.tag == DW_TAG_union_type || t.tag == DW_TAG_class_type;
+		bool is_struct = t.tag == DW_TAG_structure_type || t.tag == DW_TAG_union_type ||
+				 t.tag == DW_TAG_class_type;
+		*unknown_ret = !t.tag;
 		if (!is_struct || !struct_member(&t.die, p, n, &member))
-			return gi_error_create(
-				GI_ERR_NOT_FOUND,
-				"type %s has no member %s in the debug information", type,
-				path);
-		if (!gi_dwarf_member_offset(&member, &off) ||
-		    !gi_dwarf_type_of(&member, &mtype))
-			return gi_error_create(
-				GI_ERR_FORMAT,
-				"debug information of member %s of %s is damaged", path,
-				type);
+			return gi_error_create(GI_ERR_NOT_FOUND,
+					       "type %s has no member %s in the debug information",
+					       type, path);
+		*unknown_ret = !gi_dwarf_type_of(&member, &mtype);
+		if (!gi_dwarf_member_offset(&member, &off) || *unknown_ret)
+			return gi_error_create(GI_ERR_FORMAT,
+					       "debug information of member %s of %s is damaged",
+					       path, type);
 		gi_dwarf_type_resolve(&mtype, NULL, NULL, &t);
 		offset += off;
 		p += n;
 		while (!strncmp(p, "[]", 2)) {
-			if (t.tag != DW_TAG_array_type ||
-			    !gi_dwarf_type_of(&t.die, &mtype))
+			if (t.tag != DW_TAG_array_type || !gi_dwarf_type_of(&t.die, &mtype))
 				return gi_error_create(GI_ERR_NOT_FOUND,
-						       "member %s of type %s is no array",
-						       path, type);
+						       "member %s of type %s is no array", path,
+						       type);
 			gi_dwarf_type_resolve(&mtype, NULL, NULL, &t);
 			p += 2;
 		}
 		if (!*p)
 			break;
 		if (*p++ != '.')
-			return gi_error_create(GI_ERR_NOT_FOUND,
-					       "%s is no path of a member", path);
+			return gi_error_create(GI_ERR_NOT_FOUND, "%s is no path of a member", path);
 	}
-	*ret = (struct gi_dwarf_member){
-		.offset = offset, .size = t.size, .count = t.count};
+	*unknown_ret = !t.tag;
+	*ret = (struct gi_dwarf_member){.offset = offset, .size = t.size, .count = t.count};
 	return NULL;
+}
+
+struct gi_error *gi_dwarf_member(struct gi_dwarf *dw, const char *type, const char *path,
+				 struct gi_dwarf_member *ret)
+{
+	bool unknown = false;
+	struct gi_error *err = find_member(dw, type, path, false, &unknown, ret);
+	if (!unknown || dw->complete)
+		return err;
+	gi_error_ignore(err);
+	return find_member(dw, type, path, true, &unknown, ret);
 }
 
 struct gi_error *gi_dwarf_constant(struct gi_dwarf *dw, const char *name, int64_t *ret)
@@ -382,23 +493,27 @@ struct gi_error *gi_dwarf_constant(struct gi_dwarf *dw, const char *name, int64_
 		return err;
 	uint64_t v;
 	if (!gi_dwarf_attr_udata(&die, DW_AT_const_value, &v))
-		return gi_error_create(GI_ERR_NOT_FOUND, "constant %s is no integer",
-				       name);
+		return gi_error_create(GI_ERR_NOT_FOUND, "constant %s is no integer", name);
 	*ret = (int64_t)v;
 	return NULL;
 }
 
-struct gi_error *gi_dwarf_global(struct gi_dwarf *dw, const char *name,
-				 uint64_t *addr_ret, struct gi_dwarf_member *ret)
+struct gi_error *gi_dwarf_global(struct gi_dwarf *dw, const char *name, uint64_t *addr_ret,
+				 struct gi_dwarf_member *ret)
 {
 	Dwarf_Die die, type;
 	struct gi_error *err = find_die(dw, name, GI_DW_KIND_VAR, &die);
+	// Its type may be in a unit that is not covered.
+	if (!err && !dw->complete) {
+		err = gi_dwarf_complete(dw);
+		if (!err)
+			err = find_die(dw, name, GI_DW_KIND_VAR, &die);
+	}
 	if (err)
 		return err;
 	uint64_t addr;
 	if (!gi_dwarf_var_addr(dw, &die, &addr))
-		return gi_error_create(GI_ERR_NOT_FOUND, "variable %s has no address",
-				       name);
+		return gi_error_create(GI_ERR_NOT_FOUND, "variable %s has no address", name);
 	struct gi_dw_type t = {0};
 	if (gi_dwarf_type_of(&die, &type))
 		gi_dwarf_type_resolve(&type, NULL, NULL, &t);

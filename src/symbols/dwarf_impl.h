@@ -16,6 +16,7 @@ struct gi_dw_unit {
 	Dwarf_Off die;
 	bool go;
 	bool scanned;
+	bool has[3]; // names of that enum gi_dw_kind; once scanned
 };
 
 struct gi_dw_entry {
@@ -32,6 +33,10 @@ struct gi_dw_var {
 };
 
 struct gi_dwarf {
+	struct gi_elf *elf;	    // borrowed
+	struct gi_elf_stream *info; // .debug_info if it is compressed, or NULL
+	size_t covered;		    // bytes of it that the handle has, whole units
+	bool complete;		    // the handle has all
 	struct gi_elf_subset *subset;
 	Dwarf *dw;
 	const char *path;     // borrowed
@@ -49,6 +54,8 @@ struct gi_dwarf {
 	bool vars_made;
 };
 
+/** Makes all units known. What libdw told before does not hold any more. */
+struct gi_error *gi_dwarf_complete(struct gi_dwarf *dw) GI_MUST_CHECK;
 /** Scans all units that are not scanned yet. */
 struct gi_error *gi_dwarf_scan_all(struct gi_dwarf *dw) GI_MUST_CHECK;
 
@@ -63,8 +70,7 @@ struct gi_dw_type {
  * Resolves a type. want, if not NULL, sets *is_want if the type or a typedef on the way
  * has that name.
  */
-void gi_dwarf_type_resolve(Dwarf_Die *die, const char *want, bool *is_want,
-			   struct gi_dw_type *ret);
+void gi_dwarf_type_resolve(Dwarf_Die *die, const char *want, bool *is_want, struct gi_dw_type *ret);
 /** The DIE that DW_AT_type of die leads to; false if none. */
 bool gi_dwarf_type_of(Dwarf_Die *die, Dwarf_Die *ret);
 /** A member's offset in its struct; false if it is none or not a constant. */

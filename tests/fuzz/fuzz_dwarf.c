@@ -16,7 +16,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		return 0;
 	for (int version = 4; version <= 5; version++) {
 		struct st_buf s[DS_SECTIONS], all = {0};
-		dwarf_sample(version, s);
+		dwarf_sample(version, 0, s);
 		for (size_t i = 0; i < DS_SECTIONS; i++) {
 			uint8_t le[2] = {(uint8_t)s[i].n, (uint8_t)(s[i].n >> 8)};
 			st_put(&all, le, 2);

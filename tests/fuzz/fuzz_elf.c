@@ -89,7 +89,7 @@ static void ask(struct gi_elf *elf)
 	gi_build_id_format(&id, hex, sizeof(hex));
 	total += strlen(hex) + strlen(gi_elf_go_build_id(elf)) + gi_elf_is_go(elf);
 	struct gi_elf_subset *subset = NULL;
-	gi_error_ignore(gi_elf_subset_open(elf, names, GI_ARRAY_SIZE(names), &subset));
+	gi_error_ignore(gi_elf_subset_open(elf, names, GI_ARRAY_SIZE(names), NULL, &subset));
 	gi_elf_subset_close(subset);
 	struct gi_elf *debug = NULL;
 	static const char *const dirs[] = { "/nonexistent" };

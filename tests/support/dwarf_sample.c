@@ -4,6 +4,7 @@
 #include <elf.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 #include "elf_builder.h"
 
@@ -317,7 +318,22 @@ static void unit_c(struct maker *m)
 	unit_end(m);
 }
 
-void dwarf_sample(int version, struct st_buf sections[DS_SECTIONS])
+// A type with a name of that length, which does not compress well.
+static void unit_filler(struct maker *m, size_t n)
+{
+	uint32_t seed = 1;
+	unit_begin(m, "filler.c", DW_LANG_C11);
+	put_u8(m->info, A_BASE);
+	for (; n; n--) {
+		seed = seed * 1664525 + 1013904223;
+		put_u8(m->info, 'a' + (seed >> 24) % 26);
+	}
+	put_u8(m->info, 0);
+	put_u8(m->info, 1);
+	unit_end(m);
+}
+
+void dwarf_sample(int version, size_t filler, struct st_buf sections[DS_SECTIONS])
 {
 	memset(sections, 0, DS_SECTIONS * sizeof(*sections));
 	struct st_buf *ab = &sections[DS_ABBREV];
@@ -347,17 +363,41 @@ void dwarf_sample(int version, struct st_buf sections[DS_SECTIONS])
 	struct maker m = {.info = &sections[DS_INFO], .version = version};
 	unit_runtime(&m);
 	unit_main(&m);
+	if (filler)
+		unit_filler(&m, filler);
 	unit_c(&m);
 	for (size_t i = 0; i < m.ref_count; i++)
 		patch_u32(m.info, m.refs[i].off, m.at[m.refs[i].label]);
 }
 
-struct gi_elf *dwarf_sample_elf(const struct st_buf sections[DS_SECTIONS])
+// The section as a zlib stream behind a header.
+static struct st_buf packed(const struct st_buf *section)
+{
+	struct st_buf b = {0};
+	Elf64_Chdr h = {.ch_type = ELFCOMPRESS_ZLIB, .ch_size = section->n, .ch_addralign = 1};
+	uLongf n = compressBound(section->n);
+	uint8_t *z = malloc(n);
+	if (!z || compress(z, &n, section->p, section->n) != Z_OK)
+		abort();
+	st_put(&b, &h, sizeof(h));
+	st_put(&b, z, n);
+	free(z);
+	return b;
+}
+
+static struct gi_elf *make_elf(const struct st_buf sections[DS_SECTIONS], bool pack, bool damage)
 {
 	struct elf_builder *b = elf_builder_create(ET_EXEC);
-	for (size_t i = 0; i < DS_SECTIONS; i++)
-		elf_builder_add_section(b, dwarf_sample_names[i], SHT_PROGBITS, 0, 0,
-					sections[i].p, sections[i].n, 0, 0);
+	for (size_t i = 0; i < DS_SECTIONS; i++) {
+		bool z = pack && i == DS_INFO;
+		struct st_buf s = z ? packed(&sections[i]) : sections[i];
+		if (z && damage)
+			s.p[s.n - 60] ^= 0xff;
+		elf_builder_add_section(b, dwarf_sample_names[i], SHT_PROGBITS,
+					z ? SHF_COMPRESSED : 0, 0, s.p, s.n, 0, 0);
+		if (z)
+			free(s.p);
+	}
 	size_t n;
 	uint8_t *bytes = elf_builder_build(b, &n);
 	struct gi_elf *elf;
@@ -367,6 +407,21 @@ struct gi_elf *dwarf_sample_elf(const struct st_buf sections[DS_SECTIONS])
 	elf_builder_destroy(b);
 	free(bytes);
 	return elf;
+}
+
+struct gi_elf *dwarf_sample_elf(const struct st_buf sections[DS_SECTIONS])
+{
+	return make_elf(sections, false, false);
+}
+
+struct gi_elf *dwarf_sample_elf_packed(const struct st_buf sections[DS_SECTIONS])
+{
+	return make_elf(sections, true, false);
+}
+
+struct gi_elf *dwarf_sample_elf_damaged(const struct st_buf sections[DS_SECTIONS])
+{
+	return make_elf(sections, true, true);
 }
 
 void dwarf_sample_ask(struct gi_elf *elf)

@@ -26,10 +26,16 @@ extern const char *const dwarf_sample_names[DS_SECTIONS];
  *   unit "x.c" (C)
  *     struct cstruct (16) { union { int i; uint32 u } at 0; const volatile int cv at 8 }
  *     main.late, declared only; cvar at 0x6000, a cstruct
+ *
+ * filler: bytes of a C unit in front of "x.c".
  */
-void dwarf_sample(int version, struct st_buf sections[DS_SECTIONS]);
+void dwarf_sample(int version, size_t filler, struct st_buf sections[DS_SECTIONS]);
 /** An ELF file in memory with these sections; borrows nothing. */
 struct gi_elf *dwarf_sample_elf(const struct st_buf sections[DS_SECTIONS]);
+/** The same with a .debug_info compressed by zlib. */
+struct gi_elf *dwarf_sample_elf_packed(const struct st_buf sections[DS_SECTIONS]);
+/** That one, damaged near the end of the stream. */
+struct gi_elf *dwarf_sample_elf_damaged(const struct st_buf sections[DS_SECTIONS]);
 /** Asks for everything in the sample, however damaged; aborts at an answer without
  * bounds. */
 void dwarf_sample_ask(struct gi_elf *elf);

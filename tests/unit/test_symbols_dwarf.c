@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "../support/dwarf_sample.h"
+#include "symbols/dwarf_impl.h"
 
 static void no_error(struct gi_error *err)
 {
@@ -29,22 +30,37 @@ struct fixture {
 	struct gi_dwarf *dw;
 };
 
-static void setup(struct fixture *fx, int version)
+// filler: of a compressed .debug_info, the unit "x.c" behind it is not unpacked at first.
+static void setup(struct fixture *fx, int version, size_t filler)
 {
-	dwarf_sample(version, fx->sections);
-	fx->elf = dwarf_sample_elf(fx->sections);
+	dwarf_sample(version, filler, fx->sections);
+	fx->elf = filler ? dwarf_sample_elf_packed(fx->sections) : dwarf_sample_elf(fx->sections);
 	no_error(gi_dwarf_open(fx->elf, &fx->dw));
 }
 
 static int setup_4(void **state)
 {
-	setup(*state = calloc(1, sizeof(struct fixture)), 4);
+	setup(*state = calloc(1, sizeof(struct fixture)), 4, 0);
 	return 0;
 }
 
 static int setup_5(void **state)
 {
-	setup(*state = calloc(1, sizeof(struct fixture)), 5);
+	setup(*state = calloc(1, sizeof(struct fixture)), 5, 0);
+	return 0;
+}
+
+enum { FILLER = 3 << 20 };
+
+static int setup_packed_4(void **state)
+{
+	setup(*state = calloc(1, sizeof(struct fixture)), 4, FILLER);
+	return 0;
+}
+
+static int setup_packed_5(void **state)
+{
+	setup(*state = calloc(1, sizeof(struct fixture)), 5, FILLER);
 	return 0;
 }
 
@@ -227,14 +243,70 @@ static void test_damage(void **state)
 	}
 }
 
+// Only as much of a compressed .debug_info is unpacked as it takes to know.
+static void test_covered(void **state)
+{
+	struct fixture *fx = *state;
+	struct gi_dwarf_member m;
+	uint64_t size, addr;
+	int64_t k;
+	size_t first = fx->dw->covered;
+	assert_false(fx->dw->complete);
+	assert_true(first > FILLER && first < fx->sections[DS_INFO].n);
+	no_error(gi_dwarf_constant(fx->dw, "runtime.K", &k));
+	no_error(gi_dwarf_sizeof(fx->dw, "runtime.outer", &size));
+	no_error(gi_dwarf_member(fx->dw, "runtime.alias", "arr[].b", &m));
+	// Missing, and known to be.
+	expect_code(gi_dwarf_constant(fx->dw, "runtime.L", &k), GI_ERR_NOT_FOUND);
+	expect_code(gi_dwarf_sizeof(fx->dw, "main.T", &size), GI_ERR_NOT_FOUND);
+	expect_code(gi_dwarf_global(fx->dw, "main.none", &addr, NULL), GI_ERR_NOT_FOUND);
+	assert_int_equal(fx->dw->covered, first);
+	// Of a package that was not seen, and of C.
+	expect_code(gi_dwarf_constant(fx->dw, "late.K", &k), GI_ERR_NOT_FOUND);
+	assert_true(fx->dw->complete);
+	expect_member(fx, "cstruct", "cv", 8, 8, 0);
+}
+
+// Damage behind what is needed does no harm until it is needed.
+static void test_damaged_stream(void **state)
+{
+	struct fixture *fx = *state;
+	struct gi_elf_stream *s = NULL;
+	const uint8_t *data;
+	size_t n;
+	uint64_t size;
+	no_error(gi_elf_section(fx->elf, ".debug_addr", &data, &n, NULL));
+	no_error(gi_elf_stream_open(fx->elf, ".debug_info", &s));
+	size_t all = gi_elf_stream_size(s);
+	assert_int_equal(all, fx->sections[DS_INFO].n);
+	no_error(gi_elf_stream_want(s, 100));
+	assert_memory_equal(gi_elf_stream_data(s), fx->sections[DS_INFO].p, 100);
+	no_error(gi_elf_stream_want(s, SIZE_MAX));
+	assert_memory_equal(gi_elf_stream_data(s), fx->sections[DS_INFO].p, all);
+	gi_elf_stream_close(s);
+
+	struct gi_elf *elf = dwarf_sample_elf_damaged(fx->sections);
+	struct gi_dwarf *dw;
+	no_error(gi_dwarf_open(elf, &dw));
+	no_error(gi_dwarf_sizeof(dw, "runtime.outer", &size));
+	for (int i = 0; i < 2; i++)
+		expect_code(gi_dwarf_sizeof(dw, "cstruct", &size), GI_ERR_FORMAT);
+	no_error(gi_dwarf_sizeof(dw, "runtime.outer", &size));
+	gi_dwarf_close(dw);
+	gi_elf_close(elf);
+}
+
 int main(void)
 {
-#define BOTH(t)                                                \
-	cmocka_unit_test_setup_teardown(t, setup_4, teardown), \
-		cmocka_unit_test_setup_teardown(t, setup_5, teardown)
+#define WITH(t, setup) cmocka_unit_test_setup_teardown(t, setup, teardown)
+#define BOTH(t) WITH(t, setup_4), WITH(t, setup_5)
+#define PACKED(t) WITH(t, setup_packed_4), WITH(t, setup_packed_5)
 	const struct CMUnitTest tests[] = {
-		BOTH(test_members), BOTH(test_sizes), BOTH(test_constants),
-		BOTH(test_globals), BOTH(test_names), BOTH(test_damage),
+		BOTH(test_members),     BOTH(test_sizes),     BOTH(test_constants),
+		BOTH(test_globals),     BOTH(test_names),     BOTH(test_damage),
+		PACKED(test_members),   PACKED(test_sizes),   PACKED(test_constants),
+		PACKED(test_globals),   PACKED(test_names),   PACKED(test_covered),
+		PACKED(test_damaged_stream),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
