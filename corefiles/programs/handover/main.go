@@ -72,6 +72,7 @@ func visit() {
 	for n := 0; ; n++ {
 		gate.RLock()
 		visits <- n
+		time.Sleep(20 * time.Millisecond)
 	}
 }
 
