@@ -54,6 +54,7 @@ static void fn_destroy(struct gi_fn *fn)
 	free(fn->half);
 	free(fn->deeds);
 	free(fn->prims);
+	free(fn->releases);
 	free(fn->blocks);
 	free(fn->edges);
 	free(fn->block_of);
@@ -64,6 +65,7 @@ static void fn_destroy(struct gi_fn *fn)
 struct point {
 	struct gi_point pub;
 	struct gi_flow_state st;
+	struct gi_ahead *ahead;
 };
 
 void gi_code_destroy(struct gi_code *code)
@@ -75,6 +77,7 @@ void gi_code_destroy(struct gi_code *code)
 	for (size_t i = 0; i < code->point_count; i++) {
 		struct point *p = (struct point *)code->all_points[i];
 		gi_flow_state_deinit(&p->st);
+		free(p->ahead);
 		free(p);
 	}
 	free(code->all);
@@ -420,30 +423,94 @@ static void apply_branch(struct gi_fn *fn, struct gi_flow_state *st, const struc
 	gi_flow_outcome(st, &fn->values, st->flags.attempt, zero == st->flags.zero_is_success);
 }
 
+static struct gi_error *run_insns(struct gi_fn *fn, uint32_t from, uint32_t until,
+				  struct gi_flow_state *st)
+{
+	struct gi_error *err = NULL;
+
+	for (uint32_t i = from; i < until && !err; i++)
+		err = gi_flow_step(fn, st, i);
+	return err;
+}
+
+/** A block that only looks at a value and branches. */
+static bool only_branches(const struct gi_fn *fn, const struct gi_flow_block *b)
+{
+	enum { FEW = 6 };
+
+	if (b->last - b->first > FEW || b->next_count != 2 ||
+	    fn->insns[b->last - 1].op != GI_OP_JCC || !fn->insns[b->last - 1].is_zero_test)
+		return false;
+	for (uint32_t i = b->first; i < b->last; i++) {
+		if (fn->insns[i].op == GI_OP_CALL)
+			return false;
+	}
+	return true;
+}
+
+/**
+ * The compiler turns "if x.TryLock()" into ways that set a register to 1 or 0, meet, and part
+ * again by that register. What is true on one of the ways stays apart from the others if it goes
+ * on by itself: an edge whose branch is decided leads to where that branch leads.
+ */
+static struct gi_error *follow(struct gi_fn *fn, struct gi_flow_state *edge, uint32_t *to)
+{
+	enum { MAX_STEPS = 4 };
+
+	for (unsigned n = 0; n < MAX_STEPS && only_branches(fn, &fn->blocks[*to]); n++) {
+		const struct gi_flow_block *b = &fn->blocks[*to];
+		const struct gi_insn *in = &fn->insns[b->last - 1];
+		_cleanup_(gi_flow_state_deinit) struct gi_flow_state st = {0};
+		uint64_t value;
+
+		struct gi_error *err = gi_flow_state_copy(&st, edge);
+		if (!err)
+			err = run_insns(fn, b->first, b->last, &st);
+		if (err)
+			return err;
+		if (!gi_value_is_const(&fn->values, st.flags.tested, &value))
+			return NULL;
+		if (st.flags.size < 8)
+			value &= (UINT64_C(1) << 8 * st.flags.size) - 1;
+		bool jumps = (value == 0) != in->negated;
+		uint32_t next = b->next[0];
+		if ((fn->blocks[next].first == b->last) == jumps)
+			next = b->next[1];
+		err = gi_flow_state_copy(edge, &st);
+		if (err)
+			return err;
+		*to = next;
+	}
+	return NULL;
+}
+
 static struct gi_error *flow_out(struct gi_fn *fn, struct gi_flow_block *b,
 				 const struct gi_flow_state *out, uint32_t *queue, size_t *queued)
 {
 	for (uint32_t k = 0; k < b->next_count; k++) {
-		struct gi_flow_block *to = &fn->blocks[b->next[k]];
+		uint32_t next = b->next[k];
 		_cleanup_(gi_flow_state_deinit) struct gi_flow_state edge = {0};
 		bool changed = false;
 
 		struct gi_error *err = gi_flow_state_copy(&edge, out);
 		if (err)
 			return err;
-		apply_branch(fn, &edge, b, to);
+		apply_branch(fn, &edge, b, &fn->blocks[next]);
+		err = follow(fn, &edge, &next);
+		if (err)
+			return err;
+		struct gi_flow_block *to = &fn->blocks[next];
 		if (!to->seen) {
 			to->seen = changed = true;
 			err = gi_flow_state_copy(&to->in, &edge);
 		} else {
-			err = gi_flow_state_merge(&to->in, &edge, &fn->values, b->next[k],
-						  &changed);
+			err = gi_flow_state_merge(&to->in, &edge, &fn->values, next, &changed);
 		}
 		if (err)
 			return err;
 		if (changed && !to->queued) {
 			to->queued = true;
-			queue[(*queued)++] = b->next[k];
+			queue[(*queued)++] = next;
 		}
 	}
 	return NULL;
@@ -468,9 +535,7 @@ static struct gi_error *run_block(struct gi_fn *fn, const struct gi_flow_block *
 {
 	struct gi_error *err = gi_flow_state_copy(st, &b->in);
 
-	for (uint32_t i = b->first; i < until && !err; i++)
-		err = gi_flow_step(fn, st, i);
-	return err;
+	return err ? err : run_insns(fn, b->first, until, st);
 }
 
 static struct gi_error *fixpoint(struct gi_fn *fn)
@@ -531,7 +596,7 @@ static bool for_callers(struct gi_fn *fn, const struct gi_flow_state *st, struct
 		}
 	}
 	// A release of a lock that only the callee can name may be of any of the caller's.
-	if (f->state != GI_FACT_RELEASED)
+	if (f->state != GI_FACT_RELEASED || !f->is_foreign)
 		return false;
 	f->recv = 0;
 	return true;
@@ -577,6 +642,17 @@ static void summarise_return(struct gi_fn *fn, const struct gi_flow_state *st, b
 	}
 }
 
+void gi_fn_record(struct gi_fn *fn, const struct gi_ahead *r)
+{
+	if (!fn->recording || fn->release_count >= FLOW_MAX_RELEASES)
+		return;
+	struct gi_error *err = gi_grow(&fn->releases, &fn->release_cap, fn->release_count + 1,
+				       sizeof(*fn->releases));
+	if (!err)
+		fn->releases[fn->release_count++] = *r;
+	gi_error_ignore(err);
+}
+
 /** A jump out of the function: a call, whose return is ours. */
 static bool is_tail_call(const struct gi_fn *fn, const struct gi_flow_block *b)
 {
@@ -589,15 +665,20 @@ static struct gi_error *summarise(struct gi_fn *fn)
 {
 	bool first = true;
 
+	fn->release_count = 0;
 	for (size_t k = 0; k < fn->block_count; k++) {
 		const struct gi_flow_block *b = &fn->blocks[k];
 		bool tail = is_tail_call(fn, b);
-		if (!b->seen || (fn->insns[b->last - 1].op != GI_OP_RET && !tail))
+		if (!b->seen)
 			continue;
 		_cleanup_(gi_flow_state_deinit) struct gi_flow_state st = {0};
+		fn->recording = true;
 		struct gi_error *err = run_block(fn, b, b->last, &st);
+		fn->recording = false;
 		if (err)
 			return err;
+		if (fn->insns[b->last - 1].op != GI_OP_RET && !tail)
+			continue;
 		if (tail) {
 			fn->insns[b->last - 1].op = GI_OP_CALL;
 			err = gi_flow_step(fn, &st, b->last - 1);
@@ -784,6 +865,42 @@ static void enter_call(struct gi_fn *fn, struct point *p, uint32_t i)
 		gi_flow_release_maybe(&p->st);
 }
 
+/** The function's releases that lie on some way on from instruction i. */
+static struct gi_error *find_ahead(struct gi_fn *fn, uint32_t i, struct point *p)
+{
+	_cleanup_(gi_freep) uint8_t *seen = calloc(fn->block_count, 1);
+	_cleanup_(gi_freep) uint32_t *queue = malloc(fn->block_count * sizeof(*queue));
+	uint32_t here = fn->block_of[i];
+	size_t n = 0;
+
+	p->ahead = malloc((fn->release_count + 1) * sizeof(*p->ahead));
+	if (!seen || !queue || !p->ahead)
+		return gi_error_nomem();
+	// The rest of this block is ahead; all of it only if a loop leads back.
+	for (uint32_t k = 0; k < fn->blocks[here].next_count; k++) {
+		uint32_t to = fn->blocks[here].next[k];
+		if (!seen[to])
+			queue[n++] = to;
+		seen[to] = 1;
+	}
+	for (size_t at = 0; at < n; at++) {
+		const struct gi_flow_block *b = &fn->blocks[queue[at]];
+		for (uint32_t k = 0; k < b->next_count; k++) {
+			if (!seen[b->next[k]])
+				queue[n++] = b->next[k];
+			seen[b->next[k]] = 1;
+		}
+	}
+	for (size_t k = 0; k < fn->release_count; k++) {
+		const struct gi_ahead *r = &fn->releases[k];
+		uint32_t b = fn->block_of[r->site];
+		if (seen[b] || (b == here && r->site >= i))
+			p->ahead[p->pub.ahead_count++] = *r;
+	}
+	p->pub.ahead = p->ahead;
+	return NULL;
+}
+
 static struct gi_error *point_make(struct gi_fn *fn, uint32_t i, bool is_return, struct point *p)
 {
 	const struct gi_flow_block *b = &fn->blocks[fn->block_of[i]];
@@ -804,7 +921,7 @@ static struct gi_error *point_make(struct gi_fn *fn, uint32_t i, bool is_return,
 	p->pub.facts = p->st.facts;
 	p->pub.fact_count = p->st.fact_count;
 	p->pub.lost = p->st.lost;
-	return NULL;
+	return fn->release_count ? find_ahead(fn, i, p) : NULL;
 }
 
 const struct gi_point *gi_code_point(struct gi_code *code, uint64_t pc, bool is_return)
@@ -828,6 +945,7 @@ const struct gi_point *gi_code_point(struct gi_code *code, uint64_t pc, bool is_
 		if (err) {
 			gi_error_ignore(err);
 			gi_flow_state_deinit(&p->st);
+			free(p->ahead);
 			free(p);
 			p = NULL;
 		} else {

@@ -39,6 +39,8 @@ struct gi_code_env {
 	bool (*read_const)(void *arg, uint64_t addr, uint64_t *ret);
 	/** Offsets in sync.RWMutex. */
 	uint64_t reader_sem, writer_sem, reader_count;
+	/** Of the lock's address in sync.Cond. */
+	uint64_t cond_lock;
 };
 
 // --- results ------------------------------------------------------------------
@@ -51,11 +53,13 @@ enum {
 };
 
 struct gi_lock_fact {
-	gi_value recv; // the lock's address; of an unresolved call: its first argument
-	uint8_t kind;  // enum gi_lock_kind
-	uint8_t state; // GI_FACT_*
-	bool is_call;  // a call whose callee is known only when values are: HELD says it was made
-	bool is_try;   // the last attempt may have failed
+	gi_value recv;	 // the lock's address; of an unresolved call: its first argument
+	uint8_t kind;	 // enum gi_lock_kind
+	uint8_t state;	 // GI_FACT_*
+	bool is_call;	 // a call whose callee is known only when values are: HELD says it was made
+	bool is_try;	 // the last attempt may have failed
+	bool is_foreign; // a release of what was not taken here: it may be another fact's lock
+	bool doubt;	 // such a release came after it was taken
 	gi_value callee, ctx; // of such a call
 	uint8_t key;	      // of such a call: its bit in `after`
 	uint64_t after;	      // keys of the calls that may have come after it
@@ -67,6 +71,16 @@ struct gi_lock_fact {
 	// In summaries: the lock lies at what register ret returns, plus ret_off; else -1.
 	int8_t ret;
 	int64_t ret_off;
+};
+
+/** A release or acquisition, or a call that may be one, somewhere in a function. */
+struct gi_ahead {
+	uint32_t site;
+	uint8_t kind;
+	bool is_call;
+	bool is_acquire;
+	bool is_foreign;	    // what it releases was not taken in the function before
+	gi_value recv, callee, ctx; // the last two of a call
 };
 
 struct gi_slot {
@@ -88,6 +102,8 @@ struct gi_point {
 	size_t slot_count;
 	const struct gi_lock_fact *facts;
 	size_t fact_count;
+	const struct gi_ahead *ahead; // that the code may come to from here
+	size_t ahead_count;
 	// If it is a call that has not returned:
 	bool at_call;
 	uint64_t callee; // entry, 0 if it is not known by the code alone

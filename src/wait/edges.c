@@ -60,8 +60,8 @@ static const char *evidence(struct edges *e, const struct gi_hold *h, const stru
 		if (at->pc)
 			return gi_graph_sentence(
 				gr,
-				"%s takes it at %s:%u and does not release it before the call that it is in%s",
-				in, at->file, at->line,
+				"%s takes it at %s:%u and does not release it before the call that it is in%s%s",
+				in, at->file, at->line, h->kept ? ", nor later" : "",
 				h->rank == GI_HOLD_MAYBE ? ", on some ways through it" : "");
 		return gi_graph_sentence(
 			gr, "%s has deferred its %s, and has taken it on some ways to where it is",
@@ -81,7 +81,7 @@ static struct gi_error *add_edge(struct edges *e, uint32_t from, const struct gi
 		return err;
 	struct gi_location at = location(e, h->site_pc);
 	struct gi_location owed = at.pc ? at : location(e, h->frame_pc);
-	bool exact = h->exact && h->rank >= GI_HOLD_CODE && h->mode != GI_MODE_GROUP;
+	bool exact = h->exact && !h->kept && h->rank >= GI_HOLD_CODE && h->mode != GI_MODE_GROUP;
 	gr->edges[gr->edge_count++] = (struct gi_edge){
 		.from = from,
 		.to = h->g,

@@ -153,6 +153,7 @@ struct gi_error *gi_wait_env_init(struct gi_wait_env *env, struct gi_go *go)
 		.reader_sem = env->sync.rwmutex_reader_sem,
 		.writer_sem = env->sync.rwmutex_writer_sem,
 		.reader_count = env->sync.rwmutex_reader_count,
+		.cond_lock = env->sync.cond_l + 8,
 	};
 	return gi_code_create(&ce, &env->code);
 }

@@ -11,6 +11,7 @@ enum {
 	FLOW_MAX_KEYS = 64,
 	FLOW_MAX_DEPTH = 4, // of callees that are looked into
 	FLOW_MAX_SUMMARY = 16,
+	FLOW_MAX_RELEASES = 256,
 	FLOW_MAX_TABLE = 1024, // targets of one jump table
 };
 
@@ -18,6 +19,8 @@ enum {
 struct gi_flow_flags {
 	gi_value attempt; // a TRY value, or NONE
 	bool zero_is_success;
+	gi_value tested; // a value that was compared with zero, or NONE
+	uint8_t size;	 // of what was compared, bytes
 };
 
 struct gi_flow_state {
@@ -117,6 +120,10 @@ struct gi_fn {
 	bool busy; // being analysed: a recursive call finds nothing
 	bool failed;
 	unsigned depth; // callees were looked into down to here
+	// All releases and unresolved calls; filled by the run that makes the summary.
+	struct gi_ahead *releases;
+	size_t release_count, release_cap;
+	bool recording;
 	bool has_summary;
 	struct gi_lock_fact summary[FLOW_MAX_SUMMARY];
 	size_t summary_count;
@@ -139,10 +146,10 @@ struct gi_code {
 	uint64_t insns_left;
 };
 
+/** Notes a release for gi_point.ahead, once for each site. */
+void gi_fn_record(struct gi_fn *fn, const struct gi_ahead *r);
 /** Splits a decoded function into blocks. */
 struct gi_error *gi_fn_make_blocks(struct gi_fn *fn) GI_MUST_CHECK;
-/** True if fn takes the lock, and lets go of it only after that. */
-bool gi_fn_borrows(const struct gi_fn *fn, gi_value recv, unsigned kind);
 /** Runs one instruction on a state. */
 struct gi_error *gi_flow_step(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i) GI_MUST_CHECK;
 /** The address of a memory operand at instruction i, NONE if it is not known. */

@@ -79,19 +79,6 @@ bool gi_fn_passes_on(const struct gi_fn *fn, uint32_t site, gi_value recv, unsig
 	}
 }
 
-bool gi_fn_borrows(const struct gi_fn *fn, gi_value recv, unsigned kind)
-{
-	bool takes = false;
-
-	for (size_t i = 0; i < fn->insn_count; i++) {
-		const struct gi_flow_deed *d = &fn->deeds[i];
-		if ((d->what & FLOW_NOT_ITS_OWN) && may_be(fn, d, recv, kind))
-			return false;
-		takes |= (d->what & (FLOW_TAKES | FLOW_BORROWS)) && is_surely(d, recv, kind);
-	}
-	return takes;
-}
-
 bool gi_fn_lets_go(const struct gi_fn *fn, uint64_t addr, unsigned kind)
 {
 	uint64_t fixed;

@@ -120,8 +120,21 @@ static bool from(const struct gi_values *vs, gi_value x, gi_value v)
 	return x && gi_value_any_root(vs, x, is_value, &v);
 }
 
+/** A release that cannot be named any more: whatever it may have been is not held for certain. */
+static void doubt_others(struct gi_flow_state *st, const struct gi_lock_fact *gone)
+{
+	if (gone->is_call || !gone->is_foreign || !(gone->state & GI_FACT_RELEASED))
+		return;
+	for (size_t i = 0; i < st->fact_count; i++) {
+		struct gi_lock_fact *f = &st->facts[i];
+		if (!f->is_call && f->kind == gone->kind && f->doubt && (f->state & GI_FACT_HELD))
+			f->state |= GI_FACT_RELEASED;
+	}
+}
+
 static void drop_fact(struct gi_flow_state *st, size_t i)
 {
+	doubt_others(st, &st->facts[i]);
 	memmove(&st->facts[i], &st->facts[i + 1], (st->fact_count - i - 1) * sizeof(st->facts[0]));
 	st->fact_count--;
 }
@@ -132,8 +145,8 @@ void gi_flow_state_forget(struct gi_flow_state *st, const struct gi_values *vs, 
 		if (from(vs, st->regs[r], v))
 			st->regs[r] = 0;
 	}
-	if (from(vs, st->flags.attempt, v))
-		st->flags.attempt = 0;
+	if (from(vs, st->flags.attempt, v) || from(vs, st->flags.tested, v))
+		st->flags = (struct gi_flow_flags){0};
 	size_t n = 0;
 	for (size_t i = 0; i < st->slot_count; i++) {
 		if (!from(vs, st->slots[i].v, v))
@@ -225,10 +238,11 @@ static void merge_regs(struct merge *m)
 			m->changed = true;
 		m->dst->regs[r] = v;
 	}
-	if (m->dst->flags.attempt &&
-	    (m->dst->flags.attempt != m->src->flags.attempt ||
-	     m->dst->flags.zero_is_success != m->src->flags.zero_is_success)) {
-		m->dst->flags.attempt = 0;
+	const struct gi_flow_flags *d = &m->dst->flags, *f = &m->src->flags;
+	if ((d->attempt || d->tested) &&
+	    (d->attempt != f->attempt || d->zero_is_success != f->zero_is_success ||
+	     d->tested != f->tested)) {
+		m->dst->flags = (struct gi_flow_flags){0};
 		m->changed = true;
 	}
 }
@@ -297,6 +311,8 @@ static void merge_fact(struct gi_lock_fact *d, const struct gi_lock_fact *s)
 	d->state |= s->state;
 	d->after |= s->after;
 	d->is_try |= s->is_try;
+	d->doubt |= s->doubt;
+	d->is_foreign |= s->is_foreign;
 }
 
 static void merge_facts(struct merge *m)
@@ -321,14 +337,19 @@ static void merge_facts(struct merge *m)
 			d->prev |= GI_FACT_UNTOUCHED;
 		}
 		if (d->recv != old.recv || d->state != old.state || d->after != old.after ||
-		    d->fast != old.fast || d->is_try != old.is_try)
+		    d->fast != old.fast || d->is_try != old.is_try || d->doubt != old.doubt ||
+		    d->is_foreign != old.is_foreign)
 			m->changed = true;
 	}
 	for (size_t j = 0; j < m->src->fact_count; j++) {
 		const struct gi_lock_fact *s = &m->src->facts[j];
-		if (used[j] || is_stale(m, s->recv) ||
-		    (s->is_call && (is_stale(m, s->callee) || is_stale(m, s->ctx))))
+		if (used[j])
 			continue;
+		if (is_stale(m, s->recv) ||
+		    (s->is_call && (is_stale(m, s->callee) || is_stale(m, s->ctx)))) {
+			doubt_others(dst, s);
+			continue;
+		}
 		struct gi_lock_fact *d = gi_flow_fact_add(dst);
 		if (!d)
 			break;
@@ -405,6 +426,7 @@ void gi_flow_acquire(struct gi_flow_state *st, gi_value recv, unsigned kind, uin
 	f->site = site;
 	f->fast = fast ? site : 0;
 	f->is_try = false;
+	f->doubt = false;
 }
 
 bool gi_flow_may_alias(const struct gi_values *vs, gi_value a, gi_value b)
@@ -428,12 +450,17 @@ void gi_flow_release(struct gi_flow_state *st, const struct gi_values *vs, gi_va
 		     unsigned kind, uint32_t site)
 {
 	struct gi_lock_fact *f = recv ? gi_flow_fact(st, recv, kind) : NULL;
+	bool foreign = !f || !(f->state & GI_FACT_HELD);
 
 	if (!f) {
 		for (size_t i = 0; i < st->fact_count; i++) {
 			f = &st->facts[i];
-			if (!f->is_call && f->kind == kind && (f->state & GI_FACT_HELD) &&
-			    gi_flow_may_alias(vs, recv, f->recv))
+			if (f->is_call || f->kind != kind || !(f->state & GI_FACT_HELD) ||
+			    !gi_flow_may_alias(vs, recv, f->recv))
+				continue;
+			// Which lock it was may show in a real frame.
+			f->doubt = true;
+			if (!recv)
 				f->state |= GI_FACT_RELEASED;
 		}
 		f = recv ? fact_for(st, recv, kind) : NULL;
@@ -444,6 +471,8 @@ void gi_flow_release(struct gi_flow_state *st, const struct gi_values *vs, gi_va
 	f->site = site;
 	f->fast = 0;
 	f->is_try = false;
+	f->is_foreign |= foreign;
+	f->doubt = false;
 }
 
 void gi_flow_attempt(struct gi_flow_state *st, gi_value recv, unsigned kind, uint32_t site)

@@ -176,6 +176,9 @@ static void note_deed(struct gi_fn *fn, uint32_t i, unsigned what, gi_value recv
 static void acquire(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i, gi_value recv,
 		    unsigned kind, bool fast)
 {
+	gi_fn_record(fn,
+		     &(struct gi_ahead){
+			     .site = i, .kind = (uint8_t)kind, .recv = recv, .is_acquire = true});
 	note_deed(fn, i, FLOW_TAKES, recv, kind);
 	gi_flow_acquire(st, recv, kind, i, fast);
 }
@@ -186,6 +189,9 @@ static void release(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i, gi_v
 	const struct gi_lock_fact *f = recv ? gi_flow_fact(st, recv, kind) : NULL;
 	bool own = f && (f->state & GI_FACT_HELD);
 
+	gi_fn_record(fn,
+		     &(struct gi_ahead){
+			     .site = i, .kind = (uint8_t)kind, .recv = recv, .is_foreign = !own});
 	note_deed(fn, i, own ? FLOW_LETS_GO : FLOW_LETS_GO | FLOW_NOT_ITS_OWN, recv, kind);
 	gi_flow_release(st, &fn->values, recv, kind, i);
 }
@@ -260,7 +266,8 @@ static struct gi_error *step_test(struct gi_fn *fn, struct gi_flow_state *st, ui
 			v = gi_flow_slot_get(st, off, in->size);
 	}
 	bool is_try = gi_value_node(&fn->values, v)->kind == GI_V_TRY;
-	st->flags = (struct gi_flow_flags){.attempt = is_try ? v : 0, .zero_is_success = false};
+	st->flags =
+		(struct gi_flow_flags){.attempt = is_try ? v : 0, .tested = v, .size = in->size};
 	return NULL;
 }
 
@@ -336,6 +343,10 @@ static void unresolved_call(struct gi_fn *fn, struct gi_flow_state *st, uint32_t
 
 	if (gi_value_node(&fn->values, callee)->kind != GI_V_LOAD || (!recv && !ctx))
 		return;
+	gi_fn_record(
+		fn,
+		&(struct gi_ahead){
+			.site = i, .is_call = true, .recv = recv, .callee = callee, .ctx = ctx});
 	while (key < fn->key_count &&
 	       (fn->keys[key][0] != callee || fn->keys[key][1] != recv || fn->keys[key][2] != ctx))
 		key++;
@@ -373,9 +384,8 @@ static void unresolved_call(struct gi_fn *fn, struct gi_flow_state *st, uint32_t
 }
 
 static void apply_fact(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i,
-		       const struct gi_fn *callee, const struct gi_lock_fact *c)
+		       const struct gi_values *cvs, const struct gi_lock_fact *c)
 {
-	const struct gi_values *cvs = gi_fn_values(callee);
 	gi_value recv = translate(fn, st, cvs, c->recv);
 
 	if (c->ret >= 0)
@@ -387,11 +397,25 @@ static void apply_fact(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i,
 	}
 	struct gi_lock_fact *f = recv ? gi_flow_fact(st, recv, c->kind) : NULL;
 	uint8_t before = f ? f->state : GI_FACT_UNTOUCHED;
+	if (c->state == GI_FACT_RELEASED && !c->is_foreign) {
+		// Taken and released by the callee: nothing has changed, but it was free.
+		note_deed(fn, i, FLOW_BORROWS, recv, c->kind);
+		f = recv && !f ? gi_flow_fact_add(st) : NULL;
+		if (f) {
+			f->recv = recv;
+			f->kind = c->kind;
+			f->state = GI_FACT_RELEASED;
+			f->site = i;
+		}
+		return;
+	}
 	if (c->state & GI_FACT_RELEASED) {
 		// Whose it is that the callee lets go of is seen in the callee.
-		note_deed(fn, i,
-			  gi_fn_borrows(callee, c->recv, c->kind) ? FLOW_BORROWS : FLOW_LETS_GO,
-			  recv, c->kind);
+		note_deed(fn, i, FLOW_LETS_GO, recv, c->kind);
+		gi_fn_record(fn, &(struct gi_ahead){.site = i,
+						    .kind = c->kind,
+						    .recv = recv,
+						    .is_foreign = !(before & GI_FACT_HELD)});
 		gi_flow_release(st, &fn->values, recv, c->kind, i);
 	}
 	if (c->state & GI_FACT_HELD)
@@ -413,7 +437,7 @@ static void apply_callee(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i,
 	if (!callee || !gi_fn_summary(callee, &facts, &n))
 		return;
 	for (size_t k = 0; k < n; k++)
-		apply_fact(fn, st, i, callee, &facts[k]);
+		apply_fact(fn, st, i, gi_fn_values(callee), &facts[k]);
 }
 
 /** A call of sync's: true if it was one. *result: what rax will hold, if it matters. */
@@ -439,6 +463,12 @@ static bool call_prim(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i, st
 		break;
 	case GI_PRIM_RELEASE:
 		release(fn, st, i, recv, prim.kind);
+		break;
+	case GI_PRIM_COND:
+		recv = gi_value_load(&fn->values, recv, (int64_t)fn->code->env.cond_lock);
+		gi_fn_record(fn, &(struct gi_ahead){
+					 .site = i, .kind = (uint8_t)prim.kind, .recv = recv});
+		note_deed(fn, i, FLOW_LETS_GO, recv, prim.kind);
 		break;
 	case GI_PRIM_ADD:
 		if (gi_value_is_const(&fn->values, st->regs[GI_AMD64_RBX], &added) &&
@@ -529,7 +559,7 @@ struct gi_error *gi_flow_step(struct gi_fn *fn, struct gi_flow_state *st, uint32
 	gi_value v;
 
 	if (!in->keeps_flags)
-		st->flags.attempt = 0;
+		st->flags = (struct gi_flow_flags){0};
 	switch ((enum gi_insn_op)in->op) {
 	case GI_OP_NOP:
 	case GI_OP_JCC:

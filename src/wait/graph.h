@@ -24,6 +24,7 @@ enum gi_hold_mode { GI_MODE_LOCK, GI_MODE_WRITE, GI_MODE_READ, GI_MODE_GROUP };
 struct gi_hold {
 	uint32_t object, g;
 	uint8_t rank, mode;
+	bool kept;	      // by code alone, and the code does not come to release it
 	bool exact;	      // the lock's address is known without reading what may have changed
 	uint64_t site_pc;     // where it was taken, 0 unknown
 	uint64_t frame_pc;    // of the frame whose function took it or owes the release

@@ -37,6 +37,8 @@ static const struct entry entries[] = {
 	{"runtime_SemacquireRWMutex", GI_PRIM_SLOW, GI_LOCK_WRITE, true},
 	{"(*WaitGroup).Done", GI_PRIM_RELEASE, GI_LOCK_GROUP, false},
 	{"(*WaitGroup).Add", GI_PRIM_ADD, GI_LOCK_GROUP, false},
+	{"(*Cond).Wait", GI_PRIM_COND, GI_LOCK_MUTEX, false},
+	{"(*Cond).Wait", GI_PRIM_COND, GI_LOCK_MUTEX, false},
 	{"runtime_Semrelease", GI_PRIM_HARMLESS, GI_LOCK_MUTEX, false},
 };
 

@@ -15,6 +15,7 @@ enum gi_prim_op {
 	GI_PRIM_SLOW, // the second half of an acquisition whose fast path was inlined
 	GI_PRIM_RELEASE,
 	GI_PRIM_TRY,	  // result: taken or not
+	GI_PRIM_COND,	  // releases the lock of a condition, and takes it again
 	GI_PRIM_ADD,	  // to a group: a release if -1 is added
 	GI_PRIM_HARMLESS, // of sync, changes no lock on its own
 };

@@ -1,0 +1,100 @@
+// What a goroutine's pending deferred calls would release.
+//
+// A deferred method value is a closure of sync's own; anything else is a wrapper or a function
+// literal, whose summary tells what it releases in terms of what it has captured.
+
+#include <string.h>
+
+#include "gcore/target.h"
+#include "wait/owners.h"
+
+static void deferred_release(struct gi_search *s, size_t i, uint64_t addr, unsigned kind)
+{
+	struct gi_local *l = gi_owners_local(s, addr, kind, true);
+	const struct gi_phys *f = &s->fs.f[i];
+
+	if (!l)
+		return;
+	// What sync's own code defers, its caller is told to have.
+	bool in_sync = strncmp(f->name, "sync.", 5) == 0;
+	for (size_t k = i + 1; in_sync && k < s->fs.n && strncmp(f->name, "sync.", 5) == 0; k++)
+		f = &s->fs.f[k];
+	bool here = (l->by_code || l->by_maybe) && l->frame_pc == f->lookup_pc;
+	if (!here && kind != GI_LOCK_GROUP &&
+	    (gi_owners_acquiring(s, i) == addr || gi_owners_takes_later(s, i, kind, addr)))
+		return;
+	// Deferred before it is taken: a function that takes locks and has not taken this one.
+	const struct gi_fn *fn =
+		kind == GI_LOCK_GROUP ? NULL : gi_code_fn(s->gr->env.code, s->fs.f[i].entry);
+	// Once's own code defers it after it has taken it.
+	if (!here && !in_sync && fn && gi_fn_acquires(fn)) {
+		l->by_maybe = !l->by_code;
+	} else {
+		l->by_defer = true;
+		l->by_maybe |= in_sync && !l->by_code;
+	}
+	if (!l->function) {
+		l->frame_pc = f->lookup_pc;
+		l->function = f->name;
+	}
+	l->exact = true;
+	l->kept = false;
+}
+
+/** One effect of a closure's function, with the closure's values. */
+static void closure_fact(struct gi_search *s, size_t i, const struct gi_values *vs,
+			 const struct gi_lock_fact *f, uint64_t closure)
+{
+	struct gi_wait_env *env = &s->gr->env;
+	uint64_t addr, callee;
+
+	if (!f->is_call) {
+		if ((f->state & (GI_FACT_RELEASED | GI_FACT_HELD)) == GI_FACT_RELEASED &&
+		    f->is_foreign && f->ret < 0 &&
+		    gi_wait_eval_closure(env, vs, f->recv, closure, &addr))
+			deferred_release(s, i, addr, f->kind);
+		return;
+	}
+	if (!gi_wait_eval_closure(env, vs, f->callee, closure, &callee))
+		return;
+	struct gi_prim prim = gi_code_prim(env->code, callee);
+	if (prim.op != GI_PRIM_RELEASE)
+		return;
+	bool ok = prim.bound ? gi_wait_eval_closure(env, vs, f->ctx, closure, &addr) &&
+				       gi_target_peek_u64(env->t, addr + 8, &addr)
+			     : gi_wait_eval_closure(env, vs, f->recv, closure, &addr);
+	if (ok)
+		deferred_release(s, i, addr, prim.kind);
+}
+
+static void pending_closure(struct gi_search *s, size_t i, uint64_t closure)
+{
+	struct gi_wait_env *env = &s->gr->env;
+	const struct gi_lock_fact *facts;
+	uint64_t entry, addr;
+	size_t n;
+
+	if (!gi_target_peek_u64(env->t, closure, &entry))
+		return;
+	struct gi_prim prim = gi_code_prim(env->code, entry);
+	if (prim.op == GI_PRIM_RELEASE && prim.bound) {
+		if (gi_target_peek_u64(env->t, closure + 8, &addr))
+			deferred_release(s, i, addr, prim.kind);
+		return;
+	}
+	if (!gi_code_may_touch(env->code, entry))
+		return;
+	const struct gi_fn *fn = gi_code_fn(env->code, entry);
+	if (!fn || gi_fn_entry(fn) != entry || !gi_fn_summary(fn, &facts, &n))
+		return;
+	for (size_t k = 0; k < n; k++)
+		closure_fact(s, i, gi_fn_values(fn), &facts[k], closure);
+}
+
+void gi_owners_defers(struct gi_search *s, size_t i)
+{
+	for (size_t k = 0; k < s->pending.n; k++) {
+		if (s->pending.p[k].frame == i)
+			pending_closure(s, i, s->pending.p[k].closure);
+	}
+}
