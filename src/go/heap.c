@@ -96,10 +96,9 @@ static void read_size_classes(struct loader *l)
 
 static struct gi_error *bad_span(uint64_t addr, const char *what, uint64_t a, uint64_t b)
 {
-	return gi_error_at(
-		GI_ERR_MISMATCH, addr,
-		"the heap fails its check: the mspan at 0x%llx has %s (0x%llx, 0x%llx)",
-		ULL(addr), what, ULL(a), ULL(b));
+	return gi_error_at(GI_ERR_MISMATCH, addr,
+			   "the heap fails its check: the mspan at 0x%llx has %s (0x%llx, 0x%llx)",
+			   ULL(addr), what, ULL(a), ULL(b));
 }
 
 static struct gi_error *check_span(const struct loader *l, const struct gi_heap_span *s,
@@ -108,26 +107,22 @@ static struct gi_error *check_span(const struct loader *l, const struct gi_heap_
 	const struct gi_span *p = &s->pub;
 
 	if (!p->start || p->start % PAGE || p->start >= ADDRESS_END)
-		return bad_span(p->addr, "a start that is no page of the heap", p->start,
-				npages);
+		return bad_span(p->addr, "a start that is no page of the heap", p->start, npages);
 	if (!npages || npages > (ADDRESS_END - p->start) / PAGE)
-		return bad_span(p->addr, "an impossible number of pages", p->start,
-				npages);
+		return bad_span(p->addr, "an impossible number of pages", p->start, npages);
 	if (p->manual)
 		return NULL;
-	if (!p->elem_size || !p->elem_count ||
-	    p->elem_count > (p->end - p->start) / p->elem_size)
-		return bad_span(p->addr, "more objects than it has room for",
-				p->elem_count, p->elem_size);
+	if (!p->elem_size || !p->elem_count || p->elem_count > (p->end - p->start) / p->elem_size)
+		return bad_span(p->addr, "more objects than it has room for", p->elem_count,
+				p->elem_size);
 	if (s->free_index > p->elem_count)
-		return bad_span(p->addr, "a free index behind its last object",
-				s->free_index, p->elem_count);
+		return bad_span(p->addr, "a free index behind its last object", s->free_index,
+				p->elem_count);
 	if (p->size_class == 0 && p->elem_count != 1)
-		return bad_span(p->addr, "several objects, but no size class",
-				p->elem_count, p->elem_size);
+		return bad_span(p->addr, "several objects, but no size class", p->elem_count,
+				p->elem_size);
 	if (p->size_class && l->class_count &&
-	    (p->size_class >= l->class_count ||
-	     p->elem_size != l->class_size[p->size_class]))
+	    (p->size_class >= l->class_count || p->elem_size != l->class_size[p->size_class]))
 		return bad_span(p->addr, "objects of another size than its size class",
 				p->elem_size, p->size_class);
 	return NULL;
@@ -135,16 +130,15 @@ static struct gi_error *check_span(const struct loader *l, const struct gi_heap_
 
 static uint32_t magic_of(const struct gi_span *p)
 {
-	if (p->elem_count == 1 || p->end - p->start > MAGIC_MAX_SPAN ||
-	    p->elem_size < 2 || p->elem_size > MAGIC_MAX_ELEM)
+	if (p->elem_count == 1 || p->end - p->start > MAGIC_MAX_SPAN || p->elem_size < 2 ||
+	    p->elem_size > MAGIC_MAX_ELEM)
 		return 0;
 	return (uint32_t)(((UINT64_C(1) << 32) + p->elem_size - 1) / p->elem_size);
 }
 
 // The bits stay in the target where they lie in one piece, as they do but at the ends of
 // pieces.
-static struct gi_error *load_alloc_bits(struct loader *l, struct gi_heap_span *s,
-					uint64_t bits)
+static struct gi_error *load_alloc_bits(struct loader *l, struct gi_heap_span *s, uint64_t bits)
 {
 	size_t n = (size_t)((s->pub.elem_count + 7) / 8);
 	struct gi_error *err;
@@ -176,12 +170,10 @@ static struct gi_error *add_span(struct loader *l, uint64_t addr)
 	err = gi_go_bytes(l->go, addr, (size_t)lay->mspan.rec.size, &l->buf, &rec);
 	if (err)
 		return gi_error_wrap(err, "mspan at 0x%llx", ULL(addr));
-	err = gi_grow(&h->records, &l->record_cap, h->record_count + 1,
-		      sizeof(*h->records));
+	err = gi_grow(&h->records, &l->record_cap, h->record_count + 1, sizeof(*h->records));
 	if (err)
 		return err;
-	h->records[h->record_count++] =
-		(struct gi_range){addr, addr + lay->mspan.rec.size};
+	h->records[h->record_count++] = (struct gi_range){addr, addr + lay->mspan.rec.size};
 
 #define FIELD(f) gi_field_uint(rec, lay->mspan.f)
 	state = FIELD(state);
@@ -232,20 +224,17 @@ static struct gi_error *read_spans(struct loader *l)
 	uint64_t sweepgen;
 	struct gi_error *err;
 
-	err = gi_target_read(l->go->target, lay->global.mheap.addr + slice.off, head,
-			     sizeof(head));
+	err = gi_target_read(l->go->target, lay->global.mheap.addr + slice.off, head, sizeof(head));
 	if (err)
 		return gi_error_wrap(err, "the heap's list of spans");
 	all = gi_go_slice(head, (struct gi_field){.size = sizeof(head), .ok = true});
-	if (all.len > all.cap || all.len > MAX_SPANS ||
-	    all.len * 8 > UINT64_MAX - all.ptr)
+	if (all.len > all.cap || all.len > MAX_SPANS || all.len * 8 > UINT64_MAX - all.ptr)
 		return gi_error_create(
 			GI_ERR_MISMATCH,
 			"the heap fails its check: mheap_.allspans has %llu entries at "
 			"0x%llx, room for %llu",
 			ULL(all.len), ULL(all.ptr), ULL(all.cap));
-	err = gi_target_read_uint(l->go->target,
-				  lay->global.mheap.addr + lay->mheap.sweepgen.off,
+	err = gi_target_read_uint(l->go->target, lay->global.mheap.addr + lay->mheap.sweepgen.off,
 				  lay->mheap.sweepgen.size, &sweepgen);
 	if (err)
 		return gi_error_wrap(err, "mheap_.sweepgen");
@@ -309,13 +298,12 @@ static struct gi_error *order_spans(struct gi_heap *h)
 		struct gi_heap_span *s = &h->spans[i];
 
 		if (i && s->pub.start < h->spans[i - 1].pub.end)
-			return gi_error_at(
-				GI_ERR_MISMATCH, s->pub.start,
-				"the heap fails its check: the spans 0x%llx..0x%llx and "
-				"0x%llx..0x%llx overlap",
-				ULL(h->spans[i - 1].pub.start),
-				ULL(h->spans[i - 1].pub.end), ULL(s->pub.start),
-				ULL(s->pub.end));
+			return gi_error_at(GI_ERR_MISMATCH, s->pub.start,
+					   "the heap fails its check: the spans 0x%llx..0x%llx and "
+					   "0x%llx..0x%llx overlap",
+					   ULL(h->spans[i - 1].pub.start),
+					   ULL(h->spans[i - 1].pub.end), ULL(s->pub.start),
+					   ULL(s->pub.end));
 		s->first_slot = h->slot_count;
 		h->slot_count += (s->pub.elem_count + 63) & ~UINT64_C(63);
 	}
@@ -381,15 +369,13 @@ static struct gi_error *add_arenas(struct loader *l, struct gi_field list)
 
 	if (!list.ok)
 		return NULL;
-	err = gi_target_read(l->go->target, lay->global.mheap.addr + list.off, head,
-			     sizeof(head));
+	err = gi_target_read(l->go->target, lay->global.mheap.addr + list.off, head, sizeof(head));
 	if (err)
 		return gi_error_wrap(err, "the heap's list of arenas");
 	s = gi_go_slice(head, (struct gi_field){.size = sizeof(head), .ok = true});
 	if (s.len > MAX_ARENAS)
 		return gi_error_create(GI_ERR_MISMATCH,
-				       "the heap fails its check: it has %llu arenas",
-				       ULL(s.len));
+				       "the heap fails its check: it has %llu arenas", ULL(s.len));
 	for (uint64_t i = 0; i < s.len; i++) {
 		uint64_t number, start;
 
@@ -401,10 +387,9 @@ static struct gi_error *add_arenas(struct loader *l, struct gi_field list)
 		if (start >= ADDRESS_END)
 			return gi_error_create(
 				GI_ERR_MISMATCH,
-				"the heap fails its check: arena %llu is number 0x%llx",
-				ULL(i), ULL(number));
-		err = gi_grow(&h->arenas, &l->arena_cap, h->arena_count + 1,
-			      sizeof(*h->arenas));
+				"the heap fails its check: arena %llu is number 0x%llx", ULL(i),
+				ULL(number));
+		err = gi_grow(&h->arenas, &l->arena_cap, h->arena_count + 1, sizeof(*h->arenas));
 		if (err)
 			return err;
 		h->arenas[h->arena_count++] = (struct gi_range){start, start + size};
@@ -432,16 +417,15 @@ static bool arena_span(struct loader *l, uint64_t table, uint64_t addr, uint64_t
 {
 	const struct gi_layout *lay = &l->go->layout;
 	const uint64_t per_arena = pages_per_arena(lay);
-	uint64_t number =
-		(addr - (uint64_t)lay->constant.arena_base_offset) / (per_arena * PAGE);
+	uint64_t number = (addr - (uint64_t)lay->constant.arena_base_offset) / (per_arena * PAGE);
 	uint64_t arena;
 
 	if (number >= MAX_ARENAS ||
 	    !gi_target_peek_u64(l->go->target, table + 8 * number, &arena) || !arena)
 		return false;
-	return gi_target_peek_u64(
-		l->go->target,
-		arena + lay->heap_arena.spans.off + 8 * (addr / PAGE % per_arena), ret);
+	return gi_target_peek_u64(l->go->target,
+				  arena + lay->heap_arena.spans.off + 8 * (addr / PAGE % per_arena),
+				  ret);
 }
 
 static struct gi_error *check_arenas(struct loader *l)
@@ -463,8 +447,8 @@ static struct gi_error *check_arenas(struct loader *l)
 	join_ranges(h->arenas, &h->arena_count);
 
 	// One table of all arenas: address space is not split further on 64-bit Linux.
-	err = gi_target_read_u64(l->go->target,
-				 lay->global.mheap.addr + lay->mheap.arenas.off, &table);
+	err = gi_target_read_u64(l->go->target, lay->global.mheap.addr + lay->mheap.arenas.off,
+				 &table);
 	if (err)
 		return gi_error_wrap(err, "the heap's table of arenas");
 	for (size_t i = 0; i < h->count; i++) {
@@ -474,8 +458,7 @@ static struct gi_error *check_arenas(struct loader *l)
 		if (!in_arena(h, s->start) || !in_arena(h, s->end - 1)) {
 			outside++;
 		} else if (arena_span(l, table, s->start, &found) && found == s->addr &&
-			   arena_span(l, table, s->end - PAGE, &found) &&
-			   found == s->addr) {
+			   arena_span(l, table, s->end - PAGE, &found) && found == s->addr) {
 			continue;
 		}
 		if (!bad++) {

@@ -11,15 +11,14 @@
 
 #define ULL(x) ((unsigned long long)(x))
 
-static struct gi_error *read_special(struct gi_go *go, const struct gi_heap_span *s,
-				     uint64_t addr, struct gi_buf *buf,
-				     struct gi_heap_special *ret, uint64_t *next_ret)
+static struct gi_error *read_special(struct gi_go *go, const struct gi_heap_span *s, uint64_t addr,
+				     struct gi_buf *buf, struct gi_heap_special *ret,
+				     uint64_t *next_ret)
 {
 	const struct gi_layout *l = &go->layout;
 	const uint8_t *rec;
 	uint64_t offset, kind;
-	struct gi_error *err =
-		gi_go_bytes(go, addr, (size_t)l->special.rec.size, buf, &rec);
+	struct gi_error *err = gi_go_bytes(go, addr, (size_t)l->special.rec.size, buf, &rec);
 
 	if (err)
 		return gi_error_wrap(err, "special record at 0x%llx", ULL(addr));
@@ -40,8 +39,7 @@ static struct gi_error *read_special(struct gi_go *go, const struct gi_heap_span
 	};
 	if (!l->special_weak.rec.ok || (int64_t)kind != l->constant.special_weak)
 		return NULL;
-	err = gi_target_read_u64(go->target, addr + l->special_weak.handle.off,
-				 &ret->handle);
+	err = gi_target_read_u64(go->target, addr + l->special_weak.handle.off, &ret->handle);
 	return err ? gi_error_wrap(err, "weak handle at 0x%llx", ULL(addr)) : NULL;
 }
 

@@ -313,6 +313,8 @@ static struct gi_error *solve(struct gi_reach *r, const struct gi_reach_wait *wa
 
 	if (!err)
 		err = gi_go_heap(r->go, &heap);
+	if (!err)
+		err = gi_heap_load_bits(r->go, heap);
 	if (err)
 		return err;
 	r->heap = heap;

@@ -129,10 +129,23 @@ static struct gi_error *add_range(struct builder *b, uint32_t from, uint64_t sta
 
 static struct gi_error *add_object(struct builder *b, uint64_t item, uint32_t node)
 {
-	const struct gi_span *s = &b->r->heap->spans[item >> SLOT_BITS].pub;
-	uint64_t start = s->start + (item & UINT32_MAX) * s->elem_size;
+	const struct gi_heap *h = b->r->heap;
+	const struct gi_heap_span *s = &h->spans[item >> SLOT_BITS];
+	const uint64_t size = s->pub.elem_size, off = (item & UINT32_MAX) * size;
+	struct gi_error *err = NULL;
 
-	return add_range(b, node, start, start + s->elem_size);
+	if (!s->ptr_bits)
+		return add_range(b, node, s->pub.start + off, s->pub.start + off + size);
+	for (uint64_t at = off; at < off + size && !err; at += 8) {
+		uint64_t v;
+
+		if (!gi_heap_ptr_mask(h->bits_format, s->ptr_bits, at / 8, 1))
+			continue;
+		err = gi_target_read_u64(b->r->marker.t, s->pub.start + at, &v);
+		if (!err)
+			err = add_edge(b, node, v);
+	}
+	return err;
 }
 
 static struct gi_error *add_goroutine(void *arg, uint32_t wait, uint64_t start, uint64_t end)

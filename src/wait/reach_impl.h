@@ -17,7 +17,8 @@ struct gi_mark_span {
 	uint64_t limit; // 0: no objects
 	uint64_t first_slot;
 	uint64_t elem_size;
-	const uint8_t *mem; // its bytes; NULL: in no single piece
+	const uint8_t *bits; // which words are pointers; NULL: any may be one
+	const uint8_t *mem;  // its bytes; NULL: in no single piece
 	uint32_t magic;
 	bool noscan;
 };

@@ -107,6 +107,27 @@ static struct gi_error *scan_slowly(struct gi_mark_worker *w, uint64_t addr, uin
 	return NULL;
 }
 
+// The words that the collector looks at.
+static void scan_pointers(struct gi_mark_worker *w, const struct gi_mark_span *s, uint64_t off)
+{
+	const struct gi_heap *h = w->m->heap;
+	uint64_t first = off / 8, end = first + s->elem_size / 8;
+
+	while (first < end) {
+		unsigned n = end - first < 64 ? (unsigned)(end - first) : 64;
+		uint64_t mask = gi_heap_ptr_mask(h->bits_format, s->bits, first, n);
+
+		for (; mask; mask &= mask - 1) {
+			uint64_t at = 8 * (first + (unsigned)__builtin_ctzll(mask));
+			uint64_t v = gi_load_u64(s->mem + at);
+
+			if (v - h->lo < h->size)
+				mark(w, v);
+		}
+		first += n;
+	}
+}
+
 static struct gi_error *scan(struct gi_mark_worker *w, uint64_t item)
 {
 	const struct gi_mark_span *s = &w->m->spans[item >> SLOT_BITS];
@@ -114,6 +135,10 @@ static struct gi_error *scan(struct gi_mark_worker *w, uint64_t item)
 
 	if (!s->mem)
 		return scan_slowly(w, s->start + off, s->elem_size);
+	if (s->bits) {
+		scan_pointers(w, s, off);
+		return NULL;
+	}
 	gi_mark_words(w, s->mem + off, (size_t)s->elem_size);
 	return NULL;
 }
@@ -388,6 +413,7 @@ struct gi_error *gi_marker_init(struct gi_marker *m, struct gi_go *go, const str
 			.elem_size = s->pub.elem_size,
 			.magic = s->magic,
 			.noscan = s->pub.noscan,
+			.bits = s->ptr_bits,
 		};
 		if (s->limit && !s->pub.noscan)
 			m->spans[i].mem = gi_target_view(m->t, s->pub.start, (size_t)s->limit);

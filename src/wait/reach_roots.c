@@ -492,16 +492,34 @@ static uint64_t stack_in_use(struct gi_reach *r, const struct gi_g *g)
 	return l.low < l.hi && c.sp ? l.low : l.lo;
 }
 
+// The g itself. Where its pointers are is known, or else its words but for the end of its stack,
+// which is the address of whatever comes next.
+static struct gi_error *each_of_g(struct gi_reach *r, const struct gi_g *g, uint32_t tag,
+				  gi_reach_range_fn fn, void *arg)
+{
+	const struct gi_layout *l = &r->go->layout;
+	const uint64_t size = l->g.rec.size, hi = l->g.stack_hi.off;
+	uint64_t slot;
+	const struct gi_heap_span *s = gi_heap_find(r->heap, g->addr, &slot);
+	struct gi_error *err = NULL;
+
+	if (!s || !s->ptr_bits) {
+		err = fn(arg, tag, g->addr, g->addr + hi);
+		return err ? err : fn(arg, tag, g->addr + hi + 8, g->addr + size);
+	}
+	for (uint64_t at = g->addr; at + 8 <= g->addr + size && !err; at += 8) {
+		if (gi_heap_ptr_mask(r->heap->bits_format, s->ptr_bits, (at - s->pub.start) / 8, 1))
+			err = fn(arg, tag, at, at + 8);
+	}
+	return err;
+}
+
 struct gi_error *gi_reach_each_range(struct gi_reach *r, const struct gi_g *g, uint32_t tag,
 				     gi_reach_range_fn fn, void *arg)
 {
-	uint64_t start = g->addr, size = r->go->layout.g.rec.size, addr = g->waiting;
-	const struct gi_span *span;
-	struct gi_error *err;
+	uint64_t addr = g->waiting;
+	struct gi_error *err = each_of_g(r, g, tag, fn, arg);
 
-	// All of its slot: what lies behind the g is zero.
-	gi_heap_object_at(r->heap, g->addr, &start, &size, &span);
-	err = fn(arg, tag, start, start + size);
 	for (unsigned n = 0; addr && n < GI_REACH_MAX_CASES && !err; n++) {
 		struct gi_sudog s;
 

@@ -49,8 +49,7 @@ static void refused(struct heap_world *w, const char *text)
 	assert_null(h);
 }
 
-static void object_is(const struct gi_heap *h, uint64_t addr, uint64_t start,
-		      uint64_t size)
+static void object_is(const struct gi_heap *h, uint64_t addr, uint64_t start, uint64_t size)
 {
 	uint64_t s = 0, n = 0;
 	const struct gi_span *span = NULL;
@@ -113,8 +112,7 @@ static void test_spans(void **state)
 static void test_objects(void **state)
 {
 	struct heap_world *w = *state;
-	uint64_t a = hw_new(w, w->small), b = hw_new(w, w->small),
-		 c = hw_new(w, w->small);
+	uint64_t a = hw_new(w, w->small), b = hw_new(w, w->small), c = hw_new(w, w->small);
 	uint64_t g = hw_g(w, 1, GI_G_WAITING), last = 0;
 	struct gi_heap *h;
 
@@ -164,8 +162,7 @@ static void test_slot_of(void **state)
 
 		for (uint64_t slot = 0; slot < count; slot++) {
 			assert_int_equal(gi_heap_slot_of(&s, slot * size), slot);
-			assert_int_equal(gi_heap_slot_of(&s, slot * size + size - 1),
-					 slot);
+			assert_int_equal(gi_heap_slot_of(&s, slot * size + size - 1), slot);
 		}
 	}
 }
@@ -304,9 +301,131 @@ static void test_special_circle(void **state)
 	hw_special(w, a, KIND_FINALIZER, 0);
 	hw_put(w, SPECIALS, SPECIALS);
 	h = heap_of(w);
-	hw_error_says(gi_heap_specials(w->go, h, ignore_special, &n), GI_ERR_FORMAT,
-		      "circle");
+	hw_error_says(gi_heap_specials(w->go, h, ignore_special, &n), GI_ERR_FORMAT, "circle");
 	assert_true(n > 0);
+}
+
+// --- pointer bits ------------------------------------------------------------------------
+
+enum { BITS_SIZE = HW_PAGE / 64 };
+
+// A span of 64 byte objects that leaves room for bits, and maybe marks, at its end.
+static uint64_t span_with_bits(struct heap_world *w, unsigned nelems)
+{
+	uint64_t span = hw_span(w, 1, 64, false);
+	const uint8_t n[] = {(uint8_t)nelems, 0};
+
+	hw_no_error(gi_fake_write(w->t, hw_record(w, span) + 26, n, 2));
+	w->go->layout.constant.max_span_bits_size = 64;
+	return span;
+}
+
+static const struct gi_heap_span *with_bits(struct heap_world *w, uint64_t addr)
+{
+	struct gi_heap *h = heap_of(w);
+	uint64_t slot;
+
+	hw_no_error(gi_heap_load_bits(w->go, h));
+	return gi_heap_find(h, addr, &slot);
+}
+
+static void test_bits_in_span(void **state)
+{
+	struct heap_world *w = *state;
+	uint64_t span = span_with_bits(w, 126), a = hw_new(w, span);
+	const struct gi_heap_span *s;
+
+	hw_put(w, span + HW_PAGE - BITS_SIZE, UINT64_C(0x8000000000000005));
+	hw_put(w, span + HW_PAGE - BITS_SIZE + 8, 3);
+	s = with_bits(w, a);
+	assert_non_null(s->ptr_bits);
+	assert_int_equal(gi_heap_ptr_mask(GI_PTR_BITS_ONE, s->ptr_bits, 0, 8), 5);
+	assert_int_equal(gi_heap_ptr_mask(GI_PTR_BITS_ONE, s->ptr_bits, 62, 4), 0xe);
+	assert_int_equal(gi_heap_ptr_mask(GI_PTR_BITS_ONE, s->ptr_bits, 2, 64),
+			 UINT64_C(0xe000000000000001));
+	// The last words of the span: nothing is read behind its end.
+	assert_int_equal(gi_heap_ptr_mask(GI_PTR_BITS_ONE, s->ptr_bits, 1016, 8), 0);
+	// Its objects would lie over the bits.
+	assert_null(w->go->heap->spans[0].ptr_bits);
+}
+
+static void test_bits_before_marks(void **state)
+{
+	struct heap_world *w = *state;
+	uint64_t span = span_with_bits(w, 124), a = hw_new(w, span);
+	uint64_t page = (span - HW_HEAP) / HW_PAGE;
+	const uint8_t flag = (uint8_t)(1u << page % 8);
+	const struct gi_heap_span *s;
+
+	w->go->layout.heap_arena.inline_marks =
+		(struct gi_field){.off = 0x180, .size = ARENA_PAGES / 8, .ok = true};
+	w->go->layout.inline_marks.rec = (struct gi_record){128, true};
+	hw_no_error(gi_fake_write(w->t, ARENA_RECORDS + 0x180 + page / 8, &flag, 1));
+	hw_put(w, span + HW_PAGE - 128 - BITS_SIZE, 0x55);
+	s = with_bits(w, a);
+	assert_non_null(s->ptr_bits);
+	assert_int_equal(gi_heap_ptr_mask(GI_PTR_BITS_ONE, s->ptr_bits, 0, 64), 0x55);
+}
+
+static void bits_in_arena(struct heap_world *w, unsigned per_word, uint64_t pattern)
+{
+	uint64_t a = hw_new(w, w->large);
+	uint64_t off = (w->large - HW_HEAP) / 64 * per_word;
+	const struct gi_heap_span *s;
+
+	// The arena's record is larger than in other tests: behind all others.
+	hw_put(w, ARENA_TABLE + 8 * FIRST_ARENA, GLOBALS + 0x14000);
+	w->go->layout.heap_arena.bitmap = (struct gi_field){
+		.off = 0x200, .size = (uint32_t)(HW_ARENA / 64 * per_word), .ok = true};
+	for (unsigned i = 0; i < ARENA_PAGES; i++)
+		hw_put(w, GLOBALS + 0x14000 + 16 + 8 * i, hw_get(w, ARENA_RECORDS + 16 + 8 * i));
+	hw_put(w, GLOBALS + 0x14000 + 0x200 + off, pattern);
+	s = with_bits(w, a);
+	assert_non_null(s->ptr_bits);
+	assert_int_equal(gi_heap_ptr_mask(w->go->heap->bits_format, s->ptr_bits, 0, 64),
+			 per_word == 2 ? 0xfeed : pattern);
+}
+
+static void test_bits_in_arena(void **state)
+{
+	bits_in_arena(*state, 1, UINT64_C(0x123456789abcdef0));
+	assert_int_equal(((struct heap_world *)*state)->go->heap->bits_format, GI_PTR_BITS_ONE);
+}
+
+// The upper half of each byte tells something else.
+static void test_bits_in_nibbles(void **state)
+{
+	bits_in_arena(*state, 2, UINT64_C(0xf0a090501f6e9efd));
+	assert_int_equal(((struct heap_world *)*state)->go->heap->bits_format, GI_PTR_BITS_NIBBLE);
+}
+
+// A pointer of a g without its bit; or many words that look like pointers and have none.
+static void test_bits_not_believed(void **state)
+{
+	struct heap_world *w = *state;
+	uint64_t span = span_with_bits(w, 126), a = hw_new(w, span);
+
+	for (unsigned i = 0; i < 40; i++) {
+		uint64_t at = hw_new(w, span);
+
+		for (unsigned k = 0; k < 8; k++)
+			hw_put(w, at + 8 * k, a);
+		hw_put(w, span + HW_PAGE - BITS_SIZE + 8 * (i / 8), i / 8 == 1 ? 0 : UINT64_MAX);
+	}
+	assert_null(with_bits(w, a)->ptr_bits);
+}
+
+static void test_bits_of_gs(void **state)
+{
+	struct heap_world *w = *state;
+	uint64_t a = hw_new(w, w->large), g;
+
+	w->go->layout.constant.max_span_bits_size = 512;
+	// A span of gs that leaves room for bits.
+	hw_no_error(gi_fake_write(w->t, hw_record(w, w->large) + 26, "\x1f", 1));
+	g = hw_g(w, 1, GI_G_WAITING);
+	hw_put(w, w->large + 2 * HW_PAGE - 2 * BITS_SIZE + (g - w->large) / 64, 1 << 6);
+	assert_null(with_bits(w, a)->ptr_bits);
 }
 
 // --- shipped cores ---------------------------------------------------------------------
@@ -321,8 +440,7 @@ static void real_heap(const char *program, size_t least)
 	struct gi_heap *h = NULL;
 	size_t n = 0, specials = 0;
 
-	snprintf(core, sizeof(core), "%s/%s.core", dir ? dir : "build/corefiles",
-		 program);
+	snprintf(core, sizeof(core), "%s/%s.core", dir ? dir : "build/corefiles", program);
 	snprintf(exe, sizeof(exe), "%s/%s.exe", dir ? dir : "build/corefiles", program);
 	hw_no_error(gi_target_open_core(core, &opts, &t));
 	hw_no_error(gi_go_open(t, &go));
@@ -362,6 +480,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_g_check, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_specials, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_special_circle, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_bits_in_span, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_bits_before_marks, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_bits_in_arena, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_bits_in_nibbles, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_bits_not_believed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_bits_of_gs, set_up, tear_down),
 		cmocka_unit_test(test_real),
 	};
 
