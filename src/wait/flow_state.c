@@ -315,6 +315,24 @@ static void merge_fact(struct gi_lock_fact *d, const struct gi_lock_fact *s)
 	d->is_foreign |= s->is_foreign;
 }
 
+/**
+ * The fact of src that is about d's lock. moves: not the one that has let go of it: in a loop that
+ * goes from lock to lock the variable that names the lock has gone on to another.
+ */
+static size_t find_same(const struct merge *m, const struct gi_lock_fact *d, const bool *used,
+			bool moves, gi_value *recv_ret)
+{
+	size_t j = 0;
+
+	for (; j < m->src->fact_count; j++) {
+		const struct gi_lock_fact *s = &m->src->facts[j];
+		bool let_go = (d->state & GI_FACT_HELD) && !(s->state & GI_FACT_HELD);
+		if (!used[j] && !(moves && let_go) && same_fact(m, d, s, recv_ret))
+			break;
+	}
+	return j;
+}
+
 static void merge_facts(struct merge *m)
 {
 	struct gi_flow_state *dst = m->dst;
@@ -324,10 +342,9 @@ static void merge_facts(struct merge *m)
 	for (size_t i = 0; i < n; i++) {
 		struct gi_lock_fact *d = &dst->facts[i], old = *d;
 		gi_value recv = 0;
-		size_t j = 0;
-		while (j < m->src->fact_count &&
-		       (used[j] || !same_fact(m, d, &m->src->facts[j], &recv)))
-			j++;
+		size_t j = find_same(m, d, used, true, &recv);
+		if (j == m->src->fact_count)
+			j = find_same(m, d, used, false, &recv);
 		if (j < m->src->fact_count) {
 			used[j] = true;
 			d->recv = recv;
