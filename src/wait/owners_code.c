@@ -194,6 +194,16 @@ static bool let_go_by_others(struct gi_search *s, const struct gi_fn *fn, uint64
 	return known;
 }
 
+/** True if v names the same thing wherever the function is. */
+static bool is_fixed(const struct gi_point *pt, gi_value v)
+{
+	const struct gi_values *vs = gi_fn_values(pt->fn);
+	int64_t off;
+	uint8_t kind = gi_value_node(vs, gi_value_split(vs, v, &off))->kind;
+
+	return kind == GI_V_CONST || kind == GI_V_ENTRY;
+}
+
 static void direct_fact(struct gi_search *s, size_t i, const struct gi_place *p,
 			const struct gi_lock_fact *f, bool panics)
 {
@@ -207,6 +217,10 @@ static void direct_fact(struct gi_search *s, size_t i, const struct gi_place *p,
 	bool must = f->state == GI_FACT_HELD && !p->pt->lost;
 	struct gi_local *l = gi_owners_local(s, addr, f->kind, held);
 	if (!l)
+		return;
+	// In a loop over locks an earlier turn's may be told by the name of the one under way.
+	if (held && f->state != GI_FACT_HELD && !is_fixed(p->pt, f->recv) &&
+	    gi_owners_acquiring(s, i) == addr)
 		return;
 	if (held && gi_fn_passes_on(p->pt->fn, f->site, f->recv, f->kind) &&
 	    let_go_by_others(s, p->pt->fn, addr, f->kind))
