@@ -283,7 +283,55 @@ static bool is_stuck(enum gi_verdict_kind kind)
 	       kind == GI_VERDICT_UNREACHABLE || kind == GI_VERDICT_ORPHAN_LOCK;
 }
 
-static struct gi_error *put_verdict(struct gi_out *out, const struct gi_go *go,
+/** The first thing that a goroutine waits on; NULL if nothing is known. Waiters stand in the
+ * order of their goroutines. */
+static const struct gi_object *waits_on(const struct gi_graph *graph, uint32_t g)
+{
+	size_t lo = 0, hi = gi_graph_waiter_count(graph);
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		if (gi_graph_waiter(graph, mid)->g < g)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	const struct gi_waiter *w = gi_graph_waiter(graph, lo);
+	return w && w->g == g ? gi_graph_object(graph, w->object) : NULL;
+}
+
+/** Goroutines that no edge tells of: where they are, and what they wait on. */
+static struct gi_error *put_unreachable(struct gi_out *out, struct gi_go *go,
+					const struct gi_graph *graph, const struct gi_verdict *v)
+{
+	_cleanup_(gi_unwinder_destroyp) struct gi_unwinder *u = NULL;
+	struct gi_error *err = gi_unwinder_create(go, &u);
+
+	for (size_t i = 0; i < v->goroutine_count && i < MAX_NAMED && !err; i++) {
+		_cleanup_(gi_str_deinit) struct gi_str s = {0};
+		struct gi_location where = {0}, user = {0};
+		const struct gi_object *o = waits_on(graph, v->goroutines[i]);
+
+		gi_error_ignore(gi_unwind_locations(u, gi_go_g(go, v->goroutines[i]), &where, &user));
+		gi_str_printf(&s, "  goroutine %" PRIu64, gi_goid(go, v->goroutines[i]));
+		if (user.pc) {
+			gi_str_puts(&s, ", in ");
+			put_location(&s, &user);
+			gi_str_putc(&s, ',');
+		}
+		gi_str_puts(&s, " waits for ");
+		if (o)
+			gi_object_format(o, &s);
+		gi_str_putc(&s, '\n');
+		gi_out_puts(out, gi_str_cstr(&s));
+	}
+	gi_out_style(out, GI_STYLE_DIM);
+	gi_out_puts(out, "    exact: no global and no goroutine that can still run leads to it\n");
+	gi_out_style(out, GI_STYLE_NONE);
+	return err;
+}
+
+static struct gi_error *put_verdict(struct gi_out *out, struct gi_go *go,
 				    const struct gi_graph *graph, size_t i)
 {
 	const struct gi_verdict *v = gi_graph_verdict(graph, i);
@@ -297,6 +345,8 @@ static struct gi_error *put_verdict(struct gi_out *out, const struct gi_go *go,
 	gi_out_puts(out, "\n");
 	for (size_t k = 0; k < v->edge_count; k++)
 		put_edge(out, go, graph, gi_graph_edge(graph, v->edges[k]));
+	if (v->kind == GI_VERDICT_UNREACHABLE)
+		err = put_unreachable(out, go, graph, v);
 	for (size_t k = i + 1; k < gi_graph_verdict_count(graph) && !err; k++) {
 		const struct gi_verdict *c = gi_graph_verdict(graph, k);
 		if (c->kind == GI_VERDICT_COLLATERAL && c->root == i)
@@ -335,7 +385,7 @@ static const char *none_found(const struct gi_go *go)
 				: "no deadlock found";
 }
 
-static struct gi_error *put_text(struct gi_out *out, const struct gi_go *go,
+static struct gi_error *put_text(struct gi_out *out, struct gi_go *go,
 				 const struct gi_graph *graph, bool verbose)
 {
 	struct gi_error *err = NULL;

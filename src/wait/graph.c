@@ -177,6 +177,10 @@ struct gi_error *gi_graph_build(struct gi_go *go, struct gi_graph **ret)
 		err = gi_graph_make_edges(gr);
 	if (!err)
 		err = gi_graph_judge(gr);
+	if (!err)
+		err = gi_graph_prove(gr);
+	if (!err && gr->dead)
+		err = gi_graph_judge(gr);
 	if (err)
 		return err;
 	*ret = gr;
@@ -201,6 +205,7 @@ void gi_graph_destroy(struct gi_graph *gr)
 	free(gr->edges);
 	free(gr->verdicts);
 	free(gr->g_verdict);
+	free(gr->dead);
 	free(gr->notes);
 	gi_arena_destroy(gr->arena);
 	free(gr);

@@ -58,6 +58,7 @@ struct gi_graph {
 	struct gi_verdict *verdicts;
 	size_t verdict_count, verdict_cap;
 	uint32_t *g_verdict; // 1 + verdict that tells of it, for each goroutine
+	uint8_t *dead;	     // of each goroutine: proved never to run again; NULL: not tried
 	size_t stuck_count, cycle_count;
 
 	char **notes;
@@ -80,7 +81,12 @@ struct gi_error *gi_graph_find_waits(struct gi_graph *gr) GI_MUST_CHECK;
 struct gi_error *gi_graph_find_holds(struct gi_graph *gr) GI_MUST_CHECK;
 /** edges.c */
 struct gi_error *gi_graph_make_edges(struct gi_graph *gr) GI_MUST_CHECK;
-/** verdict.c */
+/**
+ * prove.c: marks who can never run again, with edges among them. Those that a verdict tells of
+ * already count as stuck.
+ */
+struct gi_error *gi_graph_prove(struct gi_graph *gr) GI_MUST_CHECK;
+/** verdict.c. May be called again after more edges were found: earlier verdicts are forgotten. */
 struct gi_error *gi_graph_judge(struct gi_graph *gr) GI_MUST_CHECK;
 
 #endif

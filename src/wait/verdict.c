@@ -2,7 +2,8 @@
 //
 // Each edge says: from cannot go on before to does. So a component of goroutines that wait for
 // each other is stuck for good (a cycle; of one goroutine: self), and so is everyone who waits
-// for one of them, which is told as collateral of that root and not as another root.
+// for one of them, which is told as collateral of that root and not as another root. A goroutine
+// that was proved never to run again (prove.c), and waits for nobody who is told of, is a root of its own.
 
 #include <stdlib.h>
 #include <string.h>
@@ -157,6 +158,56 @@ static struct gi_error *judge_cycles(struct judge *j)
 	return err;
 }
 
+/** What a goroutine waits on first; UINT32_MAX if nothing. */
+static uint32_t first_object(const struct gi_graph *gr, uint32_t g)
+{
+	return gr->g_first[g] ? gr->waiters[gr->g_first[g] - 1].object : UINT32_MAX;
+}
+
+/** Roots without a cycle: proved dead, and no edge leads on. Those on one object are one verdict. */
+static struct gi_error *judge_unreachable(struct judge *j)
+{
+	struct gi_graph *gr = j->gr;
+	size_t n = j->d.n, at;
+	_cleanup_(gi_freep) uint32_t *same = calloc(n + 1, sizeof(*same)); // 1 + next of its object
+	_cleanup_(gi_freep) uint32_t *list = malloc((n + 1) * sizeof(*list));
+	struct gi_map head = {0}; // object to 1 + first goroutine
+	struct gi_error *err = NULL;
+
+	if (!gr->dead)
+		return NULL;
+	if (!same || !list)
+		return gi_error_nomem();
+	for (size_t i = n; i-- > 0 && !err;) {
+		if (!gr->dead[i] || gr->g_verdict[i] || j->d.first[i] != j->d.first[i + 1])
+			continue;
+		uint64_t next = 0;
+		uint32_t object = first_object(gr, (uint32_t)i);
+		gi_map_get(&head, object, &next);
+		same[i] = (uint32_t)next;
+		err = gi_map_put(&head, object, i + 1);
+	}
+	for (size_t i = 0; i < n && !err; i++) {
+		uint64_t first;
+		if (!gr->dead[i] || gr->g_verdict[i] ||
+		    !gi_map_get(&head, first_object(gr, (uint32_t)i), &first) || first != i + 1)
+			continue;
+		struct gi_verdict v = {.kind = GI_VERDICT_UNREACHABLE,
+				       .strength = GI_STRENGTH_EXACT,
+				       .root = gr->verdict_count};
+		for (uint64_t g = first; g; g = same[g - 1])
+			list[v.goroutine_count++] = (uint32_t)g - 1;
+		err = copy_list(gr, list, v.goroutine_count, &v.goroutines);
+		if (!err)
+			err = add_verdict(gr, &v, &at);
+		for (size_t k = 0; k < v.goroutine_count && !err; k++)
+			gr->g_verdict[list[k]] = (uint32_t)at + 1;
+		gr->stuck_count += v.goroutine_count;
+	}
+	gi_map_deinit(&head);
+	return err;
+}
+
 /** A collateral verdict for each root: all who wait for it, directly or not. */
 static struct gi_error *judge_collateral(struct judge *j)
 {
@@ -230,6 +281,8 @@ static struct gi_error *judge_prepare(struct judge *j)
 	_cleanup_(gi_freep) uint32_t *from = malloc((m + 1) * sizeof(*from));
 	_cleanup_(gi_freep) uint32_t *to = malloc((m + 1) * sizeof(*to));
 
+	free(gr->g_verdict);
+	gr->verdict_count = gr->stuck_count = gr->cycle_count = 0;
 	gr->g_verdict = calloc(n + 1, sizeof(*gr->g_verdict));
 	j->component = malloc((n + 1) * sizeof(*j->component));
 	j->path = malloc((n + 1) * sizeof(*j->path));
@@ -253,6 +306,8 @@ struct gi_error *gi_graph_judge(struct gi_graph *gr)
 
 	if (!err)
 		err = judge_cycles(&j);
+	if (!err)
+		err = judge_unreachable(&j);
 	if (!err)
 		err = judge_collateral(&j);
 	gi_digraph_deinit(&j.d);
