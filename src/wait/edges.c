@@ -40,6 +40,13 @@ static struct gi_location location(struct edges *e, uint64_t pc)
 	return loc;
 }
 
+/** Between the Lock and the deferred Unlock of Once itself: there is no other way to be there. */
+static bool is_in_once(const struct gi_hold *h)
+{
+	return h->rank == GI_HOLD_DEFER && h->function &&
+	       strncmp(h->function, "sync.(*Once)", 12) == 0;
+}
+
 static const char *evidence(struct edges *e, const struct gi_hold *h, const struct gi_location *at)
 {
 	struct gi_graph *gr = e->gr;
@@ -81,7 +88,9 @@ static struct gi_error *add_edge(struct edges *e, uint32_t from, const struct gi
 		return err;
 	struct gi_location at = location(e, h->site_pc);
 	struct gi_location owed = at.pc ? at : location(e, h->frame_pc);
-	bool exact = h->exact && !h->kept && h->rank >= GI_HOLD_CODE && h->mode != GI_MODE_GROUP;
+	// A lock does not record who has it: unless its own state says so, an owner is inferred.
+	bool exact = h->exact && !h->kept && h->mode != GI_MODE_GROUP &&
+		     (h->rank == GI_HOLD_STRUCTURAL || is_in_once(h));
 	gr->edges[gr->edge_count++] = (struct gi_edge){
 		.from = from,
 		.to = h->g,
