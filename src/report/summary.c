@@ -2,6 +2,7 @@
 
 #include "report/goroutines.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,11 +83,12 @@ static void put_fault(struct gi_str *s, int signal, int code, bool has_addr, uin
 }
 
 // The signal that the runtime was handling when it raised the one that ended the process.
+// It may be the same one: its own comes by tgkill, another process's by kill.
 static bool first_signal(struct gi_target *t, struct gi_unwinder *u, struct gi_signal_context *ret)
 {
 	const struct gi_process_info *info = gi_target_info(t);
 	return u && gi_target_thread_count(t) && gi_unwind_signal(u, 0, ret) && ret->signal &&
-	       ret->signal != info->signal;
+	       (ret->signal != info->signal || ret->code == SI_USER);
 }
 
 static void put_end(struct gi_str *s, struct gi_target *t, struct gi_go *go, struct gi_unwinder *u)
@@ -103,6 +105,8 @@ static void put_end(struct gi_str *s, struct gi_target *t, struct gi_go *go, str
 	struct gi_signal_context first;
 	if (first_signal(t, u, &first)) {
 		gi_str_puts(s, ", which the Go runtime raised after ");
+		if (first.signal == info->signal)
+			gi_str_puts(s, "another ");
 		gi_signal_format(first.signal, s);
 		put_fault(s, first.signal, first.code, first.has_addr, first.addr);
 	} else if (go && gi_go_sched(go)->panicking) {
