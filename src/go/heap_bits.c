@@ -3,7 +3,7 @@
 // Three formats. Up to 1.19 each arena has two bits for every word: in each byte the lower half
 // tells which of four words are pointers, the upper half where to stop. 1.20 and 1.21 have one bit
 // for each word, in the arena. From 1.22 a span of objects of at most 512 bytes has one bit for
-// each word of itself at its end; from 1.26 (1.25 as an experiment) such a span may end with mark
+// each word of itself at its end; from 1.26 such a span may end with mark
 // bits of the collector, and then its pointer bits lie before them, as the arena says for each
 // page. Bits behind the place where the collector stops are old ones: at worst some words too many.
 //
