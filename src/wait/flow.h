@@ -5,6 +5,7 @@
 #include "wait/code.h"
 
 enum {
+	FLOW_MAX_BYTES = 1 << 18,
 	FLOW_MAX_INSNS = 40000,
 	FLOW_MAX_SLOTS = 400,
 	FLOW_MAX_FACTS = 32,
@@ -148,6 +149,15 @@ struct gi_code {
 
 /** Notes a release for gi_point.ahead, once for each site. */
 void gi_fn_record(struct gi_fn *fn, const struct gi_ahead *r);
+/** Fills all of fn that does not depend on states. */
+struct gi_error *gi_fn_load(struct gi_fn *fn) GI_MUST_CHECK;
+/** The first instruction at or after an address. */
+size_t gi_fn_insn_from(const struct gi_fn *fn, uint64_t addr);
+/** Forgets the states at the beginnings of blocks. */
+void gi_fn_free_flow(struct gi_fn *fn);
+/** The state before instruction `until` of a block. */
+struct gi_error *gi_flow_run_block(struct gi_fn *fn, const struct gi_flow_block *b, uint32_t until,
+				   struct gi_flow_state *st) GI_MUST_CHECK;
 /** Splits a decoded function into blocks. */
 struct gi_error *gi_fn_make_blocks(struct gi_fn *fn) GI_MUST_CHECK;
 /** Runs one instruction on a state. */

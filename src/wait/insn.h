@@ -16,8 +16,8 @@ enum { GI_INSN_REGS = 16, GI_INSN_NOREG = -1 };
 enum gi_insn_op {
 	GI_OP_OTHER, // clobbers `writes`, and memory if `stores`
 	GI_OP_NOP,
-	GI_OP_MOV,     // dst or memory <- src, imm or memory, `size` bytes; smaller than 8:
-		       // zero-extended
+	GI_OP_MOV, // dst or memory <- src, imm or memory, `size` bytes; smaller than 8:
+		   // zero-extended
 	GI_OP_LEA,     // dst <- address
 	GI_OP_ADD,     // dst += imm, 8 bytes
 	GI_OP_ZERO,    // dst <- 0

@@ -90,7 +90,8 @@ static struct gi_error *collect(struct prove *p)
 }
 
 // Many wait on the same object: who holds it is asked once.
-static struct gi_error *holders(struct prove *p, uint64_t object, const uint32_t **ret, size_t *n_ret)
+static struct gi_error *holders(struct prove *p, uint64_t object, const uint32_t **ret,
+				size_t *n_ret)
 {
 	uint64_t at;
 	size_t n;
@@ -100,7 +101,8 @@ static struct gi_error *holders(struct prove *p, uint64_t object, const uint32_t
 					       p->list_len + MAX_HOLDERS + 1, sizeof(*p->lists));
 		if (err)
 			return err;
-		err = gi_reach_holders(p->reach, object, p->lists + p->list_len + 1, MAX_HOLDERS, &n);
+		err = gi_reach_holders(p->reach, object, p->lists + p->list_len + 1, MAX_HOLDERS,
+				       &n);
 		if (err)
 			return err;
 		if (n > MAX_HOLDERS)
@@ -122,7 +124,8 @@ static const char *evidence(struct prove *p, const struct gi_object *o, size_t o
 	const char *kind = gi_object_kind_name(o->kind);
 
 	if (others == 1)
-		return gi_graph_sentence(p->gr, "of all others, only its stack leads to this %s", kind);
+		return gi_graph_sentence(p->gr, "of all others, only its stack leads to this %s",
+					 kind);
 	return gi_graph_sentence(p->gr,
 				 "its stack leads to this %s, as do those of %zu others, none of "
 				 "which can run again",

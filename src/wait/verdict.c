@@ -3,7 +3,8 @@
 // Each edge says: from cannot go on before to does. So a component of goroutines that wait for
 // each other is stuck for good (a cycle; of one goroutine: self), and so is everyone who waits
 // for one of them, which is told as collateral of that root and not as another root. A goroutine
-// that was proved never to run again (prove.c), and waits for nobody who is told of, is a root of its own.
+// that was proved never to run again (prove.c), and waits for nobody who is told of, is a root of
+// its own.
 
 #include <stdlib.h>
 #include <string.h>
@@ -164,7 +165,8 @@ static uint32_t first_object(const struct gi_graph *gr, uint32_t g)
 	return gr->g_first[g] ? gr->waiters[gr->g_first[g] - 1].object : UINT32_MAX;
 }
 
-/** Roots without a cycle: proved dead, and no edge leads on. Those on one object are one verdict. */
+/** Roots without a cycle: proved dead, and no edge leads on. Those on one object are one verdict.
+ */
 static struct gi_error *judge_unreachable(struct judge *j)
 {
 	struct gi_graph *gr = j->gr;
