@@ -83,6 +83,18 @@ static struct gi_error *dwarf_constant(void *arg, const char *name, int64_t *ret
 {
 	struct gi_go *go = arg;
 
+	// It takes long to unpack the units of other packages than the runtime, and longer
+	// to know that there is none. What a release has there is in its table.
+	if (go->version_known && go->version.major == 1 &&
+	    strncmp(name, "runtime.", strlen("runtime.")) != 0) {
+		struct gi_layout_table t =
+			gi_layout_table_for(go->version.minor, go->version.patch);
+		struct gi_error *err = gi_layout_table_constant(&t, name, ret);
+
+		if (!err || t.minor == go->version.minor)
+			return err;
+		gi_error_ignore(err);
+	}
 	return gi_dwarf_constant(go->dwarf, name, ret);
 }
 
