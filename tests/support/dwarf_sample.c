@@ -419,7 +419,7 @@ struct gi_elf *dwarf_sample_elf_packed(const struct st_buf sections[DS_SECTIONS]
 	return make_elf(sections, true, false);
 }
 
-struct gi_elf *dwarf_sample_elf_damaged(const struct st_buf sections[DS_SECTIONS])
+struct gi_elf *dwarf_sample_elf_damaged(const struct st_buf *sections)
 {
 	return make_elf(sections, true, true);
 }

@@ -35,7 +35,7 @@ struct gi_elf *dwarf_sample_elf(const struct st_buf sections[DS_SECTIONS]);
 /** The same with a .debug_info compressed by zlib. */
 struct gi_elf *dwarf_sample_elf_packed(const struct st_buf sections[DS_SECTIONS]);
 /** That one, damaged near the end of the stream. */
-struct gi_elf *dwarf_sample_elf_damaged(const struct st_buf sections[DS_SECTIONS]);
+struct gi_elf *dwarf_sample_elf_damaged(const struct st_buf *sections);
 /** Asks for everything in the sample, however damaged; aborts at an answer without
  * bounds. */
 void dwarf_sample_ask(struct gi_elf *elf);
