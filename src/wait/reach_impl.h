@@ -137,6 +137,7 @@ struct gi_reach {
 
 	struct gi_range *holes; // writable memory that is not looked at, sorted
 	size_t hole_count, hole_cap;
+	uint64_t not_to_dump; // bytes that the process asked not to dump
 
 	struct gi_reach_edges *edges; // among the dead, made when asked for
 };

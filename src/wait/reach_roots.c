@@ -11,7 +11,11 @@
 //    pointer counts when it is reached itself);
 //  - stacks of threads that the runtime knows, below the part in use.
 // Memory that maps a file and was not saved was never written to, or is shared with other
-// processes; in neither is a pointer to a Go object. Any other writable memory that was not saved
+// processes; in neither is a pointer to a Go object. Nor is it in memory without a file that the
+// process asked the kernel not to dump (MADV_DONTDUMP) - secrets, and the state of the vDSO's
+// random numbers, which every Go program has from 1.24 on where the kernel offers it: mappings of
+// which nothing was saved, in a core that has the others. That they are few and small tells them
+// from a dump that left out memory of its own choice. Any other writable memory that was not saved
 // makes the argument fail: there might be one.
 //
 // Threads. A thread in a signal handler of Go has the interrupted registers in the frame that
@@ -41,6 +45,7 @@ enum {
 	UC_STACK_LO = 16,
 	UC_STACK_SIZE = 32,
 	MAX_SPAN_QUEUES = 1 << 16,
+	NOT_TO_DUMP_MAX = 1 << 20, // bytes in all that may be left out of a dump on purpose
 	RED_ZONE = 128, // below the stack pointer, of C functions that call nobody
 };
 
@@ -62,6 +67,15 @@ static size_t hole_after(const struct gi_reach *r, uint64_t addr)
 	return lo;
 }
 
+// Did the process ask the kernel not to dump it?
+static bool is_not_to_dump(struct gi_reach *r, const struct gi_mapping *m)
+{
+	if (m->saved || m->end - m->start > NOT_TO_DUMP_MAX - r->not_to_dump)
+		return false;
+	r->not_to_dump += m->end - m->start;
+	return true;
+}
+
 // Memory that is searched as far as it can hold a pointer: see above.
 static struct gi_error *mark_piece(struct gi_reach *r, const struct gi_mapping *m, uint64_t start,
 				   uint64_t end)
@@ -72,7 +86,8 @@ static struct gi_error *mark_piece(struct gi_reach *r, const struct gi_mapping *
 
 	if (!err)
 		return NULL;
-	if (gi_error_code(err) != GI_ERR_NOT_SAVED || !m->path || !gi_error_address(err, &bad))
+	if (gi_error_code(err) != GI_ERR_NOT_SAVED || !gi_error_address(err, &bad) ||
+	    (!m->path && !is_not_to_dump(r, m)))
 		return gi_error_wrap(err, "memory that could hold pointers");
 	gi_error_ignore(err);
 	// The pages that were saved count nevertheless.

@@ -591,9 +591,24 @@ static void test_lost_memory(void **state)
 	struct heap_world *w = &t->w;
 
 	receiver(t, hw_channel(w));
-	hw_no_error(
-		gi_fake_add_unsaved(w->t, 0x900000, 0x2000, GI_MAP_R | GI_MAP_W, GI_ERR_NOT_SAVED));
+	hw_no_error(gi_fake_add_unsaved(w->t, 0x900000, 0x200000, GI_MAP_R | GI_MAP_W,
+					GI_ERR_NOT_SAVED));
 	no_proof(t, GI_ERR_NOT_SAVED, "memory that could hold pointers");
+}
+
+// What the process asked the kernel not to dump: a page or two.
+static void test_not_to_dump(void **state)
+{
+	struct test *t = *state;
+	struct heap_world *w = &t->w;
+	size_t a = receiver(t, hw_channel(w));
+
+	hw_no_error(
+		gi_fake_add_unsaved(w->t, 0x900000, 0x1000, GI_MAP_R | GI_MAP_W, GI_ERR_NOT_SAVED));
+	hw_no_error(
+		gi_fake_add_unsaved(w->t, 0xa00000, 0x2000, GI_MAP_R | GI_MAP_W, GI_ERR_NOT_SAVED));
+	solve(t);
+	is_dead(t, a);
 }
 
 static void test_cut_off(void **state)
@@ -687,6 +702,7 @@ int main(void)
 		TEST(test_unknown_queue),
 		TEST(test_unknown_thread),
 		TEST(test_lost_memory),
+		TEST(test_not_to_dump),
 		TEST(test_cut_off),
 		TEST(test_files_may_be_absent),
 		TEST(test_lost_goroutine),
