@@ -72,8 +72,22 @@ bool gi_function_is_std(const char *name)
 }
 
 struct locate {
+	struct gi_unwinder *u;
 	struct gi_location where, user, outside;
 };
+
+// A list of goroutines asks the same of the same few functions a million times.
+static const struct gi_origin *origin_of(struct gi_unwinder *u, const char *name)
+{
+	size_t i = (size_t)(((uintptr_t)name * UINT64_C(0x9e3779b97f4a7c15)) >> 54);
+	struct gi_origin *o = &u->origins[i % GI_ARRAY_SIZE(u->origins)];
+
+	if (o->name != name)
+		*o = (struct gi_origin){.name = name,
+					.is_std = gi_function_is_std(name),
+					.is_runtime = gi_function_is_runtime(name)};
+	return o;
+}
 
 static void set(struct gi_location *loc, const struct gi_frame *f)
 {
@@ -90,11 +104,12 @@ static bool locate_frame(void *arg, const struct gi_frame *f)
 		set(&l->where, f);
 	if (f->kind == GI_FRAME_C || f->kind == GI_FRAME_SIGNAL || f->kind == GI_FRAME_GUESSED)
 		return true;
-	if (!gi_function_is_std(f->name)) {
+	const struct gi_origin *origin = origin_of(l->u, f->name);
+	if (!origin->is_std) {
 		set(&l->user, f);
 		return false;
 	}
-	if (!l->outside.pc && !gi_function_is_runtime(f->name))
+	if (!l->outside.pc && !origin->is_runtime)
 		set(&l->outside, f);
 	return true;
 }
@@ -103,7 +118,7 @@ struct gi_error *gi_unwind_locations(struct gi_unwinder *u, const struct gi_g *g
 				     struct gi_location *where_ret, struct gi_location *user_ret)
 {
 	static const struct gi_location none = {.function = "", .file = ""};
-	struct locate l = {none, none, none};
+	struct locate l = {u, none, none, none};
 	struct gi_error *err = gi_unwind_goroutine(u, g, 0, GI_UNWIND_MAX, locate_frame, &l, NULL);
 	if (err)
 		return err;

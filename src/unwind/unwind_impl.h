@@ -38,6 +38,12 @@ struct gi_unwinder {
 	struct gi_arena *args_arena;
 	bool symbolic_args; // 1.21+: liveness of arguments is looked up at the frame's
 			    // own pc
+	// Whose code a function is, by its name's address: names are borrowed from the program's
+	// tables and live as long as they do.
+	struct gi_origin {
+		const char *name;
+		bool is_std, is_runtime;
+	} origins[1024];
 };
 
 /** func_id is that of the physical function. */
