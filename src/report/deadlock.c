@@ -175,10 +175,14 @@ static void put_headline(struct gi_str *s, const struct gi_go *go, const struct 
 		list_goroutines(go, v->goroutines, v->goroutine_count, s);
 		gi_str_puts(s, " wait for each other, unless another goroutine steps in");
 		break;
-	case GI_VERDICT_COLLATERAL:
 	case GI_VERDICT_UNKNOWN:
-		gi_str_printf(s, "not known: goroutine%s ", v->goroutine_count > 1 ? "s" : "");
+		gi_str_puts(s, "not counted: goroutine ");
 		list_goroutines(go, v->goroutines, v->goroutine_count, s);
+		gi_str_puts(
+			s,
+			" waits for what nobody can reach, as programs do on purpose to keep main going");
+		break;
+	case GI_VERDICT_COLLATERAL:
 		break;
 	}
 }
@@ -312,7 +316,8 @@ static struct gi_error *put_unreachable(struct gi_out *out, struct gi_go *go,
 		struct gi_location where = {0}, user = {0};
 		const struct gi_object *o = waits_on(graph, v->goroutines[i]);
 
-		gi_error_ignore(gi_unwind_locations(u, gi_go_g(go, v->goroutines[i]), &where, &user));
+		gi_error_ignore(
+			gi_unwind_locations(u, gi_go_g(go, v->goroutines[i]), &where, &user));
 		gi_str_printf(&s, "  goroutine %" PRIu64, gi_goid(go, v->goroutines[i]));
 		if (user.pc) {
 			gi_str_puts(&s, ", in ");
@@ -345,7 +350,8 @@ static struct gi_error *put_verdict(struct gi_out *out, struct gi_go *go,
 	gi_out_puts(out, "\n");
 	for (size_t k = 0; k < v->edge_count; k++)
 		put_edge(out, go, graph, gi_graph_edge(graph, v->edges[k]));
-	if (v->kind == GI_VERDICT_UNREACHABLE)
+	if (v->kind == GI_VERDICT_UNREACHABLE || v->kind == GI_VERDICT_ORPHAN_LOCK ||
+	    v->kind == GI_VERDICT_UNKNOWN)
 		err = put_unreachable(out, go, graph, v);
 	for (size_t k = i + 1; k < gi_graph_verdict_count(graph) && !err; k++) {
 		const struct gi_verdict *c = gi_graph_verdict(graph, k);
@@ -375,6 +381,11 @@ static size_t without_owner(const struct gi_graph *graph)
 		if (e == gi_graph_edge_count(graph) || gi_graph_edge(graph, e)->from != w->g)
 			n++;
 	}
+	// Those whose owner is gone are told of.
+	for (size_t i = 0; i < gi_graph_verdict_count(graph); i++) {
+		if (gi_graph_verdict(graph, i)->kind == GI_VERDICT_ORPHAN_LOCK)
+			n -= gi_graph_verdict(graph, i)->goroutine_count;
+	}
 	return n;
 }
 
@@ -385,8 +396,8 @@ static const char *none_found(const struct gi_go *go)
 				: "no deadlock found";
 }
 
-static struct gi_error *put_text(struct gi_out *out, struct gi_go *go,
-				 const struct gi_graph *graph, bool verbose)
+static struct gi_error *put_text(struct gi_out *out, struct gi_go *go, const struct gi_graph *graph,
+				 bool verbose)
 {
 	struct gi_error *err = NULL;
 	size_t told = 0;

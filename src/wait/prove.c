@@ -7,6 +7,8 @@
 // the process that could have ended its wait. A circle of such edges is a deadlock through
 // channels; one without any edge is unreachable: nobody but itself knows what it waits on.
 //
+// Goroutines that wait for the same in the same way cannot wake each other: no edges among them.
+//
 // Left alone, as if they could run: the runtime's own goroutines; those that wait for nothing
 // (select {}, a nil channel), since programs park goroutines so on purpose; and those whose
 // object is not known.
@@ -132,6 +134,20 @@ static const char *evidence(struct prove *p, const struct gi_object *o, size_t o
 				 kind, others - 1);
 }
 
+/** True if all that h waits for is this object, as x does: it cannot wake x. */
+static bool waits_alike(const struct gi_graph *gr, const struct gi_waiter *x, uint32_t h)
+{
+	size_t i = gr->g_first[h];
+
+	if (!i)
+		return false;
+	for (; i <= gr->waiter_count && gr->waiters[i - 1].g == h; i++) {
+		if (gr->waiters[i - 1].object != x->object || gr->waiters[i - 1].role != x->role)
+			return false;
+	}
+	return true;
+}
+
 static bool has_edge(const struct gi_graph *gr, size_t first, uint32_t from, uint32_t to)
 {
 	for (size_t i = first; i < gr->edge_count; i++) {
@@ -161,10 +177,11 @@ static struct gi_error *add_edges(struct prove *p, size_t i)
 		if (err)
 			return err;
 		for (size_t h = 0; h < n; h++)
-			others += p->waits[who[h]].g != g;
+			others +=
+				p->waits[who[h]].g != g && !waits_alike(gr, x, p->waits[who[h]].g);
 		for (size_t h = 0; h < n && gr->edge_count < MAX_PROOF_EDGES; h++) {
 			uint32_t to = p->waits[who[h]].g;
-			if (to == g || has_edge(gr, first, g, to))
+			if (to == g || waits_alike(gr, x, to) || has_edge(gr, first, g, to))
 				continue;
 			err = gi_grow(&gr->edges, &gr->edge_cap, gr->edge_count + 1,
 				      sizeof(*gr->edges));

@@ -165,6 +165,52 @@ static uint32_t first_object(const struct gi_graph *gr, uint32_t g)
 	return gr->g_first[g] ? gr->waiters[gr->g_first[g] - 1].object : UINT32_MAX;
 }
 
+static bool is_lock(enum gi_object_kind kind)
+{
+	return kind == GI_OBJECT_MUTEX || kind == GI_OBJECT_RWMUTEX || kind == GI_OBJECT_ONCE;
+}
+
+/** A channel whose value is not looked at, or a group of one. */
+static bool may_be_parked(const struct gi_graph *gr, uint32_t g)
+{
+	const struct gi_waiter *w = &gr->waiters[gr->g_first[g] - 1];
+	const struct gi_object *o = &gr->objects[w->object];
+	struct gi_waitgroup wg = {0};
+	struct gi_sudog s = {.elem = 1};
+	struct gi_error *err = NULL;
+
+	if (o->kind == GI_OBJECT_CHANNEL && w->role == GI_ROLE_RECEIVE && !w->in_select)
+		err = gi_go_read_sudog(gr->go, gi_go_g(gr->go, g)->waiting, &s);
+	else if (o->kind == GI_OBJECT_WAITGROUP)
+		err = gi_go_read_waitgroup(gr->go, o->addr, &wg);
+	bool ok = !err && (!s.elem || wg.counter == 1);
+	gi_error_ignore(err);
+	return ok;
+}
+
+/**
+ * Programs park their main goroutine on purpose, on a channel or a group that is never used, to be
+ * kept alive by it: nothing waits for it then, and others go on.
+ */
+static bool is_parked_main(const struct judge *j, uint32_t g)
+{
+	const struct gi_graph *gr = j->gr;
+	bool others = false;
+
+	if (gi_go_g(gr->go, g)->goid != 1 || !gr->g_first[g] || !may_be_parked(gr, g))
+		return false;
+	for (size_t i = 0; i < gr->edge_count; i++) {
+		if (gr->edges[i].to == g)
+			return false;
+	}
+	for (size_t i = 0; i < j->d.n && !others; i++) {
+		const struct gi_g *o = gi_go_g(gr->go, i);
+		others = i != g && !o->unreadable && !o->system && !gi_g_is_dead(o) &&
+			 !gr->dead[i] && !gr->g_verdict[i];
+	}
+	return others;
+}
+
 /** Roots without a cycle: proved dead, and no edge leads on. Those on one object are one verdict.
  */
 static struct gi_error *judge_unreachable(struct judge *j)
@@ -199,12 +245,18 @@ static struct gi_error *judge_unreachable(struct judge *j)
 				       .root = gr->verdict_count};
 		for (uint64_t g = first; g; g = same[g - 1])
 			list[v.goroutine_count++] = (uint32_t)g - 1;
+		uint32_t object = first_object(gr, list[0]);
+		if (object != UINT32_MAX && is_lock(gr->objects[object].kind))
+			v.kind = GI_VERDICT_ORPHAN_LOCK;
+		else if (v.goroutine_count == 1 && is_parked_main(j, list[0]))
+			v.kind = GI_VERDICT_UNKNOWN;
 		err = copy_list(gr, list, v.goroutine_count, &v.goroutines);
 		if (!err)
 			err = add_verdict(gr, &v, &at);
 		for (size_t k = 0; k < v.goroutine_count && !err; k++)
 			gr->g_verdict[list[k]] = (uint32_t)at + 1;
-		gr->stuck_count += v.goroutine_count;
+		if (v.kind != GI_VERDICT_UNKNOWN)
+			gr->stuck_count += v.goroutine_count;
 	}
 	gi_map_deinit(&head);
 	return err;
