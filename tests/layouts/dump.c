@@ -1,6 +1,6 @@
 // Writes the layout table of one Go release from two unstripped executables of it.
 //
-//	dump RELEASE PROGRAM BASE
+//	dump RELEASE PROGRAM BASE [PROGRAM BASE]
 //
 // PROGRAM's DWARF describes every type of src/go/layout.def. BASE is the smallest program:
 // what it holds of the runtime is in every program. The table, on standard output, is of
@@ -15,7 +15,8 @@
 // T_REF says that the index-th reference in the code of the last T_FUNC leads to a global,
 // off bytes into it; shape is a hash over the shapes of all of the function's references.
 // Of the functions in BASE those are chosen that give each global some independent
-// witnesses.
+// witnesses. The second pair is of the same programs, built in another way: it gives
+// further witnesses.
 //
 // The resolver itself asks the DWARF, through a source of layouts that writes down each
 // answer: so the table holds all that the resolver can ask for, and nothing else.
@@ -29,7 +30,7 @@
 #include "go/layout.h"
 #include "go/shape.h"
 
-enum { WITNESSES = 7, MAX_GLOBALS = 64, MAX_REFS = 128 };
+enum { WITNESSES = 7, WITNESSES_OTHER = 3, MAX_GLOBALS = 64, MAX_REFS = 128, MAX_PRINTED = 512 };
 
 struct global {
 	char *name;
@@ -45,6 +46,11 @@ struct dump {
 	size_t global_count;
 	struct gi_elf *base;
 	struct gi_dwarf *base_dwarf;
+	struct {
+		const char *name;
+		uint64_t hash;
+	} printed[MAX_PRINTED]; // functions
+	size_t printed_count;
 };
 
 static void die(struct gi_error *err)
@@ -228,10 +234,10 @@ static int by_use(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-static bool is_wanted(const struct function *f)
+static bool is_wanted(const struct function *f, unsigned want)
 {
 	for (size_t i = 0; i < f->ref_count; i++) {
-		if (f->refs[i].global->witnesses < WITNESSES)
+		if (f->refs[i].global->witnesses < want)
 			return true;
 	}
 	return false;
@@ -246,8 +252,16 @@ static size_t name_length(const char *name)
 }
 
 // One reference to each global is enough: the shape holds for all of them.
-static void print_function(struct function *f)
+static void print_function(struct dump *d, struct function *f)
 {
+	for (size_t i = 0; i < d->printed_count; i++) {
+		if (d->printed[i].hash == f->shape.hash && strcmp(d->printed[i].name, f->name) == 0)
+			return;
+	}
+	if (d->printed_count < MAX_PRINTED) {
+		d->printed[d->printed_count].hash = f->shape.hash;
+		d->printed[d->printed_count++].name = f->name;
+	}
 	printf("T_FUNC(\"%.*s\", %zu, 0x%016llx)\n", (int)name_length(f->name), f->name,
 	       f->shape.count, (unsigned long long)f->shape.hash);
 	for (size_t i = 0; i < f->ref_count; i++) {
@@ -263,7 +277,7 @@ static void print_function(struct function *f)
 	}
 }
 
-static void dump_functions(struct dump *d)
+static void dump_functions(struct dump *d, unsigned want)
 {
 	size_t n = gi_elf_symbol_count(d->base), count = 0;
 	struct function **all = calloc(n, sizeof(*all));
@@ -289,17 +303,44 @@ static void dump_functions(struct dump *d)
 	// Small ones first: a change of the source seldom touches them. Then any.
 	qsort(all, count, sizeof(struct function *), by_use);
 	for (size_t i = count; i-- > 0;) {
-		if (all[i]->shape.count <= 24 && is_wanted(all[i])) {
-			print_function(all[i]);
+		if (all[i]->shape.count <= 24 && is_wanted(all[i], want)) {
+			print_function(d, all[i]);
 			all[i]->ref_count = 0;
 		}
 	}
 	for (size_t i = 0; i < count; i++) {
-		if (is_wanted(all[i]))
-			print_function(all[i]);
+		if (is_wanted(all[i], want))
+			print_function(d, all[i]);
 		free(all[i]);
 	}
 	free(all);
+}
+
+static void open_pair(struct dump *d, char **paths)
+{
+	struct gi_error *err = gi_elf_open(paths[0], &d->elf);
+
+	if (!err)
+		err = gi_dwarf_open(d->elf, &d->dwarf);
+	if (!err)
+		err = gi_elf_open(paths[1], &d->base);
+	if (!err)
+		err = gi_dwarf_open(d->base, &d->base_dwarf);
+	if (err)
+		die(err);
+}
+
+// To where they are in another BASE.
+static void move_globals(struct dump *d)
+{
+	for (size_t i = 0; i < d->global_count; i++) {
+		struct global *g = &d->globals[i];
+		struct gi_global there = {0};
+
+		if (!symbol(d->base, d->base_dwarf, g->name, &there))
+			there.size = 0;
+		*g = (struct global){g->name, there.addr, there.size, 0};
+	}
 }
 
 int main(int argc, char **argv)
@@ -316,20 +357,11 @@ int main(int argc, char **argv)
 	int minor = 0, patch = 0;
 	struct gi_error *err;
 
-	if (argc != 4 || sscanf(argv[1], "1.%d.%d", &minor, &patch) < 1) {
-		fprintf(stderr, "usage: dump RELEASE PROGRAM BASE\n");
+	if ((argc != 4 && argc != 6) || sscanf(argv[1], "1.%d.%d", &minor, &patch) < 1) {
+		fprintf(stderr, "usage: dump RELEASE PROGRAM BASE [PROGRAM BASE]\n");
 		return 2;
 	}
-	err = gi_elf_open(argv[2], &d.elf);
-	if (!err)
-		err = gi_dwarf_open(d.elf, &d.dwarf);
-	if (!err)
-		err = gi_elf_open(argv[3], &d.base);
-	if (!err)
-		err = gi_dwarf_open(d.base, &d.base_dwarf);
-	if (err)
-		die(err);
-
+	open_pair(&d, argv + 2);
 	printf("// Made by `make layouts` from programs that go%s built. Do not edit.\n"
 	       "T_RELEASE(%d, %d)\n",
 	       argv[1], minor, patch);
@@ -341,12 +373,12 @@ int main(int argc, char **argv)
 		fprintf(stderr, "dump: go%s has no %s\n", argv[1], missing.s);
 		return 1;
 	}
-	dump_functions(&d);
-
-	for (size_t i = 0; i < d.global_count; i++) {
-		if (d.globals[i].witnesses < 2)
-			fprintf(stderr, "go%s: %s has %u witness\n", argv[1], d.globals[i].name,
-				d.globals[i].witnesses);
+	dump_functions(&d, WITNESSES);
+	if (argc == 6) {
+		open_pair(&d, argv + 4);
+		move_globals(&d);
+		dump_functions(&d, WITNESSES_OTHER);
 	}
+
 	return fflush(stdout) == 0 ? 0 : 1;
 }

@@ -47,17 +47,49 @@ oracle_releases() {
 	printf '%s\n' "${here[@]}" | grep -x -F -e "${here[0]}" -e "${here[-1]}" -e "${path#go}"
 }
 
-# oracle_pair PROGRAM RELEASE HOW: makes $pairs_dir/STEM.exe, .core and .txt if they are
-# not there, newer than the program, and sets stem. HOW is quit, crash or ancestors.
+# The ways to build a program that --builds knows.
+oracle_builds="default stripped w strip strip-g bare pie pie-stripped noinline-stripped noopt noopt-stripped"
+
+# oracle_build BUILD GOROOT RELEASE PROGRAM OUT
+#	stripped	-ldflags="-s -w"
+#	w		-ldflags=-w: symbols without DWARF
+#	strip, strip-g	by binutils, afterwards
+#	bare		strip, and no section that tells the release (.go.buildinfo)
+#	pie		position-independent
+#	noinline, noopt	nothing is inlined; not optimised either
+oracle_build() {
+	local build=$1 out=$5
+	local -a flags=()
+	case $build in
+	pie*) flags+=(-buildmode=pie) ;;
+	noinline*) flags+=(-gcflags=all=-l) ;;
+	noopt*) flags+=('-gcflags=all=-N -l') ;;
+	esac
+	case $build in
+	stripped | *-stripped) flags+=('-ldflags=-s -w') ;;
+	w) flags+=(-ldflags=-w) ;;
+	esac
+	cf_build "$2" "$3" "$4" "$out" "${flags[@]}" || return 1
+	case $build in
+	strip) strip "$out" ;;
+	strip-g) strip -g "$out" ;;
+	bare) objcopy --strip-all --rename-section .go.buildinfo=.moved "$out" ;;
+	esac
+}
+
+# oracle_pair PROGRAM RELEASE HOW [BUILD]: makes $pairs_dir/STEM.exe, .core and .txt if they
+# are not there, newer than the program, and sets stem. HOW is quit, crash or ancestors.
 oracle_pair() {
-	local program=$1 release=$2 how=$3 root exe args=()
-	stem=$program-go$release-$how
-	exe=$pairs_dir/$program-go$release.exe
+	local program=$1 release=$2 how=$3 build=${4:-default} root exe args=()
+	stem=$program-go$release
+	[[ $build == default ]] || stem+=-$build
+	exe=$pairs_dir/$stem.exe
+	stem+=-$how
 	mkdir -p "$pairs_dir"
 	root=$(cf_go_root "$release") || return 1
 	if ! is_newer "$exe" "$programs_dir/$program"; then
-		rm -f "$pairs_dir/$program-go$release"*
-		cf_build "$root" "$release" "$program" "$exe" || return 1
+		rm -f "${exe%.exe}".* "${exe%.exe}"-{quit,crash,ancestors}.*
+		oracle_build "$build" "$root" "$release" "$program" "$exe" || return 1
 	fi
 	if ! is_newer "$pairs_dir/$stem.core" "$exe" || [[ ! -s $pairs_dir/$stem.txt ]]; then
 		cf_env=()
