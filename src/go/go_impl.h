@@ -44,6 +44,7 @@ struct gi_go {
 	struct gi_layout layout;
 	struct gi_layout_table table;	// no entries: layouts are from DWARF
 	struct gi_witnesses *witnesses; // of a stripped program, else NULL
+	struct gi_go_lists *lists;	// what scan_lists.c found, NULL: not needed
 	struct gi_go_version version;
 	bool version_known;
 
@@ -153,6 +154,25 @@ struct gi_error *gi_go_check_live(struct gi_go *go) GI_MUST_CHECK;
 struct gi_error *gi_go_scan_module(struct gi_go *go, struct gi_global *ret) GI_MUST_CHECK;
 /** String headers in the executable's data that may be runtime.buildVersion. */
 size_t gi_go_scan_versions(struct gi_go *go, struct gi_global *ret, size_t max);
+
+/**
+ * The 8-byte words at multiples of 8 in the executable's writable data, with what the file
+ * does not initialise (bss) or without; what cannot be read is left out. Stops at false.
+ */
+typedef bool (*gi_word_fn)(void *arg, uint64_t addr, uint64_t word);
+struct gi_error *gi_go_each_word(struct gi_go *go, bool bss, gi_word_fn fn,
+				 void *arg) GI_MUST_CHECK;
+/** Does [addr, addr + n) lie in what the executable maps? */
+bool gi_go_in_exe(struct gi_go *go, uint64_t addr, uint64_t n);
+
+/**
+ * runtime.m0, g0, allgs, allglen, allgptr, allp and allm by their form: an address where
+ * the same value stands. GI_ERR_NOT_FOUND for others.
+ */
+struct gi_error *gi_go_scan_global(struct gi_go *go, const char *name,
+				   uint64_t *ret) GI_MUST_CHECK;
+/** Does it have the form, as far as name has one? */
+bool gi_go_global_fits(struct gi_go *go, const char *name, uint64_t addr);
 
 /** What the code of known functions says of globals' addresses. */
 struct gi_witnesses;

@@ -1,7 +1,7 @@
 // Finding things in the data of a stripped executable by their form.
 //
-// Only what the file itself initialises is looked at: module data and the version are
-// written by the linker. In the process they may have been relocated (PIE), so that
+// For module data and the version only what the file itself initialises is looked at:
+// they are written by the linker. In the process they may have been relocated (PIE), so that
 // values are run-time addresses, and they are read from the process, not from the file.
 
 #include "go/go_impl.h"
@@ -11,17 +11,15 @@
 
 enum { SCAN_STEP = 1 << 20, PAGE = 4096, VERSION_LONGEST = 64 };
 
-// Stops at false. p is the word at addr.
-typedef bool (*word_fn)(void *arg, uint64_t addr, uint64_t word);
-
-static struct gi_error *each_word(struct gi_go *go, word_fn fn, void *arg)
+struct gi_error *gi_go_each_word(struct gi_go *go, bool bss, gi_word_fn fn, void *arg)
 {
 	struct gi_elf *exe = gi_target_exe(go->target);
 	uint64_t bias = gi_target_exe_bias(go->target);
 
 	for (size_t i = 0; i < gi_elf_segment_count(exe); i++) {
 		struct gi_elf_segment s = gi_elf_segment(exe, i);
-		uint64_t size = gi_min_u64(s.filesz, s.memsz), off = (8 - s.vaddr % 8) % 8;
+		uint64_t size = bss ? s.memsz : gi_min_u64(s.filesz, s.memsz),
+			 off = (8 - s.vaddr % 8) % 8;
 
 		if (s.type != PT_LOAD || !(s.flags & PF_W))
 			continue;
@@ -48,8 +46,7 @@ static struct gi_error *each_word(struct gi_go *go, word_fn fn, void *arg)
 	return NULL;
 }
 
-// Does [addr, addr + n) lie in what the executable maps?
-static bool in_exe(struct gi_go *go, uint64_t addr, uint64_t n)
+bool gi_go_in_exe(struct gi_go *go, uint64_t addr, uint64_t n)
 {
 	struct gi_elf *exe = gi_target_exe(go->target);
 	uint64_t link_addr = addr - gi_target_exe_bias(go->target);
@@ -71,7 +68,7 @@ static bool is_pc_header(struct gi_go *go, uint64_t addr)
 {
 	uint64_t v;
 
-	return in_exe(go, addr, 8) && gi_target_peek_u64(go->target, addr, &v) &&
+	return gi_go_in_exe(go, addr, 8) && gi_target_peek_u64(go->target, addr, &v) &&
 	       ((uint32_t)v | 0xf) == 0xffffffff && (uint32_t)v < 0xfffffffc &&
 	       (v >> 32 & 0xffff) == 0 && v >> 56 == 8;
 }
@@ -83,12 +80,12 @@ static bool fits(struct gi_go *go, const struct gi_module *m)
 
 	for (size_t i = 0; i < GI_ARRAY_SIZE(tables); i++) {
 		if (tables[i]->ptr < m->pc_header || tables[i]->len > tables[i]->cap ||
-		    !in_exe(go, tables[i]->ptr, tables[i]->len))
+		    !gi_go_in_exe(go, tables[i]->ptr, tables[i]->len))
 			return false;
 	}
 	return m->text.end > m->text.start &&
-	       in_exe(go, m->text.start, m->text.end - m->text.start) &&
-	       in_exe(go, m->bss.start, m->bss.end - m->bss.start);
+	       gi_go_in_exe(go, m->text.start, m->text.end - m->text.start) &&
+	       gi_go_in_exe(go, m->bss.start, m->bss.end - m->bss.start);
 }
 
 struct module_scan {
@@ -120,7 +117,7 @@ static bool see_module(void *arg, uint64_t addr, uint64_t word)
 struct gi_error *gi_go_scan_module(struct gi_go *go, struct gi_global *ret)
 {
 	struct module_scan s = {.go = go};
-	struct gi_error *err = each_word(go, see_module, &s);
+	struct gi_error *err = gi_go_each_word(go, false, see_module, &s);
 
 	if (err)
 		return err;
@@ -154,7 +151,7 @@ static bool is_version(struct gi_go *go, uint64_t text, uint64_t len)
 	struct gi_go_version v;
 	struct gi_error *err;
 
-	if (len < 5 || len > VERSION_LONGEST || !in_exe(go, text, len))
+	if (len < 5 || len > VERSION_LONGEST || !gi_go_in_exe(go, text, len))
 		return false;
 	err = gi_target_read(go->target, text, buf, (size_t)len);
 	if (err) {
@@ -183,7 +180,7 @@ static bool see_version(void *arg, uint64_t addr, uint64_t word)
 size_t gi_go_scan_versions(struct gi_go *go, struct gi_global *ret, size_t max)
 {
 	struct version_scan s = {.go = go, .ret = ret, .max = max};
-	struct gi_error *err = max ? each_word(go, see_version, &s) : NULL;
+	struct gi_error *err = max ? gi_go_each_word(go, false, see_version, &s) : NULL;
 
 	if (err)
 		gi_error_ignore(err);

@@ -195,21 +195,37 @@ static struct gi_error *table_constant(void *arg, const char *name, int64_t *ret
 	return gi_layout_table_constant(&go->table, name, ret);
 }
 
-// Its address from the program, its size from the table where the program has none.
+// Its address from the program, by symbol, code or form; its size from the table where the
+// program has none. Where the code says something that the data contradict, the data are
+// asked.
 static struct gi_error *table_global(void *arg, const char *name, struct gi_global *ret)
 {
 	struct gi_go *go = arg;
-	struct gi_global known, g;
+	struct gi_global known = {0}, g = {0};
+	bool sized = gi_layout_table_global(&go->table, name, &known);
 	struct gi_error *err = gi_go_find_global(go, name, &g);
+	uint64_t addr;
 
+	if (err && gi_error_code(err) != GI_ERR_NOT_FOUND)
+		return err;
+	if (err || !gi_go_global_fits(go, name, g.addr)) {
+		struct gi_error *scan_err = gi_go_scan_global(go, name, &addr);
+
+		if (!scan_err && sized) {
+			g = known;
+			g.addr = addr;
+			gi_error_ignore(err);
+			err = NULL;
+		} else {
+			gi_error_ignore(scan_err);
+		}
+	}
 	if (err)
 		return err;
-	if (gi_layout_table_global(&go->table, name, &known)) {
-		if (!g.size)
-			g.size = known.size;
-		if (g.size == known.size)
-			g.count = known.count;
-	}
+	if (!g.size)
+		g.size = known.size;
+	if (g.size == known.size)
+		g.count = known.count;
 	*ret = g;
 	return NULL;
 }
@@ -221,6 +237,7 @@ static void forget(struct gi_go *go)
 	gi_functab_destroy(go->functab);
 	go->functab = NULL;
 	go->module_count = 0;
+	go->lists = NULL; // of the arena
 	memset(&go->layout, 0, sizeof(go->layout));
 }
 

@@ -278,6 +278,71 @@ static void test_too_old(void **state)
 	free(exe);
 }
 
+// --- the forms of the runtime's lists -----------------------------------------------------
+
+static void same_value(struct gi_go *go, const char *name, const struct gi_global *want)
+{
+	uint64_t addr, got = 0, value = 1;
+
+	no_error(gi_go_scan_global(go, name, &addr));
+	no_error(gi_target_read_u64(go->target, addr, &got));
+	no_error(gi_target_read_u64(go->target, want->addr, &value));
+	if (addr == want->addr)
+		return;
+	// Another word that holds the same list will do.
+	if (got != value || !strcmp(name, "runtime.m0") || !strcmp(name, "runtime.g0"))
+		fail_msg("%s is at 0x%llx (0x%llx), by its form at 0x%llx (0x%llx)", name,
+			 (unsigned long long)want->addr, (unsigned long long)value,
+			 (unsigned long long)addr, (unsigned long long)got);
+}
+
+// The second way to find them gives what symbols give, and the right ones have the form.
+static void test_lists_by_form(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < GI_ARRAY_SIZE(programs); i++) {
+		char full[512];
+		struct program p = open_program(programs[i],
+						corefile(programs[i], ".exe", full, sizeof(full)));
+		const struct gi_layout *l = &p.go->layout;
+		uint64_t addr;
+		struct gi_error *err;
+
+		same_value(p.go, "runtime.m0", &l->global.m0);
+		same_value(p.go, "runtime.g0", &l->global.g0);
+		same_value(p.go, "runtime.allgs", &l->global.allgs);
+		same_value(p.go, "runtime.allgptr", &l->global.allgptr);
+		same_value(p.go, "runtime.allglen", &l->global.allglen);
+		same_value(p.go, "runtime.allp", &l->global.allp);
+		same_value(p.go, "runtime.allm", &l->global.allm);
+		assert_true(gi_go_global_fits(p.go, "runtime.allgs", l->global.allgs.addr));
+		assert_true(gi_go_global_fits(p.go, "runtime.allp", l->global.allp.addr));
+		assert_true(gi_go_global_fits(p.go, "runtime.allm", l->global.allm.addr));
+		assert_false(gi_go_global_fits(p.go, "runtime.allgs", l->global.allp.addr));
+		assert_false(gi_go_global_fits(p.go, "runtime.allp", l->global.allgs.addr));
+		assert_false(gi_go_global_fits(p.go, "runtime.allm", l->global.allgs.addr));
+		err = gi_go_scan_global(p.go, "runtime.sched", &addr);
+		assert_non_null(err);
+		gi_error_free(err);
+		close_program(&p);
+	}
+}
+
+// As if another compiler had made the runtime: no function is a witness any more.
+static void test_no_witnesses(void **state)
+{
+	char *exe = with_version("abba-go1.27.4", "runtime.", "runtimf.");
+	struct program p = open_program("abba-go1.27.4", exe);
+
+	(void)state;
+	assert_true(has_note(p.go, "not found without symbols"));
+	assert_true(gi_go_g_count(p.go) > 3);
+	assert_true(gi_go_m_count(p.go) > 2);
+	assert_true(gi_go_p_count(p.go) > 0);
+	close_program(&p);
+	free(exe);
+}
+
 // --- tables -----------------------------------------------------------------------------
 
 struct table_arg {
@@ -372,6 +437,8 @@ int main(void)
 		cmocka_unit_test(test_newer_release),
 		cmocka_unit_test(test_wrong_table),
 		cmocka_unit_test(test_too_old),
+		cmocka_unit_test(test_lists_by_form),
+		cmocka_unit_test(test_no_witnesses),
 		cmocka_unit_test(test_tables_are_whole),
 		cmocka_unit_test(test_choice),
 	};
