@@ -91,6 +91,15 @@ static bool first_signal(struct gi_target *t, struct gi_unwinder *u, struct gi_s
 	       (ret->signal != info->signal || ret->code == SI_USER);
 }
 
+// Was the first signal that the thread handled the one that the runtime raised on it?
+static bool died_by_itself(struct gi_target *t, struct gi_go *go, struct gi_unwinder *u)
+{
+	const struct gi_m *m = go ? gi_go_m_by_thread(go, 0) : NULL;
+	struct gi_signal_context first;
+	return u && m && m->dying && gi_unwind_signal(u, 0, &first) &&
+	       first.signal == gi_target_info(t)->signal && first.code != SI_USER;
+}
+
 static void put_end(struct gi_str *s, struct gi_target *t, struct gi_go *go, struct gi_unwinder *u)
 {
 	const struct gi_process_info *info = gi_target_info(t);
@@ -109,6 +118,10 @@ static void put_end(struct gi_str *s, struct gi_target *t, struct gi_go *go, str
 			gi_str_puts(s, "another ");
 		gi_signal_format(first.signal, s);
 		put_fault(s, first.signal, first.code, first.has_addr, first.addr);
+	} else if (died_by_itself(t, go, u)) {
+		// A throw notes itself in its M.
+		gi_str_printf(s, ", which the Go runtime raised after a %s",
+			      gi_go_m_by_thread(go, 0)->throwing ? "fatal error" : "panic");
 	} else if (go && gi_go_sched(go)->panicking) {
 		// No handler's frame was found: there was none, or its stack is lost.
 		gi_str_puts(s, ", which the Go runtime raised itself");
