@@ -231,8 +231,13 @@ static void text_process(struct gi_out *out, struct gi_target *t, struct gi_go *
 	if (!go)
 		return;
 	gi_str_reset(&s);
-	gi_str_printf(&s, "%" PRIu64 ": ", c->total);
-	put_counts(&s, c->statuses, c->status_count);
+	if (c->total) {
+		gi_str_printf(&s, "%" PRIu64 ": ", c->total);
+		put_counts(&s, c->statuses, c->status_count);
+	} else {
+		// The notes say what is lost.
+		gi_str_puts(&s, "none that can be read");
+	}
 	if (c->system)
 		gi_str_printf(&s, "; %" PRIu64 " of them the runtime's own", c->system);
 	line(out, "Goroutines", &s);
