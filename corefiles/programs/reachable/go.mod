@@ -1,0 +1,3 @@
+module reachable
+
+go 1.18
