@@ -6,9 +6,8 @@
 //  - noptrdata and noptrbss of Go modules: the collector does not look there, so the program
 //    cannot keep an object by them;
 //  - what leads to objects without anybody going that way: mspan records (they name the first
-//  address of
-//    each span), the collector's buffers (write barrier, work queue), weak handles' records (a weak
-//    pointer counts when it is reached itself);
+//    address of each span), the collector's buffers (write barrier, work queues), weak handles'
+//    records (a weak pointer counts when it is reached itself);
 //  - stacks of threads that the runtime knows, below the part in use.
 // Memory that maps a file and was not saved was never written to, or is shared with other
 // processes; in neither is a pointer to a Go object. Nor is it in memory without a file that the
@@ -44,9 +43,10 @@ enum {
 	// Of struct ucontext, amd64: the alternate stack that the handler runs on.
 	UC_STACK_LO = 16,
 	UC_STACK_SIZE = 32,
+	MAX_SIGNAL_STACK = 1 << 26,
 	MAX_SPAN_QUEUES = 1 << 16,
 	NOT_TO_DUMP_MAX = 1 << 20, // bytes in all that may be left out of a dump on purpose
-	RED_ZONE = 128, // below the stack pointer, of C functions that call nobody
+	RED_ZONE = 128,		   // below the stack pointer, of C functions that call nobody
 };
 
 // --- memory ----------------------------------------------------------------------------
@@ -314,6 +314,8 @@ struct context {
 // nothing that counts. The frame is known by the alternate stack that it names.
 static uint64_t signal_frame(struct gi_target *t, uint64_t lo, uint64_t hi)
 {
+	if (hi - lo > MAX_SIGNAL_STACK)
+		return 0;
 	for (uint64_t at = (hi - 8) & ~UINT64_C(7); at >= lo + UC_STACK_LO; at -= 8) {
 		uint64_t v, size;
 
@@ -468,14 +470,17 @@ static void lower(struct low *l, uint64_t addr)
 		l->low = addr;
 }
 
-// Words of [start, end) that point into the stack.
+// Words of [start, end) that point into the stack. Where they cannot be read, all of it is in use.
 static void lower_by_words(struct gi_reach *r, struct low *l, uint64_t start, uint64_t end)
 {
 	for (uint64_t at = (start + 7) & ~UINT64_C(7); at < end; at += 8) {
 		uint64_t v;
 
-		if (gi_target_peek_u64(r->marker.t, at, &v))
-			lower(l, v);
+		if (!gi_target_peek_u64(r->marker.t, at, &v)) {
+			l->low = l->lo;
+			return;
+		}
+		lower(l, v);
 	}
 }
 
