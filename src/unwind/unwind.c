@@ -84,7 +84,8 @@ static enum gi_special special_by_name(const char *name)
 enum gi_special gi_unwinder_special(struct gi_unwinder *u, const struct gi_func *f)
 {
 	if (!f->func_id) {
-		if (!(f->flag & (GI_FUNCFLAG_TOPFRAME | GI_FUNCFLAG_SPWRITE)))
+		// All of those are assembly; sigtramp has no other mark in 1.18.
+		if (!(f->flag & (GI_FUNCFLAG_TOPFRAME | GI_FUNCFLAG_SPWRITE | GI_FUNCFLAG_ASM)))
 			return GI_SPECIAL_NONE;
 		return special_by_name(f->name);
 	}

@@ -27,7 +27,7 @@ oracle_programs() {
 }
 
 # The oldest release that is supported.
-oracle_oldest=1.19
+oracle_oldest=1.18
 
 # oracle_releases [all]: those to run on. Without all: the one in PATH, the oldest and
 # the newest that are here.
