@@ -102,15 +102,23 @@ static struct gi_error *dwarf_constant(void *arg, const char *name, int64_t *ret
 
 static struct gi_error *open_dwarf(struct gi_go *go)
 {
-	struct gi_elf *elf = gi_target_debug_elf(go->target);
-	struct gi_error *err = gi_dwarf_open(elf, &go->dwarf);
+	struct gi_error *err = gi_dwarf_open(gi_target_debug_elf(go->target), &go->dwarf);
+	uint64_t size;
 
+	if (err && gi_error_code(err) != GI_ERR_NOT_FOUND)
+		return err;
+	// What C code brought along says nothing of Go (-ldflags=-w with cgo).
+	if (!err)
+		err = gi_dwarf_sizeof(go->dwarf, "runtime.g", &size);
+	if (!err)
+		return NULL;
+	if (gi_error_code(err) != GI_ERR_NOT_FOUND)
+		return err;
 	// Then there are tables of layouts.
-	if (err && gi_error_code(err) == GI_ERR_NOT_FOUND) {
-		gi_error_ignore(err);
-		err = NULL;
-	}
-	return err;
+	gi_error_ignore(err);
+	gi_dwarf_close(go->dwarf);
+	go->dwarf = NULL;
+	return NULL;
 }
 
 static struct gi_error *check_release(struct gi_go *go)

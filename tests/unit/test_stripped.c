@@ -184,6 +184,35 @@ static void test_no_build_info(void **state)
 	check_all("--strip-all --rename-section .go.buildinfo=.elsewhere", false);
 }
 
+// -ldflags=-w in a program with C in it: there is debug information, but none of Go. This
+// test's own is it.
+static void test_debug_info_of_c(void **state)
+{
+	static const char *const sections[] = {".debug_info", ".debug_abbrev", ".debug_str",
+					       ".debug_line_str"};
+	char options[2048] = "--strip-all", line[4096];
+	char *out = test_path("copy");
+	char *files[GI_ARRAY_SIZE(sections)];
+
+	(void)state;
+	for (size_t i = 0; i < GI_ARRAY_SIZE(sections); i++) {
+		size_t n = strlen(options);
+
+		files[i] = test_path(sections[i]);
+		snprintf(line, sizeof(line), "objcopy --dump-section %s='%s' '/proc/%d/exe' '%s' >&2",
+			 sections[i], files[i], (int)getpid(), out);
+		if (system(line) != 0)
+			fail_msg("%s failed", line);
+		snprintf(options + n, sizeof(options) - n, " --add-section %s='%s'", sections[i],
+			 files[i]);
+	}
+	check_reduced("zoo_cgo-go1.27.4", options, false);
+	check_reduced("abba-go1.19.13", options, false);
+	for (size_t i = 0; i < GI_ARRAY_SIZE(sections); i++)
+		free(files[i]);
+	free(out);
+}
+
 // --- releases that are not known ------------------------------------------------------
 
 // Replaces text everywhere in a stripped copy of a program, which must have it; free() it.
@@ -434,6 +463,7 @@ int main(void)
 		cmocka_unit_test(test_strip),
 		cmocka_unit_test(test_strip_debug),
 		cmocka_unit_test(test_no_build_info),
+		cmocka_unit_test(test_debug_info_of_c),
 		cmocka_unit_test(test_newer_release),
 		cmocka_unit_test(test_wrong_table),
 		cmocka_unit_test(test_too_old),
