@@ -154,11 +154,14 @@ const struct gi_pcinfo *gi_pccache_get(struct gi_pccache *c, uint64_t pc, bool i
 
 // --- code -------------------------------------------------------------------
 
-/** A place where code uses an address relative to its own (amd64: a rip-relative operand). */
+/**
+ * A place where code uses an address relative to its own (amd64: a rip-relative operand;
+ * arm64: adrp with the add, load or store that follows, adr, a load of a literal).
+ */
 struct gi_code_ref {
-	uint64_t pc;	 // of the instruction
+	uint64_t pc;	 // of the instruction, or the first of two
 	uint64_t target; // run-time address that it names
-	uint64_t shape;	 // a hash of the instruction's prefixes, opcode and ModRM, not of where it leads
+	uint64_t shape;	 // a hash of what it does and with which registers, not of where it leads
 };
 /** Stops at false. */
 typedef bool (*gi_code_ref_fn)(void *arg, const struct gi_code_ref *ref);

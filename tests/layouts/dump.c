@@ -21,6 +21,7 @@
 // The resolver itself asks the DWARF, through a source of layouts that writes down each
 // answer: so the table holds all that the resolver can ask for, and nothing else.
 
+#include <elf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,7 @@ struct global {
 };
 
 struct dump {
+	enum gi_arch arch;
 	struct gi_elf *elf;
 	struct gi_dwarf *dwarf;
 	const char *type;		    // of the last T_STRUCT
@@ -202,7 +204,7 @@ static struct gi_error *read_function(struct dump *d, struct gi_elf *elf,
 	gi_shape_init(&ret->shape, addr, addr + size);
 	if (sym->value < addr || !gi_in_bounds(sym->value - addr, sym->size, size))
 		return NULL;
-	return gi_code_refs(GI_ARCH_AMD64, sym->value, text + (sym->value - addr), sym->size,
+	return gi_code_refs(d->arch, sym->value, text + (sym->value - addr), sym->size,
 			    collect, &c);
 }
 
@@ -316,6 +318,19 @@ static void dump_functions(struct dump *d, unsigned want)
 	free(all);
 }
 
+static enum gi_arch arch_of(struct gi_elf *elf)
+{
+	switch (gi_elf_ident(elf).machine) {
+	case EM_X86_64:
+		return GI_ARCH_AMD64;
+	case EM_AARCH64:
+		return GI_ARCH_ARM64;
+	}
+	die(gi_error_create(GI_ERR_UNSUPPORTED, "%s is of no architecture that is known",
+			    gi_elf_path(elf)));
+	return 0;
+}
+
 static void open_pair(struct dump *d, char **paths)
 {
 	struct gi_error *err = gi_elf_open(paths[0], &d->elf);
@@ -328,6 +343,7 @@ static void open_pair(struct dump *d, char **paths)
 		err = gi_dwarf_open(d->base, &d->base_dwarf);
 	if (err)
 		die(err);
+	d->arch = arch_of(d->base);
 }
 
 // To where they are in another BASE.
