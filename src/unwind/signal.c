@@ -13,6 +13,19 @@
 
 enum { UC_MCONTEXT = 40, UC_SIZE = 304, MCONTEXT_REGS = 18, SIGINFO_SIZE = 24 };
 
+bool gi_is_sigreturn(struct gi_target *t, uint64_t pc)
+{
+	// mov $15, %rax; syscall, in both encodings.
+	static const uint8_t rax[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
+	static const uint8_t eax[] = {0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05};
+	size_t n;
+	const uint8_t *code = gi_target_view_max(t, pc, sizeof(rax), &n);
+	if (!code || gi_target_arch(t) != GI_ARCH_AMD64)
+		return false;
+	return (n >= sizeof(rax) && !memcmp(code, rax, sizeof(rax))) ||
+	       (n >= sizeof(eax) && !memcmp(code, eax, sizeof(eax)));
+}
+
 bool gi_ucontext_read(struct gi_target *t, uint64_t addr, struct gi_regs *ret)
 {
 	static const uint8_t order[] = {

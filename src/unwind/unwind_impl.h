@@ -90,6 +90,8 @@ struct gi_walk {
 
 /** Puts the walk on the stack that holds sp. */
 void gi_walk_enter(struct gi_walk *w, uint64_t sp);
+/** Goes on at what a signal interrupted; false: the walk is over. context: of its ucontext. */
+bool gi_walk_signal(struct gi_walk *w, uint64_t context);
 /** The same, known: a goroutine's stack. */
 void gi_walk_enter_g(struct gi_walk *w, const struct gi_g *g);
 /** Shows the frames of w until the end. */
@@ -112,6 +114,8 @@ bool gi_race_leave_c(struct gi_walk *w, const struct gi_g *g);
 
 // --- signal frames: signal.c ---------------------------------------------
 
+/** Does the code at pc return from a signal handler? The kernel's frame of the signal is below. */
+bool gi_is_sigreturn(struct gi_target *t, uint64_t pc);
 /** The interrupted registers in a struct ucontext; false if it cannot be read. */
 bool gi_ucontext_read(struct gi_target *t, uint64_t addr, struct gi_regs *ret);
 /** The siginfo beside it, where it can be read. */

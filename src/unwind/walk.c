@@ -13,7 +13,8 @@
 //   frame;
 //                         old layouts at 40(SP) and 48(SP), new ones at 0(SP) and 8(SP);
 //                         g is 0 when it was on a system stack already
-//   sigtramp, on gsignal  its cfa is the address of the interrupted ucontext
+//   sigtramp, on gsignal  its cfa is the address of the interrupted ucontext, unless C code
+//                         called it: a sanitizer's handler that stands before Go's
 //   vDSO calls            m.vdsoPC and m.vdsoSP are those of the caller
 //   racecall              see race.c
 //
@@ -331,16 +332,16 @@ static enum step switch_stack(struct gi_walk *w, const struct gi_pcinfo *info,
 	}
 }
 
-static enum step after_signal(struct gi_walk *w, uint64_t context)
+bool gi_walk_signal(struct gi_walk *w, uint64_t context)
 {
 	struct gi_regs regs;
 	if (!gi_ucontext_read(w->u->t, context, &regs)) {
 		gi_walk_why(w, "the interrupted registers at 0x%llx cannot be read",
 			    (unsigned long long)context);
-		return STEP_END;
+		return false;
 	}
 	if (!switched(w))
-		return STEP_END;
+		return false;
 	w->u->regs = regs;
 	w->pc = gi_regs_pc(&regs);
 	w->sp = gi_regs_sp(&regs);
@@ -353,9 +354,21 @@ static enum step after_signal(struct gi_walk *w, uint64_t context)
 	if (w->to_signal && w->id != GI_STACK_GSIGNAL) {
 		w->found_signal = true;
 		w->signal_frame = context;
-		return STEP_END;
+		return false;
 	}
-	return STEP_AGAIN;
+	return true;
+}
+
+// Did C code call the handler whose frame ends at cfa? Else the kernel did.
+static bool called_by_c(struct gi_walk *w, uint64_t cfa)
+{
+	struct gi_func f;
+	uint64_t ra;
+	size_t n;
+
+	// Without its code nothing tells the one from the other.
+	return load(w, cfa - 8, &ra) && gi_target_view_max(w->u->t, ra, 1, &n) &&
+	       !gi_is_sigreturn(w->u->t, ra) && !(gi_functab_find(w->u->ft, ra, &f) && f.pcsp);
 }
 
 // Whether the frame size of a function that writes SP holds where the walk stands.
@@ -424,13 +437,14 @@ static enum step step_go(struct gi_walk *w, const struct gi_pcinfo *info, bool a
 		show_go(w, info, cfa, GI_FRAME_GO, as_call);
 		return STEP_END;
 	}
-	enum gi_frame_kind kind = special == GI_SPECIAL_SIGTRAMP ? GI_FRAME_SIGNAL : GI_FRAME_GO;
-	if (!show_go(w, info, cfa, kind, as_call))
+	bool handler = special == GI_SPECIAL_SIGTRAMP && (as_runtime || !called_by_c(w, cfa));
+	if (!show_go(w, info, cfa, handler ? GI_FRAME_SIGNAL : GI_FRAME_GO, as_call))
 		return STEP_END;
 
-	if (special == GI_SPECIAL_SIGTRAMP && !as_runtime)
-		return after_signal(w, cfa);
-	if (f->flag & GI_FUNCFLAG_TOPFRAME)
+	if (handler && !as_runtime)
+		return gi_walk_signal(w, cfa) ? STEP_AGAIN : STEP_END;
+	// The runtime's own walk ends at a handler, whoever called it.
+	if (f->flag & GI_FUNCFLAG_TOPFRAME && (special != GI_SPECIAL_SIGTRAMP || as_runtime))
 		return STEP_END;
 	if (f->flag & GI_FUNCFLAG_SPWRITE && !sp_is_sound(w, f, special)) {
 		if (!as_runtime)

@@ -90,6 +90,9 @@ bool gi_walk_c(struct gi_walk *w)
 	}
 	bool guessed = false;
 	for (unsigned n = 0; n < MAX_C_FRAMES; n++) {
+		// Not each C library has call frame information for it.
+		if (gi_is_sigreturn(u->t, w->pc))
+			return show_c(w, GI_FRAME_SIGNAL, w->sp) && gi_walk_signal(w, w->sp);
 		struct gi_regs regs;
 		bool signal = gi_cfi_is_signal_frame(u->cfi);
 		enum gi_cfi_result r = gi_cfi_step(u->cfi, &regs);
