@@ -186,6 +186,8 @@ struct gi_error *gi_target_open_core(const char *path, const struct gi_target_op
 	if (!err)
 		err = gi_core_make_ranges(c);
 	if (!err)
+		gi_core_look_for_private(c);
+	if (!err)
 		err = gi_core_find_modules(c);
 	if (!err)
 		err = gi_core_find_exe(c, opts);

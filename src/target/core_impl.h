@@ -62,6 +62,7 @@ struct core {
 
 	uint64_t at_phnum, at_execfn;
 	uint64_t needed; // size of the file if it were whole
+	bool no_private; // no stack and no anonymous memory was saved: coredump_filter left them out
 };
 
 static inline struct core *core_of(struct gi_target *t)
@@ -76,6 +77,8 @@ struct gi_error *gi_core_read_notes(struct core *c) GI_MUST_CHECK;
 struct gi_error *gi_core_make_mappings(struct core *c) GI_MUST_CHECK;
 /** Makes the ranges anew, with the modules that are open now. */
 struct gi_error *gi_core_make_ranges(struct core *c) GI_MUST_CHECK;
+/** Sets no_private, once there are ranges. */
+void gi_core_look_for_private(struct core *c);
 const void *gi_core_view(struct gi_target *t, uint64_t addr, size_t max, size_t *n_ret,
 			 enum gi_error_code *why_ret);
 struct gi_error *gi_core_explain(struct gi_target *t, uint64_t addr, enum gi_error_code why);

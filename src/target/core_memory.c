@@ -341,6 +341,29 @@ const void *gi_core_view(struct gi_target *t, uint64_t addr, size_t max, size_t 
 	return r[i].data + delta;
 }
 
+void gi_core_look_for_private(struct core *c)
+{
+	struct gi_target *t = &c->base;
+	bool stacks = false;
+	for (size_t i = 0; i < t->thread_count; i++) {
+		enum gi_error_code why;
+		size_t n;
+		uint64_t sp = gi_regs_sp(&t->threads[i].regs);
+		if (!sp)
+			continue;
+		stacks = true;
+		if (gi_core_view(t, sp, 1, &n, &why) || why == GI_ERR_CUT_OFF)
+			return;
+	}
+	// What is shared has a name in NT_FILE, be it "/dev/zero (deleted)".
+	for (size_t i = 0; i < t->mapping_count; i++) {
+		const struct gi_mapping *m = &t->mappings[i];
+		if ((m->flags & GI_MAP_W) && m->saved && !m->path)
+			return;
+	}
+	c->no_private = stacks;
+}
+
 struct gi_error *gi_core_explain(struct gi_target *t, uint64_t addr, enum gi_error_code why)
 {
 	struct core *c = core_of(t);
@@ -348,6 +371,12 @@ struct gi_error *gi_core_explain(struct gi_target *t, uint64_t addr, enum gi_err
 	if (why == GI_ERR_CUT_OFF)
 		return gi_error_at(why, addr, "memory at 0x%llx is lost: the core file is cut off", a);
 	const struct gi_mapping *m = gi_target_mapping_at(t, addr);
+	if (c->no_private && (!m || m->flags & GI_MAP_W))
+		return gi_error_at(why, addr,
+				   "memory at 0x%llx is not in the core, as no private memory of the "
+				   "process is: its coredump_filter left that out; to have it in the "
+				   "next core: echo 0x33 >/proc/PID/coredump_filter",
+				   a);
 	if (why != GI_ERR_NOT_SAVED || !m)
 		return gi_error_at(why, addr, "memory at 0x%llx is not mapped", a);
 	if (!m->path)

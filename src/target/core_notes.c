@@ -5,6 +5,9 @@
 // the process-wide notes, then that thread's other register sets, then the other
 // threads; gdb writes the process first and may give each thread a siginfo. In both,
 // an NT_PRSTATUS begins a thread, and what follows until the next one belongs to it.
+//
+// Delve's dump begins with a header of its own (pkg/elfwriter) and has the same notes after
+// it, the process first, but names no owner of them; which files were mapped it does not say.
 
 #include "target/core_impl.h"
 
@@ -31,6 +34,7 @@ enum {
 	SIGINFO_PID = 16,
 	SIGINFO_ADDR = 16,
 	SIGINFO_MIN = 24,
+	DELVE_HEADER = 0x444c5645,
 };
 
 // pr_reg, in the order of user_regs_struct; -1 for what gi_regs does not keep.
@@ -46,6 +50,7 @@ struct notes {
 	struct core *c;
 	size_t thread_cap;
 	bool has_prpsinfo, has_auxv, has_file;
+	bool delve; // its header was seen
 	size_t seen; // notes of owner CORE or LINUX
 	uint32_t first, second;
 	size_t odd; // notes that are too short for what they are
@@ -227,7 +232,10 @@ static bool owner_is(const struct gi_elf_note *note, const char *name)
 static struct gi_error *note_one(struct notes *n, const struct gi_elf_note *note)
 {
 	struct gi_target *t = &n->c->base;
-	if (owner_is(note, "LINUX")) {
+	bool nameless = n->delve && !note->name_len;
+	if (owner_is(note, "Delve Header") && note->type == DELVE_HEADER)
+		n->delve = true;
+	if (owner_is(note, "LINUX") || (nameless && note->type == NT_X86_XSTATE)) {
 		n->seen++;
 		if (note->type == NT_X86_XSTATE && t->thread_count) {
 			struct gi_thread *th = &t->threads[t->thread_count - 1];
@@ -236,7 +244,7 @@ static struct gi_error *note_one(struct notes *n, const struct gi_elf_note *note
 		}
 		return NULL;
 	}
-	if (!owner_is(note, "CORE"))
+	if (!owner_is(note, "CORE") && !nameless)
 		return NULL;
 	if (n->seen == 0)
 		n->first = note->type;

@@ -142,7 +142,7 @@ struct elf_builder *core_builder_elf(struct core_builder *b)
 	return b->elf;
 }
 
-static void put_prstatus(struct gi_str *notes, const struct cb_thread *t)
+static void put_prstatus(struct gi_str *notes, const struct cb_thread *t, const char *owner)
 {
 	struct elf_prstatus st = { .pr_info = { .si_signo = t->signal } };
 	st.pr_cursig = (short)t->signal;
@@ -175,7 +175,7 @@ static void put_prstatus(struct gi_str *notes, const struct cb_thread *t)
 		.gs = t->regs[GI_AMD64_GS],
 	};
 	memcpy(&st.pr_reg, &u, sizeof(u));
-	elf_note_add(notes, "CORE", NT_PRSTATUS, &st, sizeof(st));
+	elf_note_add(notes, owner, NT_PRSTATUS, &st, sizeof(st));
 }
 
 static void put_fpregs(struct gi_str *notes)
@@ -217,12 +217,34 @@ static void put_rest(struct core_builder *b, struct gi_str *notes)
 	elf_note_add(notes, "CORE", NT_FILE, desc.s, desc.len);
 }
 
+static void put_delve_notes(struct core_builder *b, struct gi_str *notes)
+{
+	static const char header[] = "linux/amd64\nVersion: 1.27.2\nTarget Pid: 100\n";
+	static const uint8_t xstate[832] = { 0x7f, 0x03 };
+	elf_note_add(notes, "Delve Header", 0x444c5645, header, sizeof(header) - 1);
+	if (b->has_process)
+		elf_note_add(notes, "", NT_PRPSINFO, &b->process, sizeof(b->process));
+	if (b->auxv.len) {
+		core_builder_add_auxv(b, AT_NULL, 0);
+		elf_note_add(notes, "", NT_AUXV, b->auxv.s, b->auxv.len);
+	}
+	for (size_t i = 0; i < b->thread_count; i++) {
+		put_prstatus(notes, &b->threads[i], "");
+		elf_note_add(notes, "", NT_X86_XSTATE, xstate, sizeof(xstate));
+	}
+}
+
 static void put_notes(struct core_builder *b, struct gi_str *notes)
 {
+	if (b->order == CORE_BY_DELVE) {
+		put_delve_notes(b, notes);
+		gi_str_putn(notes, b->extra.s, b->extra.len);
+		return;
+	}
 	if (b->order == CORE_BY_GDB)
 		put_process(b, notes);
 	for (size_t i = 0; i < b->thread_count; i++) {
-		put_prstatus(notes, &b->threads[i]);
+		put_prstatus(notes, &b->threads[i], "CORE");
 		if (b->order == CORE_BY_KERNEL && i == 0) {
 			put_process(b, notes);
 			put_siginfo(b, notes, 0);
@@ -241,7 +263,7 @@ uint8_t *core_builder_build(struct core_builder *b, size_t *n_ret)
 {
 	_cleanup_(gi_str_deinit) struct gi_str notes = { 0 };
 	put_notes(b, &notes);
-	elf_builder_set_bytes(b->elf, 0, notes.s, notes.len, b->order == CORE_BY_GDB);
+	elf_builder_set_bytes(b->elf, 0, notes.s, notes.len, b->order != CORE_BY_KERNEL);
 	return elf_builder_build(b->elf, n_ret);
 }
 

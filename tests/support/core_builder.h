@@ -10,6 +10,7 @@ struct core_builder;
 enum core_order {
 	CORE_BY_KERNEL, // notes first; first thread, process, siginfo, auxv, files, other threads
 	CORE_BY_GDB,	// notes last; process, threads with a siginfo each, auxv, files
+	CORE_BY_DELVE,	// notes last, a header and no owners; process, auxv, threads; no files
 };
 
 /** Out of memory aborts. */

@@ -97,6 +97,35 @@ static void test_gdb_core(void **state)
 	check_whole(t, false);
 }
 
+// Notes without an owner count if Delve's header came before them, and only then.
+static void test_delve_core(void **state)
+{
+	(void)state;
+	make_exe("exe", "right id");
+	_cleanup_(core_builder_destroyp) struct core_builder *b =
+		make_core(CORE_BY_DELVE, "exe", EXE);
+	_cleanup_(gi_target_closep) struct gi_target *t = open_core(b);
+	const struct gi_process_info *info = gi_target_info(t);
+	assert_int_equal(info->pid, 100);
+	assert_false(info->by_kernel);
+	assert_int_equal(info->entry, ENTRY);
+	assert_int_equal(gi_target_note_count(t), 0);
+	assert_int_equal(gi_target_thread_count(t), 3);
+	for (size_t i = 0; i < 3; i++) {
+		const struct gi_thread *th = gi_target_thread(t, i);
+		assert_int_equal(th->tid, 101 + i);
+		assert_int_equal(th->xstate_len, 832);
+		assert_int_equal(th->regs.r[GI_AMD64_RIP], (i + 1) * 1000 + GI_AMD64_RIP);
+	}
+	// Without NT_FILE the executable's place is known all the same.
+	byte_is(t, EXE + 0x1000, 't');
+
+	_cleanup_(core_builder_destroyp) struct core_builder *k = make_core(CORE_BY_KERNEL, "exe", EXE);
+	core_builder_add_note(k, "", NT_PRSTATUS, (uint8_t[336]){ 0 }, 336);
+	_cleanup_(gi_target_closep) struct gi_target *plain = open_core(k);
+	assert_int_equal(gi_target_thread_count(plain), 3);
+}
+
 static void test_signal_sender(void **state)
 {
 	(void)state;
@@ -189,6 +218,42 @@ static void test_only_nt_file(void **state)
 	byte_is(t, RODATA + 0xfff, 'r');
 	byte_fails(t, DATA, GI_ERR_NOT_SAVED, "was not saved");
 	assert_int_equal(gi_target_mapping_at(t, RODATA)->flags, GI_MAP_R);
+}
+
+// A coredump_filter without anonymous private memory leaves nothing to work with: the reason
+// names it. One thread whose stack was saved shows that it was not the filter.
+static void test_no_private(void **state)
+{
+	(void)state;
+	make_exe("exe", "right id");
+	size_t n;
+	_cleanup_(gi_freep) uint8_t *file = exe_bytes("exe", &n);
+	_cleanup_(gi_freep) char *exe = test_path("exe");
+	for (int saved = 0; saved < 3; saved++) {
+		_cleanup_(core_builder_destroyp) struct core_builder *b =
+			core_builder_create(saved == 2 ? CORE_BY_GDB : CORE_BY_KERNEL);
+		uint8_t stack[4096] = { 0 };
+		uint64_t regs[GI_AMD64_REG_COUNT] = { 0 };
+		core_builder_add_load(b, EXE, GI_MAP_R | GI_MAP_X, file, 4096, TEXT_SIZE);
+		core_builder_add_load(b, DATA, GI_MAP_R | GI_MAP_W, NULL, 0, 4096);
+		if (saved != 2) // gdb does not even name what it leaves out
+			core_builder_add_load(b, STACK, GI_MAP_R | GI_MAP_W, stack,
+					      saved ? 4096 : 0, 4096);
+		core_builder_add_file(b, EXE, EXE + TEXT_SIZE, 0, exe);
+		core_builder_add_file(b, DATA, DATA + 0x1000, 0x3000, exe);
+		core_builder_set_process(b, 100, 1, 1000, "exe", "./exe");
+		core_builder_add_auxv(b, AT_ENTRY, ENTRY);
+		core_builder_add_auxv(b, AT_PHDR, EXE + 64);
+		for (int i = 0; i < 2; i++) {
+			regs[GI_AMD64_RSP] = i ? STACK + 0x100 : HEAP;
+			core_builder_add_thread(b, 101 + i, regs, 0);
+		}
+		_cleanup_(gi_target_closep) struct gi_target *t = open_core(b);
+		byte_fails(t, DATA, GI_ERR_NOT_SAVED, saved == 1 ? "it maps" : "coredump_filter");
+		byte_is(t, EXE + 0x1000, 't');
+		if (saved == 2)
+			byte_fails(t, STACK, GI_ERR_FAULT, "echo 0x33 >/proc/PID/coredump_filter");
+	}
 }
 
 static void add_library(struct core_builder *b, const char *name, uint64_t base, bool header,
@@ -530,6 +595,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kernel_core),   cmocka_unit_test(test_gdb_core),
+		cmocka_unit_test(test_delve_core),    cmocka_unit_test(test_no_private),
 		cmocka_unit_test(test_signal_sender), cmocka_unit_test(test_pie),
 		cmocka_unit_test(test_never_overlaid), cmocka_unit_test(test_only_nt_file),
 		cmocka_unit_test(test_libraries),     cmocka_unit_test(test_sysroot),
