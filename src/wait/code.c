@@ -18,6 +18,7 @@
 #include "wait/flow.h"
 
 enum {
+	WRAPPER_BYTES = 256,
 	MAX_LIGHT_BYTES = 1 << 14, // of a callee: helpers that lock are small
 	CALLEE_INSNS = 4 << 20,	   // decoded for summaries, in all
 };
@@ -135,7 +136,7 @@ static bool is_foreign(const char *name)
 }
 
 /**
- * Whether a function's bytes can change a lock: they hold a locked cmpxchg or xadd, or a call of
+ * Whether a function's bytes can change a lock: they hold an atomic operation, or a call of
  * sync's, or of a function like this. Bytes that only look like these do no harm.
  */
 static bool may_touch(struct gi_code *code, uint64_t entry, unsigned depth, bool is_frame)
@@ -154,23 +155,18 @@ static bool may_touch(struct gi_code *code, uint64_t entry, unsigned depth, bool
 		return false;
 	end = f.end - f.entry < (is_frame ? FLOW_MAX_BYTES : MAX_LIGHT_BYTES) ? f.end : f.entry;
 	const uint8_t *p = env->bytes(env->arg, f.entry, end - f.entry);
-	size_t n = p ? end - f.entry : 0;
-	for (size_t i = 0; i + 5 <= n && !found; i++) {
-		if (p[i] == 0xf0) {
-			size_t k = i + 1;
-			if ((p[k] & 0xf0) == 0x40)
-				k++;
-			found = p[k] == 0x0f && (p[k + 1] == 0xb1 || p[k + 1] == 0xc1);
-		} else if (p[i] == 0xe8 || p[i] == 0xe9) {
-			uint64_t to = f.entry + i + 5 +
-				      (uint64_t)(int64_t)(int32_t)gi_load_u32(p + i + 1);
+	size_t n = p ? end - f.entry : 0, at = 0;
+	enum gi_glance seen;
+	uint64_t to = 0;
+	while (!found && (seen = env->arch->glance(p, n, f.entry, &at, &to)) != GI_GLANCE_END) {
+		if (seen == GI_GLANCE_TO) {
 			if (to == entry || (to > f.entry && to < f.end))
 				continue;
 			found = gi_code_prim(code, to).op != GI_PRIM_NONE ||
 				(depth > 0 && may_touch(code, to, depth - 1, false));
-		} else if (p[i] == 0xff && (p[i + 1] & 0x38) == 0x10) {
+		} else {
 			// An indirect call: perhaps of a Locker's method, in a wrapper.
-			found = is_frame || n < 256;
+			found = seen == GI_GLANCE_ATOMIC || is_frame || n < WRAPPER_BYTES;
 		}
 	}
 	gi_error_ignore(gi_map_put(&code->light, key, found));
@@ -187,6 +183,7 @@ static struct gi_fn *fn_make(struct gi_code *code, const struct gi_code_func *f)
 	if (!fn)
 		return NULL;
 	fn->code = code;
+	fn->arch = code->env.arch;
 	fn->f = *f;
 	err = gi_grow(&code->all, &code->fn_cap, code->fn_count + 1, sizeof(*code->all));
 	if (!err)

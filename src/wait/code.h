@@ -28,6 +28,7 @@ typedef bool (*gi_code_inline_fn)(void *arg, uint64_t start, uint64_t end, const
 /** The program as the analysis sees it: a target's, or a test's. arg comes first. */
 struct gi_code_env {
 	void *arg;
+	const struct gi_insn_arch *arch;
 	bool (*func)(void *arg, uint64_t pc, struct gi_code_func *ret);
 	/** Borrowed code bytes, or NULL. */
 	const uint8_t *(*bytes)(void *arg, uint64_t addr, size_t n);

@@ -142,9 +142,14 @@ struct gi_error *gi_wait_env_init(struct gi_wait_env *env, struct gi_go *go)
 {
 	*env = (struct gi_wait_env){.go = go, .t = gi_go_target(go), .ft = gi_go_functab(go)};
 	env->has_sync = gi_go_sync_layout(go, &env->sync);
+	env->arch = gi_insn_arch_of(gi_target_arch(env->t));
+	if (!env->arch)
+		return gi_error_create(GI_ERR_UNSUPPORTED,
+				       "the code of this architecture is not known");
 
 	struct gi_code_env ce = {
 		.arg = env,
+		.arch = env->arch,
 		.func = env_func,
 		.bytes = env_bytes,
 		.sp_runs = env_sp_runs,
@@ -162,6 +167,11 @@ void gi_wait_env_deinit(struct gi_wait_env *env)
 {
 	gi_code_destroy(env->code);
 	env->code = NULL;
+}
+
+gi_value gi_wait_first_arg(const struct gi_wait_env *env, const struct gi_point *pt)
+{
+	return pt->regs[env->arch->args[0]];
 }
 
 const struct gi_point *gi_wait_point(struct gi_wait_env *env, const struct gi_phys *f)
@@ -205,7 +215,7 @@ static bool eval_slot(struct eval *e, size_t i, const struct gi_point *pt, gi_va
 	}
 	if (!f->regs)
 		return false;
-	for (unsigned r = 0; r < GI_INSN_REGS; r++) {
+	for (unsigned r = 0; r < e->env->arch->reg_count; r++) {
 		if (!(f->regs->known >> r & 1) || !pt->regs[r] ||
 		    gi_value_split(vs, pt->regs[r], &soff) != base)
 			continue;
@@ -313,7 +323,7 @@ bool gi_wait_eval_closure(struct gi_wait_env *env, const struct gi_values *vs, g
 		return true;
 	case GI_V_ENTRY:
 		*ret = closure;
-		return n->reg == GI_AMD64_RDX;
+		return n->reg == env->arch->ctx;
 	case GI_V_ADD:
 		if (!gi_wait_eval_closure(env, vs, n->base, closure, ret))
 			return false;

@@ -34,11 +34,15 @@ struct gi_wait_env {
 	struct gi_target *t;
 	struct gi_functab *ft;
 	struct gi_code *code;
+	const struct gi_insn_arch *arch;
 	struct gi_sync_layout sync;
 	bool has_sync;
 };
 struct gi_error *gi_wait_env_init(struct gi_wait_env *env, struct gi_go *go) GI_MUST_CHECK;
 void gi_wait_env_deinit(struct gi_wait_env *env);
+
+/** The first argument of the call that has not returned at pt. */
+gi_value gi_wait_first_arg(const struct gi_wait_env *env, const struct gi_point *pt);
 
 /** What is known of the code at a frame; NULL if nothing is. */
 const struct gi_point *gi_wait_point(struct gi_wait_env *env, const struct gi_phys *f);

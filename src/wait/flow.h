@@ -21,10 +21,11 @@ struct gi_flow_flags {
 	gi_value attempt; // a TRY value, or NONE
 	bool zero_is_success;
 	gi_value tested; // a value that was compared with zero, or NONE
-	uint8_t size;	 // of what was compared, bytes
+	uint64_t mask;	 // bits of it that were compared
 };
 
 struct gi_flow_state {
+	unsigned reg_count;
 	gi_value regs[GI_INSN_REGS];
 	struct gi_flow_flags flags;
 	struct gi_slot *slots; // sorted by off
@@ -37,7 +38,7 @@ void gi_flow_state_deinit(struct gi_flow_state *st);
 struct gi_error *gi_flow_state_copy(struct gi_flow_state *dst,
 				    const struct gi_flow_state *src) GI_MUST_CHECK;
 /** As a function begins. */
-void gi_flow_state_enter(struct gi_flow_state *st, struct gi_values *vs);
+void gi_flow_state_enter(struct gi_flow_state *st, struct gi_values *vs, unsigned reg_count);
 /**
  * Merges what comes over an edge into what is known at a block's beginning. *changed is set
  * if dst is not what it was.
@@ -101,12 +102,13 @@ struct gi_flow_deed {
 
 struct gi_fn {
 	struct gi_code *code;
+	const struct gi_insn_arch *arch;
 	struct gi_code_func f;
 	struct gi_insn *insns;
 	size_t insn_count;
-	int32_t *sp;		// for each instruction: bytes below the return address, -1 unknown
+	int32_t *sp; // for each instruction: bytes below where it was at entry, -1 unknown
 	uint8_t *inner, *outer; // for each instruction: 1 + index into prims of what is inlined
-	uint32_t *half; // for each call: the atomic instruction whose second half it is, 0 none
+	uint32_t *half; // for each call: the site of the atomic operation whose second half it is
 	struct gi_flow_deed *deeds; // for each instruction
 	struct gi_prim *prims;
 	size_t prim_count, prim_cap;

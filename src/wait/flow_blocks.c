@@ -1,6 +1,6 @@
 // A function's instructions as a graph of blocks.
 //
-// Jump tables (switch statements from Go 1.19 on) are an address from lea, indexed by 8: their
+// Jump tables (switch statements from Go 1.19 on) are a fixed address, indexed by 8: their
 // entries are read as long as they lead to instructions of the function. A jump that leaves
 // the function is a call that does not come back here, and a call of what never returns (panics, a
 // prologue's morestack) ends its block.
@@ -48,25 +48,64 @@ static bool ends_block(const struct gi_fn *fn, uint32_t i)
 	return false;
 }
 
-/** The address of the table that an indirect jump at i uses. */
-static bool jump_table(const struct gi_fn *fn, uint32_t i, uint64_t *ret)
-{
-	enum { LOOK_BACK = 12 };
-	const struct gi_insn *in = &fn->insns[i];
-	int reg = in->base;
+enum { LOOK_BACK = 12 };
 
-	if (!in->has_mem || in->scale != 8 || in->index < 0)
-		return false;
+/** The instruction that a register's value at i comes from; false: some other way of change. */
+static bool made_by(const struct gi_fn *fn, uint32_t i, int reg, uint32_t *ret)
+{
 	for (uint32_t k = i, n = 0; k-- > 0 && n < LOOK_BACK; n++) {
 		const struct gi_insn *p = &fn->insns[k];
-		if (p->op == GI_OP_LEA && p->dst == reg) {
-			*ret = (uint64_t)p->disp + (uint64_t)in->disp;
-			return p->abs;
-		}
-		if (p->dst == reg || (p->writes & 1u << reg))
+		if (p->writes & 1u << reg)
 			return false;
+		if (p->dst == reg) {
+			*ret = k;
+			return true;
+		}
 	}
 	return false;
+}
+
+/** The constant address that a register holds at i. */
+static bool fixed_address(const struct gi_fn *fn, uint32_t i, int reg, uint64_t *ret)
+{
+	enum { MAX_STEPS = 4 };
+	uint64_t sum = 0;
+
+	for (unsigned n = 0; n < MAX_STEPS && reg >= 0 && made_by(fn, i, reg, &i); n++) {
+		const struct gi_insn *p = &fn->insns[i];
+		if (p->op == GI_OP_LEA && (p->index >= 0 || p->nowhere || p->size != 8))
+			return false;
+		if (p->op == GI_OP_LEA && p->abs) {
+			*ret = sum + (uint64_t)p->disp;
+			return true;
+		}
+		if (p->op != GI_OP_LEA)
+			return false;
+		sum += (uint64_t)p->disp;
+		reg = p->base;
+	}
+	return false;
+}
+
+/**
+ * The address of the table that an indirect jump at i uses: that of an operand in memory, or of
+ * what was loaded into a register before.
+ */
+static bool jump_table(const struct gi_fn *fn, uint32_t i, uint64_t *ret)
+{
+	const struct gi_insn *in = &fn->insns[i];
+
+	if (!in->has_mem && in->src >= 0) {
+		if (!made_by(fn, i, in->src, &i))
+			return false;
+		in = &fn->insns[i];
+		if (in->op != GI_OP_MOV || in->mem_is_dst || in->size != 8)
+			return false;
+	}
+	if (!in->has_mem || in->scale != 8 || in->index < 0 || !fixed_address(fn, i, in->base, ret))
+		return false;
+	*ret += (uint64_t)in->disp;
+	return true;
 }
 
 typedef struct gi_error *(*edge_fn)(struct gi_fn *fn, uint32_t insn, void *arg);

@@ -87,47 +87,69 @@ static bool add_inline_run(void *arg, uint64_t start, uint64_t end, const char *
 	return !r->err;
 }
 
-/** The one block that leads to b; false if there are none or several. */
-static bool only_before(const struct gi_fn *fn, const uint32_t *before, uint32_t b, uint32_t *ret)
+/** For each block the first two that lead to it. */
+struct before {
+	uint32_t (*of)[2];
+};
+enum { NO_BLOCK = UINT32_MAX, MANY_BLOCKS = UINT32_MAX - 1 };
+
+static struct gi_error *make_before(const struct gi_fn *fn, struct before *ret)
 {
-	enum { NONE = UINT32_MAX, MANY = UINT32_MAX - 1 };
-
-	*ret = before[b];
-	return *ret != NONE && *ret != MANY && *ret < fn->block_count;
-}
-
-static uint32_t *make_before(const struct gi_fn *fn)
-{
-	uint32_t *before = malloc(fn->block_count * sizeof(*before));
-
-	if (!before)
-		return NULL;
-	memset(before, 0xff, fn->block_count * sizeof(*before));
+	ret->of = malloc(fn->block_count * sizeof(*ret->of));
+	if (!ret->of)
+		return gi_error_nomem();
+	memset(ret->of, 0xff, fn->block_count * sizeof(*ret->of));
 	for (uint32_t b = 0; b < fn->block_count; b++) {
 		for (uint32_t k = 0; k < fn->blocks[b].next_count; k++) {
-			uint32_t *to = &before[fn->blocks[b].next[k]];
-			*to = *to == UINT32_MAX ? b : UINT32_MAX - 1;
+			uint32_t *to = ret->of[fn->blocks[b].next[k]];
+			if (to[0] == NO_BLOCK)
+				to[0] = b;
+			else
+				to[1] = to[1] == NO_BLOCK ? b : MANY_BLOCKS;
 		}
 	}
-	return before;
+	return NULL;
 }
 
-/** The atomic instruction that leads to a call, in its block or the few that lead to that. */
-static bool atomic_before(const struct gi_fn *fn, const uint32_t *before, uint32_t call, uint8_t op,
-			  uint32_t *ret)
+static void before_deinit(struct before *before)
+{
+	free(before->of);
+}
+
+/** The last instruction of a kind in [first, last). */
+static bool last_of(const struct gi_fn *fn, uint32_t first, uint32_t last, uint8_t op,
+		    uint32_t *ret)
+{
+	for (uint32_t i = last; i-- > first;) {
+		if (fn->insns[i].op == op) {
+			*ret = fn->insns[i].site;
+			return true;
+		}
+	}
+	return false;
+}
+
+/** The site of the atomic operation that leads to a call, in its block or the few before that. */
+static bool atomic_before(const struct gi_fn *fn, const struct before *before, uint32_t call,
+			  uint8_t op, uint32_t *ret)
 {
 	enum { MAX_BLOCKS = 4 };
-	uint32_t b = fn->block_of[call], i = call;
+	uint32_t b = fn->block_of[call], i = call, other;
 
 	for (unsigned n = 0; n < MAX_BLOCKS; n++) {
-		while (i-- > fn->blocks[b].first) {
-			if (fn->insns[i].op == op) {
-				*ret = i;
-				return true;
-			}
-		}
-		if (!only_before(fn, before, b, &b))
+		if (last_of(fn, fn->blocks[b].first, i, op, ret))
+			return true;
+		const uint32_t *from = before->of[b];
+		if (from[0] == NO_BLOCK || from[1] == MANY_BLOCKS)
 			return false;
+		if (from[1] != NO_BLOCK) {
+			// Two ways to do the same meet here.
+			const struct gi_flow_block *x = &fn->blocks[from[0]];
+			const struct gi_flow_block *y = &fn->blocks[from[1]];
+			return last_of(fn, x->first, x->last, op, ret) &&
+			       last_of(fn, y->first, y->last, op, &other) && other == *ret;
+		}
+		b = from[0];
 		i = fn->blocks[b].last;
 	}
 	return false;
@@ -159,6 +181,17 @@ static bool half_of(const struct gi_fn *fn, uint32_t call, struct gi_prim *inner
 	return true;
 }
 
+/** Both ways to do one operation are the same. */
+static void share_marks(struct gi_fn *fn)
+{
+	for (uint32_t i = 0; i < fn->insn_count; i++) {
+		uint32_t site = fn->insns[i].site;
+		uint32_t from = fn->outer[site] ? site : i, to = from == site ? i : site;
+		fn->inner[to] = fn->inner[from];
+		fn->outer[to] = fn->outer[from];
+	}
+}
+
 /**
  * The line tables put an inlined function's atomic instruction into its caller as often as not, so
  * the call that follows when it fails tells what it is. An attempt makes no such call: it is
@@ -166,18 +199,19 @@ static bool half_of(const struct gi_fn *fn, uint32_t call, struct gi_prim *inner
  */
 static struct gi_error *mark_atomics(struct gi_fn *fn, struct runs *r)
 {
-	_cleanup_(gi_freep) uint32_t *before = make_before(fn);
-	enum { AROUND = 8 };
+	_cleanup_(before_deinit) struct before before = {0};
+	const uint32_t around = fn->arch->attempt_insns;
 	struct gi_prim inner;
 	uint32_t at;
 	uint8_t op;
 
-	if (!before)
-		return gi_error_nomem();
+	struct gi_error *err = make_before(fn, &before);
+	if (err)
+		return err;
 	for (uint32_t i = 0; i < fn->insn_count && !r->err; i++) {
 		const struct gi_insn *in = &fn->insns[i];
 		if (in->op != GI_OP_CALL || !in->has_imm || !half_of(fn, i, &inner, &op) ||
-		    !atomic_before(fn, before, i, op, &at))
+		    !atomic_before(fn, &before, i, op, &at))
 			continue;
 		const struct gi_prim *outer = fn->outer[i] ? &fn->prims[fn->outer[i] - 1] : NULL;
 		// A reader's and a writer's waits are told apart by what is inlined.
@@ -198,7 +232,7 @@ static struct gi_error *mark_atomics(struct gi_fn *fn, struct runs *r)
 		}
 		if (fn->insns[i].op != GI_OP_CMPXCHG || fn->outer[i])
 			continue;
-		for (uint32_t k = i > AROUND ? i - AROUND : 0; k < fn->insn_count && k < i + AROUND;
+		for (uint32_t k = i > around ? i - around : 0; k < fn->insn_count && k < i + around;
 		     k++) {
 			if (!fn->outer[k] || fn->prims[fn->outer[k] - 1].op != GI_PRIM_TRY)
 				continue;
@@ -206,6 +240,7 @@ static struct gi_error *mark_atomics(struct gi_fn *fn, struct runs *r)
 			fn->outer[i] = fn->outer[k];
 		}
 	}
+	share_marks(fn);
 	return r->err;
 }
 
@@ -219,7 +254,8 @@ struct gi_error *gi_fn_load(struct gi_fn *fn)
 
 	if (!code)
 		return gi_error_at(GI_ERR_NOT_FOUND, fn->f.entry, "no code, or too much of it");
-	struct gi_error *err = gi_insn_decode(code, size, fn->f.entry, &fn->insns, &fn->insn_count);
+	struct gi_error *err =
+		fn->arch->decode(code, size, fn->f.entry, &fn->insns, &fn->insn_count);
 	if (err)
 		return err;
 	if (!fn->insn_count || fn->insn_count > FLOW_MAX_INSNS)

@@ -25,6 +25,16 @@ static void apply_branch(struct gi_fn *fn, struct gi_flow_state *st, const struc
 	gi_flow_outcome(st, &fn->values, st->flags.attempt, zero == st->flags.zero_is_success);
 }
 
+/** What a branch has looked at by itself is not in the flags. */
+static void forget_branch(const struct gi_fn *fn, struct gi_flow_state *st,
+			  const struct gi_flow_block *b)
+{
+	const struct gi_insn *in = &fn->insns[b->last - 1];
+
+	if (in->op == GI_OP_JCC && in->src >= 0)
+		st->flags = (struct gi_flow_flags){0};
+}
+
 static struct gi_error *run_insns(struct gi_fn *fn, uint32_t from, uint32_t until,
 				  struct gi_flow_state *st)
 {
@@ -72,12 +82,12 @@ static struct gi_error *follow(struct gi_fn *fn, struct gi_flow_state *edge, uin
 			return err;
 		if (!gi_value_is_const(&fn->values, st.flags.tested, &value))
 			return NULL;
-		if (st.flags.size < 8)
-			value &= (UINT64_C(1) << 8 * st.flags.size) - 1;
-		bool jumps = (value == 0) != in->negated;
+		bool jumps = (value & st.flags.mask) == 0;
+		jumps = jumps != in->negated;
 		uint32_t next = b->next[0];
 		if ((fn->blocks[next].first == b->last) == jumps)
 			next = b->next[1];
+		forget_branch(fn, &st, b);
 		err = gi_flow_state_copy(edge, &st);
 		if (err)
 			return err;
@@ -98,6 +108,7 @@ static struct gi_error *flow_out(struct gi_fn *fn, struct gi_flow_block *b,
 		if (err)
 			return err;
 		apply_branch(fn, &edge, b, &fn->blocks[next]);
+		forget_branch(fn, &edge, b);
 		err = follow(fn, &edge, &next);
 		if (err)
 			return err;
@@ -148,7 +159,7 @@ static struct gi_error *fixpoint(struct gi_fn *fn)
 
 	if (!queue)
 		return gi_error_nomem();
-	gi_flow_state_enter(&fn->blocks[0].in, &fn->values);
+	gi_flow_state_enter(&fn->blocks[0].in, &fn->values, fn->arch->reg_count);
 	fn->blocks[0].seen = fn->blocks[0].queued = true;
 	while (queued && !err) {
 		struct gi_flow_block *b = &fn->blocks[take(queue, &queued)];
@@ -180,7 +191,8 @@ static bool is_given(const struct gi_values *vs, gi_value v)
 /** Expresses a fact for callers: false if it means nothing to them. */
 static bool for_callers(struct gi_fn *fn, const struct gi_flow_state *st, struct gi_lock_fact *f)
 {
-	static const uint8_t regs[] = {GI_AMD64_RAX, GI_AMD64_RBX, GI_AMD64_RCX, GI_AMD64_RDI};
+	enum { RESULTS = 4 };
+	const uint8_t *regs = fn->arch->args;
 	int64_t off, roff;
 
 	if (f->is_call)
@@ -189,7 +201,7 @@ static bool for_callers(struct gi_fn *fn, const struct gi_flow_state *st, struct
 	if (is_given(&fn->values, f->recv))
 		return true;
 	gi_value base = gi_value_split(&fn->values, f->recv, &off);
-	for (size_t i = 0; i < GI_ARRAY_SIZE(regs); i++) {
+	for (size_t i = 0; i < RESULTS; i++) {
 		if (st->regs[regs[i]] &&
 		    gi_value_split(&fn->values, st->regs[regs[i]], &roff) == base) {
 			f->ret = (int8_t)regs[i];

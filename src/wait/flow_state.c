@@ -40,7 +40,8 @@ struct gi_error *gi_flow_state_copy(struct gi_flow_state *dst, const struct gi_f
 		gi_grow(&dst->slots, &dst->slot_cap, src->slot_count, sizeof(*dst->slots));
 	if (err)
 		return err;
-	memcpy(dst->regs, src->regs, sizeof(dst->regs));
+	dst->reg_count = src->reg_count;
+	memcpy(dst->regs, src->regs, src->reg_count * sizeof(*dst->regs));
 	dst->flags = src->flags;
 	if (src->slot_count)
 		memcpy(dst->slots, src->slots, src->slot_count * sizeof(*dst->slots));
@@ -51,9 +52,10 @@ struct gi_error *gi_flow_state_copy(struct gi_flow_state *dst, const struct gi_f
 	return NULL;
 }
 
-void gi_flow_state_enter(struct gi_flow_state *st, struct gi_values *vs)
+void gi_flow_state_enter(struct gi_flow_state *st, struct gi_values *vs, unsigned reg_count)
 {
-	for (unsigned r = 0; r < GI_INSN_REGS; r++)
+	st->reg_count = reg_count;
+	for (unsigned r = 0; r < reg_count; r++)
 		st->regs[r] = gi_value_entry(vs, r);
 }
 
@@ -141,7 +143,7 @@ static void drop_fact(struct gi_flow_state *st, size_t i)
 
 void gi_flow_state_forget(struct gi_flow_state *st, const struct gi_values *vs, gi_value v)
 {
-	for (unsigned r = 0; r < GI_INSN_REGS; r++) {
+	for (unsigned r = 0; r < st->reg_count; r++) {
 		if (from(vs, st->regs[r], v))
 			st->regs[r] = 0;
 	}
@@ -232,7 +234,7 @@ static gi_value merge_value(struct merge *m, gi_value dst, gi_value src, int64_t
 
 static void merge_regs(struct merge *m)
 {
-	for (unsigned r = 0; r < GI_INSN_REGS; r++) {
+	for (unsigned r = 0; r < m->dst->reg_count; r++) {
 		gi_value v = merge_value(m, m->dst->regs[r], m->src->regs[r], r);
 		if (v != m->dst->regs[r])
 			m->changed = true;

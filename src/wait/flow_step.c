@@ -1,9 +1,9 @@
 // One instruction's effect on the state of a function.
 //
 // Go's calling convention (ABIInternal) keeps no general register over a call but the stack
-// pointer, the frame pointer and r14, so whatever a function still needs lies in a slot of
-// its frame. Calls of sync's functions change facts about locks; so do their inlined halves: a
-// locked cmpxchg or xadd in a range that the inline tree gives to them. A callee's own effect is
+// pointer, the frame pointer and g's, so whatever a function still needs lies in a slot of
+// its frame. Calls of sync's functions change facts about locks; so do their inlined halves: an
+// atomic operation in a range that the inline tree gives to them. A callee's own effect is
 // known by its summary.
 
 #include <string.h>
@@ -13,18 +13,18 @@
 
 enum { DUFF_MAX_BYTES = 1024 };
 
-/** Registers that carry results. */
-static const uint8_t result_regs[] = {
-	GI_AMD64_RAX, GI_AMD64_RBX, GI_AMD64_RCX, GI_AMD64_RDI, GI_AMD64_RSI,
-	GI_AMD64_R8,  GI_AMD64_R9,  GI_AMD64_R10, GI_AMD64_R11,
-};
+/** Where the stack pointer, which must be known, points: an offset from the CFA. */
+static int64_t sp_off(const struct gi_fn *fn, uint32_t i)
+{
+	return -(int64_t)fn->sp[i] - fn->arch->call_pushes;
+}
 
 static gi_value get_reg(struct gi_fn *fn, const struct gi_flow_state *st, uint32_t i, int reg)
 {
 	if (reg < 0)
 		return 0;
-	if (reg == GI_AMD64_RSP)
-		return fn->sp[i] < 0 ? 0 : gi_value_frame(&fn->values, -(int64_t)fn->sp[i] - 8);
+	if (reg == fn->arch->sp)
+		return fn->sp[i] < 0 ? 0 : gi_value_frame(&fn->values, sp_off(fn, i));
 	return st->regs[reg];
 }
 
@@ -38,17 +38,17 @@ static gi_value define(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i, i
 	return v;
 }
 
-static void set_reg(struct gi_flow_state *st, int reg, gi_value v)
+static void set_reg(const struct gi_fn *fn, struct gi_flow_state *st, int reg, gi_value v)
 {
-	if (reg >= 0 && reg != GI_AMD64_RSP)
+	if (reg >= 0 && reg != fn->arch->sp)
 		st->regs[reg] = v;
 }
 
-static void clobber(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i, uint16_t regs)
+static void clobber(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i, uint32_t regs)
 {
-	for (int r = 0; r < GI_INSN_REGS; r++) {
-		if (regs & 1u << r)
-			set_reg(st, r, define(fn, st, i, r));
+	for (int r = 0; regs; r++, regs >>= 1) {
+		if (regs & 1)
+			set_reg(fn, st, r, define(fn, st, i, r));
 	}
 }
 
@@ -56,7 +56,7 @@ gi_value gi_flow_address(struct gi_fn *fn, const struct gi_flow_state *st, uint3
 {
 	const struct gi_insn *in = &fn->insns[i];
 
-	if (!in->has_mem || in->index == GI_AMD64_RSP)
+	if (!in->has_mem || in->nowhere)
 		return 0;
 	if (in->abs)
 		return gi_value_const(&fn->values, (uint64_t)in->disp);
@@ -135,7 +135,7 @@ static struct gi_error *step_mov(struct gi_fn *fn, struct gi_flow_state *st, uin
 	}
 	if (in->mem_is_dst)
 		return store(fn, st, gi_flow_address(fn, st, i), in->size, v);
-	set_reg(st, in->dst, v ? v : define(fn, st, i, in->dst));
+	set_reg(fn, st, in->dst, v ? v : define(fn, st, i, in->dst));
 	return NULL;
 }
 
@@ -150,10 +150,10 @@ static struct gi_error *step_other(struct gi_fn *fn, struct gi_flow_state *st, u
 		gi_value addr = gi_flow_address(fn, st, i);
 		err = in->zero_store ? store_zeroes(fn, st, addr, in->size)
 				     : store(fn, st, addr, in->size, 0);
-	} else if (in->store == GI_STORE_STRING && is_slot(fn, st->regs[GI_AMD64_RDI], &off)) {
-		// rep stosq and movsq: rcx words; unknown: to the end of the frame.
+	} else if (in->store == GI_STORE_STRING && is_slot(fn, gi_flow_address(fn, st, i), &off)) {
+		// As many words as a register says; unknown: to the end of the frame.
 		uint64_t size = off < 0 ? (uint64_t)-off : 0;
-		if (gi_value_is_const(&fn->values, st->regs[GI_AMD64_RCX], &count) &&
+		if (gi_value_is_const(&fn->values, get_reg(fn, st, i, in->src), &count) &&
 		    count < size / 8)
 			size = count * 8;
 		err = gi_flow_slot_set(st, off, size, 0);
@@ -180,7 +180,7 @@ static void acquire(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i, gi_v
 		     &(struct gi_ahead){
 			     .site = i, .kind = (uint8_t)kind, .recv = recv, .is_acquire = true});
 	note_deed(fn, i, FLOW_TAKES, recv, kind);
-	gi_flow_acquire(st, recv, kind, i, fast);
+	gi_flow_acquire(st, recv, kind, fn->insns[i].site, fast);
 }
 
 static void release(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i, gi_value recv,
@@ -193,7 +193,7 @@ static void release(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i, gi_v
 		     &(struct gi_ahead){
 			     .site = i, .kind = (uint8_t)kind, .recv = recv, .is_foreign = !own});
 	note_deed(fn, i, own ? FLOW_LETS_GO : FLOW_LETS_GO | FLOW_NOT_ITS_OWN, recv, kind);
-	gi_flow_release(st, &fn->values, recv, kind, i);
+	gi_flow_release(st, &fn->values, recv, kind, fn->insns[i].site);
 }
 
 /** What is inlined at i: of the inlined calls of sync, the outermost. */
@@ -225,8 +225,9 @@ static void atomic_op(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i, gi
 	} else if (outer->op == GI_PRIM_ACQUIRE) {
 		acquire(fn, st, i, addr, outer->kind, true);
 	} else if (outer->op == GI_PRIM_TRY && is_cas) {
-		gi_flow_attempt(st, addr, outer->kind, i);
-		*attempt_ret = gi_value_try(&fn->values, i, addr, outer->kind);
+		uint32_t site = fn->insns[i].site;
+		gi_flow_attempt(st, addr, outer->kind, site);
+		*attempt_ret = gi_value_try(&fn->values, site, addr, outer->kind);
 	}
 }
 
@@ -251,10 +252,10 @@ static void step_setz(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i)
 	if (in->has_mem)
 		gi_error_ignore(store(fn, st, gi_flow_address(fn, st, i), 1, v));
 	else
-		set_reg(st, in->dst, v ? v : define(fn, st, i, in->dst));
+		set_reg(fn, st, in->dst, v ? v : define(fn, st, i, in->dst));
 }
 
-static struct gi_error *step_test(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i)
+static void step_test(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i)
 {
 	const struct gi_insn *in = &fn->insns[i];
 	gi_value v = get_reg(fn, st, i, in->src);
@@ -265,10 +266,12 @@ static struct gi_error *step_test(struct gi_fn *fn, struct gi_flow_state *st, ui
 		if (is_slot(fn, gi_flow_address(fn, st, i), &off))
 			v = gi_flow_slot_get(st, off, in->size);
 	}
-	bool is_try = gi_value_node(&fn->values, v)->kind == GI_V_TRY;
-	st->flags =
-		(struct gi_flow_flags){.attempt = is_try ? v : 0, .tested = v, .size = in->size};
-	return NULL;
+	uint64_t mask = in->size < 8 ? (UINT64_C(1) << 8 * in->size) - 1 : UINT64_MAX;
+	if (in->bit)
+		mask = UINT64_C(1) << (in->bit - 1);
+	// The outcome of an attempt is 0 or 1.
+	bool is_try = gi_value_node(&fn->values, v)->kind == GI_V_TRY && (mask & 1);
+	st->flags = (struct gi_flow_flags){.attempt = is_try ? v : 0, .tested = v, .mask = mask};
 }
 
 // --- calls ------------------------------------------------------------------------
@@ -314,7 +317,7 @@ static gi_value translate(struct gi_fn *fn, const struct gi_flow_state *st,
 	case GI_V_CONST:
 		return gi_value_const(&fn->values, (uint64_t)n->off);
 	case GI_V_ENTRY:
-		return n->reg == GI_AMD64_RSP ? 0 : st->regs[n->reg];
+		return n->reg == fn->arch->sp ? 0 : st->regs[n->reg];
 	case GI_V_ADD:
 		return gi_value_add(&fn->values, translate(fn, st, cvs, n->base), n->off);
 	case GI_V_LOAD:
@@ -440,15 +443,15 @@ static void apply_callee(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i,
 		apply_fact(fn, st, i, gi_fn_values(callee), &facts[k]);
 }
 
-/** A call of sync's: true if it was one. *result: what rax will hold, if it matters. */
+/** A call of sync's: true if it was one. *result: what it will return, if it matters. */
 static bool call_prim(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i, struct gi_prim prim,
 		      gi_value *result)
 {
-	gi_value recv = st->regs[GI_AMD64_RAX];
+	gi_value recv = st->regs[fn->arch->args[0]];
 	uint64_t added;
 
 	if (prim.bound) {
-		gi_value ctx = st->regs[GI_AMD64_RDX];
+		gi_value ctx = st->regs[fn->arch->ctx];
 		int64_t off;
 		recv = is_slot(fn, ctx, &off) ? gi_flow_slot_get(st, off + 8, 8)
 					      : gi_value_load(&fn->values, ctx, 8);
@@ -471,7 +474,7 @@ static bool call_prim(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i, st
 		note_deed(fn, i, FLOW_LETS_GO, recv, prim.kind);
 		break;
 	case GI_PRIM_ADD:
-		if (gi_value_is_const(&fn->values, st->regs[GI_AMD64_RBX], &added) &&
+		if (gi_value_is_const(&fn->values, st->regs[fn->arch->args[1]], &added) &&
 		    added == UINT64_MAX)
 			release(fn, st, i, recv, prim.kind);
 		break;
@@ -503,6 +506,7 @@ static bool contains(const char *s, const char *part)
 static struct gi_error *step_call(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i)
 {
 	const struct gi_code_env *env = &fn->code->env;
+	const struct gi_insn_arch *arch = fn->arch;
 	struct gi_code_func f = {0};
 	struct gi_error *err = NULL;
 	gi_value result = 0;
@@ -510,45 +514,46 @@ static struct gi_error *step_call(struct gi_fn *fn, struct gi_flow_state *st, ui
 	int64_t off;
 
 	// What the callee returns is new in each round.
-	for (size_t k = 0; fn->has_loop && k < GI_ARRAY_SIZE(result_regs); k++)
-		define(fn, st, i, result_regs[k]);
+	for (size_t k = 0; fn->has_loop && k < arch->arg_count; k++)
+		define(fn, st, i, arch->args[k]);
 	gi_value callee = gi_flow_target(fn, st, i, &addr);
 	bool known = addr && env->func(env->arg, addr, &f);
 	if (known && gi_prim_keeps_regs(f.name)) {
-		if (gi_prim_fills(f.name) && is_slot(fn, st->regs[GI_AMD64_RDI], &off))
+		int to = gi_prim_copies(f.name) ? arch->copy_to : arch->clear_to;
+		if (gi_prim_fills(f.name) && is_slot(fn, st->regs[to], &off))
 			err = gi_flow_slot_set(st, off, DUFF_MAX_BYTES, 0);
-		clobber(fn, st, i, 1u << GI_AMD64_RDI | 1u << GI_AMD64_RSI | 1u << GI_AMD64_R11);
+		clobber(fn, st, i, arch->helper_writes);
 		return err;
 	}
 	if (!known) {
 		// A closure may let go of any lock.
 		const struct gi_value_node *n = gi_value_node(&fn->values, callee);
-		if (n->kind == GI_V_LOAD && n->base == st->regs[GI_AMD64_RDX])
+		if (n->kind == GI_V_LOAD && n->base == st->regs[arch->ctx])
 			note_deed(fn, i, FLOW_LETS_GO, 0, 0);
-		unresolved_call(fn, st, i, callee, st->regs[GI_AMD64_RAX], st->regs[GI_AMD64_RDX]);
+		unresolved_call(fn, st, i, callee, st->regs[arch->args[0]], st->regs[arch->ctx]);
 	} else if (call_prim(fn, st, i, gi_code_prim(fn->code, f.entry), &result)) {
 	} else if (outer_prim(fn, i) && contains(f.name, "atomic.")) {
 		// The race detector's build calls what is one instruction elsewhere.
 		bool cas = contains(f.name, "CompareAndSwap") || contains(f.name, "Cas");
 		if (cas || contains(f.name, "Add") || contains(f.name, "add"))
-			atomic_op(fn, st, i, st->regs[GI_AMD64_RAX], cas, &result);
+			atomic_op(fn, st, i, st->regs[arch->args[0]], cas, &result);
 	} else if (strcmp(f.name, "runtime.deferreturn") == 0) {
 		gi_flow_release_maybe(st);
 	} else {
 		apply_callee(fn, st, i, f.entry);
 	}
 
-	for (int r = 0; r < GI_INSN_REGS; r++) {
-		if (r != GI_AMD64_R14 && r != GI_AMD64_RBP)
+	for (unsigned r = 0; r < arch->reg_count; r++) {
+		if (!(arch->kept >> r & 1))
 			st->regs[r] = 0;
 	}
-	for (size_t k = 0; k < GI_ARRAY_SIZE(result_regs); k++)
-		set_reg(st, result_regs[k], gi_value_def(&fn->values, i, result_regs[k]));
+	for (size_t k = 0; k < arch->arg_count; k++)
+		st->regs[arch->args[k]] = gi_value_def(&fn->values, i, arch->args[k]);
 	if (result)
-		st->regs[GI_AMD64_RAX] = result;
+		st->regs[arch->args[0]] = result;
 	// Stack arguments and results are the callee's to change.
 	if (known && f.args && fn->sp[i] >= 0)
-		err = gi_flow_slot_set(st, -(int64_t)fn->sp[i] - 8, f.args, 0);
+		err = gi_flow_slot_set(st, sp_off(fn, i) + arch->args_at, f.args, 0);
 	return err;
 }
 
@@ -561,8 +566,11 @@ struct gi_error *gi_flow_step(struct gi_fn *fn, struct gi_flow_state *st, uint32
 	if (!in->keeps_flags)
 		st->flags = (struct gi_flow_flags){0};
 	switch ((enum gi_insn_op)in->op) {
-	case GI_OP_NOP:
 	case GI_OP_JCC:
+		if (in->src >= 0)
+			step_test(fn, st, i);
+		break;
+	case GI_OP_NOP:
 	case GI_OP_JMP:
 	case GI_OP_RET:
 	case GI_OP_STOP:
@@ -575,17 +583,17 @@ struct gi_error *gi_flow_step(struct gi_fn *fn, struct gi_flow_state *st, uint32
 		break;
 	case GI_OP_LEA:
 		v = in->size == 8 ? gi_flow_address(fn, st, i) : 0;
-		set_reg(st, in->dst, v ? v : define(fn, st, i, in->dst));
+		set_reg(fn, st, in->dst, v ? v : define(fn, st, i, in->dst));
 		break;
 	case GI_OP_ADD:
 		v = gi_value_add(&fn->values, get_reg(fn, st, i, in->dst), (int64_t)in->imm);
-		set_reg(st, in->dst, v ? v : define(fn, st, i, in->dst));
+		set_reg(fn, st, in->dst, v ? v : define(fn, st, i, in->dst));
 		break;
 	case GI_OP_ZERO:
-		set_reg(st, in->dst, gi_value_const(&fn->values, 0));
+		set_reg(fn, st, in->dst, gi_value_const(&fn->values, 0));
 		break;
 	case GI_OP_TEST:
-		err = step_test(fn, st, i);
+		step_test(fn, st, i);
 		break;
 	case GI_OP_SETZ:
 		step_setz(fn, st, i);

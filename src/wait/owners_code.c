@@ -308,20 +308,20 @@ static bool cond_lock(struct gi_search *s, size_t i, uint64_t *ret)
 	struct gi_wait_env *env = &s->gr->env;
 	const struct gi_point *pt = gi_wait_point(env, &s->fs.f[i]);
 	const struct gi_phys *callee = i ? &s->fs.f[i - 1] : NULL;
-	uint64_t rax, cond, itab, method;
+	uint64_t arg, cond, itab, method;
 	bool reread;
 
 	if (!callee || !pt || !pt->at_call ||
-	    !gi_wait_eval(env, &s->fs, i, pt, pt->regs[GI_AMD64_RAX], &rax, &reread))
+	    !gi_wait_eval(env, &s->fs, i, pt, gi_wait_first_arg(env, pt), &arg, &reread))
 		return false;
 	if (strncmp(callee->name, "runtime.", 8) != 0 &&
 	    strncmp(callee->name, "sync.runtime_", 13) != 0) {
 		// It lets go of the lock and takes it again: with the lock itself.
-		*ret = rax;
+		*ret = arg;
 		return is_lock_method(s, callee->entry);
 	}
 	// All else is passed its list of waiters.
-	cond = rax - env->sync.cond_notify + env->sync.cond_l;
+	cond = arg - env->sync.cond_notify + env->sync.cond_l;
 	return gi_target_peek_u64(env->t, cond, &itab) &&
 	       gi_target_peek_u64(env->t, itab + ITAB_FUN, &method) && is_lock_method(s, method) &&
 	       gi_target_peek_u64(env->t, cond + 8, ret);
@@ -368,7 +368,8 @@ uint64_t gi_owners_acquiring(struct gi_search *s, size_t i)
 
 	if (!pt || !pt->at_call || pt->prim.sema ||
 	    (pt->prim.op != GI_PRIM_ACQUIRE && pt->prim.op != GI_PRIM_SLOW) ||
-	    !gi_wait_eval(&s->gr->env, &s->fs, i, pt, pt->regs[GI_AMD64_RAX], &addr, &reread))
+	    !gi_wait_eval(&s->gr->env, &s->fs, i, pt, gi_wait_first_arg(&s->gr->env, pt), &addr,
+			  &reread))
 		return 0;
 	return addr;
 }

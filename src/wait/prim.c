@@ -107,5 +107,10 @@ bool gi_prim_keeps_regs(const char *name)
 
 bool gi_prim_fills(const char *name)
 {
-	return strcmp(name, "runtime.duffzero") == 0 || strcmp(name, "runtime.duffcopy") == 0;
+	return strcmp(name, "runtime.duffzero") == 0 || gi_prim_copies(name);
+}
+
+bool gi_prim_copies(const char *name)
+{
+	return strcmp(name, "runtime.duffcopy") == 0;
 }

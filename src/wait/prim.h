@@ -33,7 +33,9 @@ struct gi_prim gi_prim_of(const char *name);
 bool gi_prim_no_return(const char *name);
 /** Functions of the runtime that keep the registers of their caller, or all but one or two. */
 bool gi_prim_keeps_regs(const char *name);
-/** Functions that clear or copy memory from where rdi points. */
+/** Functions that clear or copy memory from where a register points. */
 bool gi_prim_fills(const char *name);
+/** Of these, one that copies. */
+bool gi_prim_copies(const char *name);
 
 #endif

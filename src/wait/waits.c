@@ -253,7 +253,8 @@ static uint64_t notify_list(struct gi_graph *gr, const struct gi_g *g)
 			continue;
 		const struct gi_point *pt = gi_wait_point(&gr->env, &fs.f[i]);
 		if (pt && pt->at_call &&
-		    gi_wait_eval(&gr->env, &fs, i, pt, pt->regs[GI_AMD64_RAX], &list, &reread))
+		    gi_wait_eval(&gr->env, &fs, i, pt, gi_wait_first_arg(&gr->env, pt), &list,
+				 &reread))
 			return list;
 		return 0;
 	}

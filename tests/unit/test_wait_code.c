@@ -384,6 +384,7 @@ static bool read_const(void *arg, uint64_t at, uint64_t *ret)
 static int set_up(void **state)
 {
 	const struct gi_code_env env = {
+		.arch = &gi_insn_amd64,
 		.func = find,
 		.bytes = bytes,
 		.sp_runs = sp_runs,
