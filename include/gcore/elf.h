@@ -49,6 +49,9 @@ struct gi_build_id {
  */
 struct gi_error *gi_elf_open(const char *path, struct gi_elf **ret) GI_MUST_CHECK;
 
+/** "amd64", "s390x", ...: a machine's name for messages, also of those that are not supported; NULL if unknown. */
+const char *gi_elf_machine_name(uint16_t machine);
+
 /** How a compressed file is unpacked. All-zero: into a temporary file that has no name. */
 struct gi_elf_unpacking {
 	const char *cache_dir; // keep unpacked files there, for the next time; or NULL

@@ -8,55 +8,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "gcore/arch.h"
 #include "gcore/base.h"
 #include "gcore/elf.h"
 #include "gcore/error.h"
 
 struct gi_target;
-
-enum gi_arch { GI_ARCH_AMD64 = 1, GI_ARCH_ARM64 };
-
-/** amd64 registers, in the order of gi_regs.r; GI_AMD64_RIP is the pc. */
-enum gi_amd64_reg {
-	GI_AMD64_RAX,
-	GI_AMD64_RBX,
-	GI_AMD64_RCX,
-	GI_AMD64_RDX,
-	GI_AMD64_RSI,
-	GI_AMD64_RDI,
-	GI_AMD64_RBP,
-	GI_AMD64_RSP,
-	GI_AMD64_R8,
-	GI_AMD64_R9,
-	GI_AMD64_R10,
-	GI_AMD64_R11,
-	GI_AMD64_R12,
-	GI_AMD64_R13,
-	GI_AMD64_R14,
-	GI_AMD64_R15,
-	GI_AMD64_RIP,
-	GI_AMD64_EFLAGS,
-	GI_AMD64_CS,
-	GI_AMD64_FS,
-	GI_AMD64_GS,
-	GI_AMD64_FS_BASE,
-	GI_AMD64_GS_BASE,
-	GI_AMD64_ORIG_RAX,
-	GI_AMD64_REG_COUNT,
-};
-enum { GI_REGS_MAX = 40 };
-
-/** A register set. known has bit i set if r[i] is known. */
-struct gi_regs {
-	enum gi_arch arch;
-	uint64_t r[GI_REGS_MAX];
-	uint64_t known;
-};
-uint64_t gi_regs_pc(const struct gi_regs *regs);
-uint64_t gi_regs_sp(const struct gi_regs *regs);
-uint64_t gi_regs_bp(const struct gi_regs *regs);
-/** "rax", ..., NULL past the end. */
-const char *gi_reg_name(enum gi_arch arch, size_t i);
 
 struct gi_thread {
 	pid_t tid;
@@ -125,6 +82,8 @@ void gi_target_close(struct gi_target *t);
 GI_DEFINE_CLEANUP(struct gi_target *, gi_target_closep, gi_target_close)
 
 enum gi_arch gi_target_arch(const struct gi_target *t);
+/** What there is to know of its architecture. */
+const struct gi_machine *gi_target_machine(const struct gi_target *t);
 const struct gi_process_info *gi_target_info(const struct gi_target *t);
 /** Things a person should know of this target ("the core is cut off: ..."), one line each; borrowed. */
 size_t gi_target_note_count(const struct gi_target *t);

@@ -35,7 +35,7 @@ struct gi_frame {
 	uint64_t lookup_pc; // what line and inline chain were looked up with (pc or pc-1)
 	uint64_t sp;	    // at pc
 	uint64_t cfa;	    // value of sp before the call that made this physical frame; the runtime's fp
-	uint64_t argp;	    // address of stack arguments (amd64: cfa)
+	uint64_t argp;	    // address of stack arguments (amd64: cfa; arm64: a word above)
 	uint64_t entry;	    // of the physical function, 0 if unknown
 	const char *name;   // "?" if unknown
 	const char *file;   // "?" if unknown
@@ -90,6 +90,8 @@ struct gi_signal_context {
 	int signal, code;    // 0 if unknown
 	bool has_addr;	     // SIGSEGV, SIGBUS, SIGILL, SIGFPE: si_addr
 	uint64_t addr;
+	bool has_fault; // the processor's own fault address, where signal frames have it (arm64)
+	uint64_t fault;
 };
 /** True if the thread is in a signal handler of the Go runtime: on its M's stack for those. */
 bool gi_unwind_in_handler(struct gi_unwinder *u, size_t thread);

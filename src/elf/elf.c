@@ -113,14 +113,18 @@ struct gi_error *gi_elf_check_ident(const char *path, const uint8_t *head, size_
 		return gi_error_create(GI_ERR_FORMAT,
 				       "%s is cut off inside of its ELF header: %zu bytes are left",
 				       path, n);
-	if (head[EI_CLASS] == ELFCLASS32)
+	bool narrow = head[EI_CLASS] == ELFCLASS32, big = head[EI_DATA] == ELFDATA2MSB;
+	if (narrow || big) {
+		uint16_t machine = big ? (uint16_t)(head[18] << 8 | head[19]) :
+					 gi_load_u16(head + 18);
+		const char *name = gi_elf_machine_name(machine);
 		return gi_error_create(GI_ERR_UNSUPPORTED,
-				       "%s is a 32-bit ELF file: only 64-bit ones are supported", path);
-	if (head[EI_DATA] == ELFDATA2MSB)
-		return gi_error_create(GI_ERR_UNSUPPORTED,
-				       "%s is a big-endian ELF file: only little-endian ones are "
-				       "supported",
-				       path);
+				       "%s is a %s%s%s ELF file%s%s: only 64-bit little-endian ones "
+				       "are supported",
+				       path, narrow ? "32-bit" : "", narrow && big ? ", " : "",
+				       big ? "big-endian" : "", name ? " of " : "",
+				       name ? name : "");
+	}
 	if (head[EI_CLASS] != ELFCLASS64 || head[EI_DATA] != ELFDATA2LSB)
 		return gi_error_create(GI_ERR_FORMAT, "%s is damaged: its ELF header is not valid",
 				       path);

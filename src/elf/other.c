@@ -1,7 +1,9 @@
-// What a file is that was given for an ELF file: the words of an error message.
+// What a file is that was given for an ELF file, and of which machine: the words of error
+// messages.
 
 #include "elf/elf_private.h"
 
+#include <elf.h>
 #include <string.h>
 
 static const struct {
@@ -60,4 +62,34 @@ const char *gi_elf_describe_other(const uint8_t *head, size_t n)
 	if (looks_like_text(head, n))
 		return "is a text file, not an ELF file";
 	return "is not an ELF file";
+}
+
+const char *gi_elf_machine_name(uint16_t machine)
+{
+	switch (machine) {
+	case EM_X86_64:
+		return "amd64";
+	case EM_AARCH64:
+		return "arm64";
+	case EM_386:
+		return "x86";
+	case EM_ARM:
+		return "arm";
+	case EM_RISCV:
+		return "riscv";
+	case EM_PPC:
+		return "ppc";
+	case EM_PPC64:
+		return "ppc64";
+	case EM_S390:
+		return "s390";
+	case EM_LOONGARCH:
+		return "loong64";
+	case EM_MIPS:
+		return "mips";
+	case EM_SPARC:
+	case EM_SPARCV9:
+		return "sparc";
+	}
+	return NULL;
 }

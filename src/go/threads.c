@@ -1,9 +1,9 @@
 // Which thread runs which M, and so which goroutine.
 //
 // Three kinds of evidence, strongest first:
-//   1. the thread's TLS word that holds g (amd64: below FS_BASE), if that g belongs to an
-//   M
-//      as its g0, gsignal or curg;
+//   1. the thread's TLS word that holds g, if that g belongs to an M as its g0, gsignal or
+//      curg. Where pure Go programs have none (arm64), g is in a register in Go code: that one
+//      is asked after the stacks, since a thread that C made inherits its maker's;
 //   2. the thread's stack pointer lies on the stack of an M's g0, gsignal or curg;
 //   3. m.procid is the thread's id.
 // The third is not used once the first two have shown that ids differ: a process in a PID
@@ -42,25 +42,33 @@ static void pair(struct matcher *x, size_t thread, size_t m)
 		x->other_ids++;
 }
 
-// Where g lies, relative to the thread pointer: in the executable's TLS segment, which
-// ends at the thread pointer; pure Go programs have no such segment and use the word
-// below it.
-static uint64_t tls_g_offset(struct gi_go *go)
+// Where g lies, relative to the thread pointer: in the executable's TLS segment, which ends at
+// the thread pointer or begins behind the thread control block there, as the machine has it.
+// Pure Go programs have no such segment; some use the word below the thread pointer. False:
+// g is in no such place.
+static bool tls_g_offset(struct gi_go *go, uint64_t *ret)
 {
+	const struct gi_machine *machine = gi_target_machine(go->target);
 	struct gi_elf *exe = gi_target_exe(go->target);
 	const struct gi_global *tlsg = &go->layout.global.tlsg;
 
 	for (size_t i = 0; tlsg->ok && i < gi_elf_segment_count(exe); i++) {
 		struct gi_elf_segment s = gi_elf_segment(exe, i);
-		uint64_t size = s.memsz;
+		uint64_t size = s.memsz, align = s.align;
 
 		if (s.type != PT_TLS || !gi_in_bounds(tlsg->addr, 8, size))
 			continue;
-		if (s.align > 1 && (s.align & (s.align - 1)) == 0)
-			size += (0 - size - s.vaddr) & (s.align - 1);
-		return tlsg->addr - size;
+		if (align <= 1 || (align & (align - 1)) != 0)
+			align = 1;
+		if (machine->tcb_size)
+			*ret = machine->tcb_size + ((s.vaddr - machine->tcb_size) & (align - 1)) +
+			       tlsg->addr;
+		else
+			*ret = tlsg->addr - size - ((0 - size - s.vaddr) & (align - 1));
+		return true;
 	}
-	return (uint64_t)-8;
+	*ret = (uint64_t)-8;
+	return machine->tls_without_cgo;
 }
 
 static bool find_m_of_g(struct gi_go *go, uint64_t addr, size_t *ret)
@@ -86,18 +94,19 @@ static bool find_m_of_g(struct gi_go *go, uint64_t addr, size_t *ret)
 static void match_by_tls(struct matcher *x)
 {
 	struct gi_go *go = x->go;
-	uint64_t off = tls_g_offset(go);
+	unsigned tls = gi_target_machine(go->target)->tls;
+	uint64_t off;
 
-	if (gi_target_arch(go->target) != GI_ARCH_AMD64)
+	if (!tls_g_offset(go, &off))
 		return;
 	for (size_t i = 0; i < gi_target_thread_count(go->target); i++) {
 		const struct gi_regs *r = &gi_target_thread(go->target, i)->regs;
 		uint64_t g;
 		size_t m;
 
-		if (!(r->known >> GI_AMD64_FS_BASE & 1) || !r->r[GI_AMD64_FS_BASE])
+		if (!gi_regs_has(r, tls) || !r->r[tls])
 			continue;
-		if (gi_target_peek_u64(go->target, r->r[GI_AMD64_FS_BASE] + off, &g) &&
+		if (gi_target_peek_u64(go->target, r->r[tls] + off, &g) &&
 		    find_m_of_g(go, g, &m))
 			pair(x, i, m);
 	}
@@ -154,6 +163,24 @@ static struct gi_error *match_by_stack(struct matcher *x)
 	return NULL;
 }
 
+// By the register that holds g in Go code.
+static void match_by_register(struct matcher *x)
+{
+	struct gi_go *go = x->go;
+	unsigned reg = gi_target_machine(go->target)->g;
+
+	for (size_t i = 0; i < gi_target_thread_count(go->target); i++) {
+		const struct gi_regs *r = &gi_target_thread(go->target, i)->regs;
+		struct gi_func f;
+		size_t m;
+
+		if (!go->m_of_thread[i] && gi_regs_has(r, reg) &&
+		    gi_functab_find(gi_go_functab(go), gi_regs_pc(r), &f) && f.pcsp &&
+		    find_m_of_g(go, r->r[reg], &m))
+			pair(x, i, m);
+	}
+}
+
 static struct gi_error *match_by_procid(struct matcher *x)
 {
 	struct gi_go *go = x->go;
@@ -189,8 +216,10 @@ struct gi_error *gi_go_match_threads(struct gi_go *go)
 	match_by_tls(&x);
 	err = match_by_stack(&x);
 	free(x.ranges);
-	if (!err)
+	if (!err) {
+		match_by_register(&x);
 		err = match_by_procid(&x);
+	}
 	if (err)
 		return err;
 

@@ -12,12 +12,6 @@ struct frame_regs {
 	struct gi_regs regs;
 };
 
-static void set_reg(struct gi_regs *regs, unsigned i, uint64_t v)
-{
-	regs->r[i] = v;
-	regs->known |= UINT64_C(1) << i;
-}
-
 static bool take_regs(void *arg, const struct gi_frame *frame)
 {
 	struct frame_regs *f = arg;
@@ -26,8 +20,9 @@ static bool take_regs(void *arg, const struct gi_frame *frame)
 	f->found = true;
 	if (frame->regs)
 		f->regs = *frame->regs;
-	set_reg(&f->regs, GI_AMD64_RIP, frame->pc);
-	set_reg(&f->regs, GI_AMD64_RSP, frame->sp);
+	const struct gi_machine *machine = gi_machine(f->regs.arch);
+	gi_regs_set(&f->regs, machine->pc, frame->pc);
+	gi_regs_set(&f->regs, machine->sp, frame->sp);
 	return false;
 }
 
@@ -66,25 +61,13 @@ static struct gi_error *register_value(struct gi_session *s, const char *name, u
 	struct gi_error *err = gi_session_regs(s, &regs);
 	if (err)
 		return err;
-	const char *real = name;
-	if (regs.arch == GI_ARCH_AMD64) {
-		if (strcmp(name, "pc") == 0)
-			real = "rip";
-		else if (strcmp(name, "sp") == 0)
-			real = "rsp";
-		else if (strcmp(name, "bp") == 0 || strcmp(name, "fp") == 0)
-			real = "rbp";
-	}
-	for (size_t i = 0; gi_reg_name(regs.arch, i); i++) {
-		if (strcmp(gi_reg_name(regs.arch, i), real) != 0)
-			continue;
-		if (!(regs.known >> i & 1))
-			return gi_error_create(GI_ERR_NOT_FOUND, "$%s is not known in this frame",
-					       name);
-		*ret = regs.r[i];
-		return NULL;
-	}
-	return gi_error_create(GI_ERR_USAGE, "there is no register $%s (see \"regs\")", name);
+	unsigned i = gi_reg_by_name(regs.arch, name);
+	if (i == GI_NO_REG)
+		return gi_error_create(GI_ERR_USAGE, "there is no register $%s (see \"regs\")", name);
+	if (!gi_regs_has(&regs, i))
+		return gi_error_create(GI_ERR_NOT_FOUND, "$%s is not known in this frame", name);
+	*ret = regs.r[i];
+	return NULL;
 }
 
 static struct gi_error *term_value(struct gi_session *s, const char *text, uint64_t *ret)
@@ -109,7 +92,7 @@ static struct gi_error *term_value(struct gi_session *s, const char *text, uint6
 	}
 	return gi_error_create(
 		GI_ERR_NOT_FOUND,
-		"\"%s\" is no number, no register ($rsp), no global and no function (main.main)",
+		"\"%s\" is no number, no register ($sp), no global and no function (main.main)",
 		text);
 }
 

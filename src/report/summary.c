@@ -160,7 +160,7 @@ static void json_process(struct gi_out *out, struct gi_target *t, struct gi_go *
 		gi_json_i64(out, "pid", info->pid);
 	else
 		gi_json_null(out, "pid");
-	gi_json_str(out, "arch", gi_target_arch(t) == GI_ARCH_AMD64 ? "amd64" : "arm64");
+	gi_json_str(out, "arch", gi_target_machine(t)->name);
 	gi_json_str(out, "go_version", go ? gi_go_version(go)->text : NULL);
 	json_signal(out, "signal", info->signal);
 	if (info->has_fault_addr)
@@ -218,7 +218,7 @@ static void text_process(struct gi_out *out, struct gi_target *t, struct gi_go *
 		gi_str_printf(&s, " (process %d)", (int)info->pid);
 	if (go)
 		gi_str_printf(&s, ", %s", gi_go_version(go)->text);
-	gi_str_printf(&s, ", linux/%s", gi_target_arch(t) == GI_ARCH_AMD64 ? "amd64" : "arm64");
+	gi_str_printf(&s, ", linux/%s", gi_target_machine(t)->name);
 	line(out, "Program", &s);
 	gi_str_reset(&s);
 	put_end(&s, t, go, u);

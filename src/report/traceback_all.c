@@ -1,7 +1,7 @@
 // The stacks of all goroutines, in the runtime's order, and at the level crash those of
 // the threads, the way a Go process prints them when SIGQUIT, a panic or a fatal error
 // ends it (src/runtime: sighandler in signal_unix.go, dopanic_m in panic.go,
-// tracebackothers in traceback.go, dumpregs in signal_amd64.go).
+// tracebackothers in traceback.go, dumpregs in signal_amd64.go and others).
 //
 // With GOTRACEBACK=crash a signal makes each thread print, one after the other: the first
 // what it did when the signal came, then all goroutines, then its registers; each other
@@ -57,31 +57,22 @@ static const char *signal_line(int sig)
 	return NULL;
 }
 
-static void put_regs(const struct gi_regs *regs, struct gi_str *text)
+static void put_reg(const char *name, uint64_t value, struct gi_str *text)
 {
-	static const struct {
-		const char *name;
-		uint8_t reg;
-	} rows[] = {
-		{"rax    ", GI_AMD64_RAX}, {"rbx    ", GI_AMD64_RBX},
-		{"rcx    ", GI_AMD64_RCX}, {"rdx    ", GI_AMD64_RDX},
-		{"rdi    ", GI_AMD64_RDI}, {"rsi    ", GI_AMD64_RSI},
-		{"rbp    ", GI_AMD64_RBP}, {"rsp    ", GI_AMD64_RSP},
-		{"r8     ", GI_AMD64_R8},  {"r9     ", GI_AMD64_R9},
-		{"r10    ", GI_AMD64_R10}, {"r11    ", GI_AMD64_R11},
-		{"r12    ", GI_AMD64_R12}, {"r13    ", GI_AMD64_R13},
-		{"r14    ", GI_AMD64_R14}, {"r15    ", GI_AMD64_R15},
-		{"rip    ", GI_AMD64_RIP}, {"rflags ", GI_AMD64_EFLAGS},
-		{"cs     ", GI_AMD64_CS},  {"fs     ", GI_AMD64_FS},
-		{"gs     ", GI_AMD64_GS},
-	};
-	for (size_t i = 0; i < GI_ARRAY_SIZE(rows); i++) {
-		if (!(regs->known >> rows[i].reg & 1))
-			continue;
-		gi_str_puts(text, rows[i].name);
-		gi_str_put_hex(text, regs->r[rows[i].reg]);
-		gi_str_putc(text, '\n');
+	gi_str_puts(text, name);
+	gi_str_put_hex(text, value);
+	gi_str_putc(text, '\n');
+}
+
+static void put_regs(const struct gi_signal_context *sig, struct gi_str *text)
+{
+	const struct gi_reg_alias *row = gi_machine(sig->regs.arch)->dump;
+	for (; row->name; row++) {
+		if (gi_regs_has(&sig->regs, row->reg))
+			put_reg(row->name, sig->regs.r[row->reg], text);
 	}
+	if (sig->has_fault)
+		put_reg("fault   ", sig->fault, text);
 }
 
 /** What one thread did. */
@@ -211,7 +202,7 @@ static struct gi_error *put_other_section(struct gi_tb *tb, const struct section
 	    (s->curg->status & ~(uint32_t)GI_G_SCAN) == GI_G_RUNNING)
 		err = gi_tb_goroutine(tb, s->curg, text);
 	if (!err && !s->lost)
-		put_regs(&s->sig.regs, text);
+		put_regs(&s->sig, text);
 	return err;
 }
 
@@ -363,7 +354,7 @@ static struct gi_error *crash_text(struct gi_tb *tb, struct gi_out *out,
 		return err;
 	if (!s.lost) {
 		gi_str_putc(text, '\n');
-		put_regs(&s.sig.regs, text);
+		put_regs(&s.sig, text);
 	}
 	return other_sections(tb, first, out, text);
 }

@@ -17,8 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAGE_SIZE_DEFAULT = 4096 };
-
 static void core_destroy(struct gi_target *t)
 {
 	struct core *c = core_of(t);
@@ -46,30 +44,7 @@ static const struct gi_target_ops core_ops = {
 	.open_debug = gi_core_open_debug,
 };
 
-static const char *machine_name(uint16_t machine)
-{
-	switch (machine) {
-	case EM_386:
-		return "x86";
-	case EM_AARCH64:
-		return "arm64";
-	case EM_ARM:
-		return "arm";
-	case EM_RISCV:
-		return "riscv";
-	case EM_PPC64:
-		return "ppc64";
-	case EM_S390:
-		return "s390x";
-	case EM_LOONGARCH:
-		return "loong64";
-	case EM_MIPS:
-		return "mips";
-	}
-	return NULL;
-}
-
-static struct gi_error *check_type(const char *path, struct gi_elf *elf)
+static struct gi_error *check_type(const char *path, struct gi_elf *elf, enum gi_arch *ret)
 {
 	struct gi_elf_ident id = gi_elf_ident(elf);
 	const char *what = NULL;
@@ -90,16 +65,23 @@ static struct gi_error *check_type(const char *path, struct gi_elf *elf)
 	}
 	if (what)
 		return gi_error_create(GI_ERR_FORMAT, "%s is %s, not a core file", path, what);
-	if (id.machine == EM_X86_64)
+	const struct gi_machine *machine = gi_machine_by_elf(id.machine);
+	if (machine) {
+		*ret = machine->arch;
 		return NULL;
-	const char *name = machine_name(id.machine);
+	}
+	_cleanup_(gi_str_deinit) struct gi_str known = {0};
+	for (size_t i = 0; gi_machine_at(i); i++)
+		gi_str_printf(&known, "%s%s", i ? " and " : "", gi_machine_at(i)->name);
+	const char *name = gi_elf_machine_name(id.machine);
 	if (name)
 		return gi_error_create(GI_ERR_UNSUPPORTED,
-				       "%s is a core of %s: only amd64 (x86-64) is supported", path, name);
+				       "%s is a core of %s: only %s are supported", path, name,
+				       gi_str_cstr(&known));
 	return gi_error_create(GI_ERR_UNSUPPORTED,
-			       "%s is a core of another machine (ELF number %u): only amd64 (x86-64) "
-			       "is supported",
-			       path, id.machine);
+			       "%s is a core of another machine (ELF number %u): only %s are "
+			       "supported",
+			       path, id.machine, gi_str_cstr(&known));
 }
 
 static struct gi_error *copy_option(const char *s, char **ret)
@@ -149,7 +131,8 @@ struct gi_error *gi_target_open_core(const char *path, const struct gi_target_op
 	struct gi_error *err = gi_elf_open_packed(path, opts ? &opts->unpacking : NULL, &elf);
 	if (err)
 		return err;
-	err = check_type(path, elf);
+	enum gi_arch arch = GI_ARCH_AMD64;
+	err = check_type(path, elf, &arch);
 	if (err)
 		return err;
 
@@ -160,12 +143,13 @@ struct gi_error *gi_target_open_core(const char *path, const struct gi_target_op
 	err = gi_target_init(t, &core_ops);
 	if (err)
 		return err;
+	t->arch = arch;
 	c->elf = elf;
 	elf = NULL;
 	size_t size;
 	c->bytes = gi_elf_bytes(c->elf, &size);
 	c->size = size;
-	t->info.page_size = PAGE_SIZE_DEFAULT;
+	t->info.page_size = gi_target_machine(t)->page_size;
 	t->info.core_path = gi_elf_path(c->elf);
 	if (gi_elf_unpacking_note(c->elf))
 		gi_target_add_note(t, "%s", gi_elf_unpacking_note(c->elf));

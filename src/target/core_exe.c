@@ -352,7 +352,7 @@ static struct gi_error *try_exe(struct core *c, const char *path)
 		return gi_error_create(GI_ERR_FORMAT, "%s is a core file, not an executable", path);
 	if (id.type != ET_EXEC && id.type != ET_DYN)
 		return gi_error_create(GI_ERR_FORMAT, "%s is an ELF file, but not an executable", path);
-	if (id.machine != EM_X86_64)
+	if (id.machine != gi_target_machine(&c->base)->elf_machine)
 		return gi_error_create(GI_ERR_UNSUPPORTED,
 				       "%s is an executable of another machine than the core's", path);
 	const char *shown = gi_target_escape(&c->base, path, strlen(path));

@@ -1,6 +1,6 @@
 // The notes of a core: threads, process, auxiliary vector, mapped files.
 //
-// Layouts are the kernel's for amd64 (elfcore.h: struct elf_prstatus, elf_prpsinfo;
+// Layouts are the kernel's for 64-bit machines (elfcore.h: struct elf_prstatus, elf_prpsinfo;
 // binfmt_elf.c: fill_files_note). The kernel writes the signalled thread first, then
 // the process-wide notes, then that thread's other register sets, then the other
 // threads; gdb writes the process first and may give each thread a siginfo. In both,
@@ -20,8 +20,6 @@ enum {
 	PRSTATUS_CURSIG = 12,
 	PRSTATUS_PID = 32,
 	PRSTATUS_PPID = 36,
-	PRSTATUS_REGS = 112,
-	PRSTATUS_SIZE = 336,
 	PRPSINFO_UID = 16,
 	PRPSINFO_PID = 24,
 	PRPSINFO_PPID = 28,
@@ -37,15 +35,6 @@ enum {
 	DELVE_HEADER = 0x444c5645,
 };
 
-// pr_reg, in the order of user_regs_struct; -1 for what gi_regs does not keep.
-static const int8_t prstatus_regs[27] = {
-	GI_AMD64_R15,	   GI_AMD64_R14, GI_AMD64_R13, GI_AMD64_R12, GI_AMD64_RBP, GI_AMD64_RBX,
-	GI_AMD64_R11,	   GI_AMD64_R10, GI_AMD64_R9,  GI_AMD64_R8,  GI_AMD64_RAX, GI_AMD64_RCX,
-	GI_AMD64_RDX,	   GI_AMD64_RSI, GI_AMD64_RDI, GI_AMD64_ORIG_RAX, GI_AMD64_RIP, GI_AMD64_CS,
-	GI_AMD64_EFLAGS,   GI_AMD64_RSP, -1 /* ss */,  GI_AMD64_FS_BASE, GI_AMD64_GS_BASE,
-	-1 /* ds */,	   -1 /* es */,	 GI_AMD64_FS,  GI_AMD64_GS,
-};
-
 struct notes {
 	struct core *c;
 	size_t thread_cap;
@@ -59,7 +48,8 @@ struct notes {
 static struct gi_error *note_prstatus(struct notes *n, const struct gi_elf_note *note)
 {
 	struct gi_target *t = &n->c->base;
-	if (note->desc_len < PRSTATUS_SIZE) {
+	const struct gi_machine *machine = gi_target_machine(t);
+	if (note->desc_len < machine->prstatus_size) {
 		n->odd++;
 		return NULL;
 	}
@@ -71,14 +61,11 @@ static struct gi_error *note_prstatus(struct notes *n, const struct gi_elf_note 
 	*th = (struct gi_thread){
 		.tid = (pid_t)gi_load_u32(note->desc + PRSTATUS_PID),
 		.signal = gi_load_u16(note->desc + PRSTATUS_CURSIG),
-		.regs = { .arch = GI_ARCH_AMD64 },
+		.regs = { .arch = t->arch },
 	};
-	for (size_t i = 0; i < GI_ARRAY_SIZE(prstatus_regs); i++) {
-		int reg = prstatus_regs[i];
-		if (reg < 0)
-			continue;
-		th->regs.r[reg] = gi_load_u64(note->desc + PRSTATUS_REGS + 8 * i);
-		th->regs.known |= (uint64_t)1 << reg;
+	for (size_t i = 0; i < machine->prstatus_count; i++) {
+		const struct gi_reg_slot *slot = &machine->prstatus[i];
+		gi_regs_set(&th->regs, slot->reg, gi_load_u64(note->desc + slot->off));
 	}
 	if (t->thread_count == 1 && !n->has_prpsinfo) {
 		t->info.pid = th->tid;
@@ -237,11 +224,16 @@ static struct gi_error *note_one(struct notes *n, const struct gi_elf_note *note
 		n->delve = true;
 	if (owner_is(note, "LINUX") || (nameless && note->type == NT_X86_XSTATE)) {
 		n->seen++;
-		if (note->type == NT_X86_XSTATE && t->thread_count) {
+		if (note->type == NT_X86_XSTATE && t->arch == GI_ARCH_AMD64 && t->thread_count) {
 			struct gi_thread *th = &t->threads[t->thread_count - 1];
 			th->xstate = note->desc;
 			th->xstate_len = note->desc_len;
 		}
+		const struct gi_machine *machine = gi_target_machine(t);
+		if (machine->tls_note && note->type == machine->tls_note && t->thread_count &&
+		    note->desc_len >= 8)
+			gi_regs_set(&t->threads[t->thread_count - 1].regs, machine->tls,
+				    gi_load_u64(note->desc));
 		return NULL;
 	}
 	if (!owner_is(note, "CORE") && !nameless)

@@ -59,6 +59,11 @@ enum gi_arch gi_target_arch(const struct gi_target *t)
 	return t->arch;
 }
 
+const struct gi_machine *gi_target_machine(const struct gi_target *t)
+{
+	return gi_machine(t->arch);
+}
+
 const struct gi_process_info *gi_target_info(const struct gi_target *t)
 {
 	return &t->info;

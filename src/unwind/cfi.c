@@ -243,6 +243,10 @@ struct gi_error *gi_cfi_create(struct gi_target *t, struct gi_cfi **ret)
 		.resume = resume,
 		.get_proc_name = get_proc_name,
 	};
+	if (gi_target_arch(t) != GI_ARCH_AMD64)
+		return gi_error_create(GI_ERR_UNSUPPORTED,
+				       "C frames of %s cannot be unwound yet",
+				       gi_target_machine(t)->name);
 	struct gi_cfi *cfi = calloc(1, sizeof(*cfi));
 	if (!cfi)
 		return gi_error_nomem();

@@ -78,10 +78,11 @@ static bool is_caller_sp(struct gi_walk *w, const struct gi_g *g, uint64_t v, ui
 bool gi_race_caller(struct gi_walk *w, const struct gi_g *g, uint64_t *sp_ret)
 {
 	const struct gi_regs *regs = &w->u->regs;
+	unsigned reg = w->u->machine->racecall_sp;
 	uint64_t pc;
-	if (!gi_regs_has(regs, GI_AMD64_R12))
+	if (!gi_regs_has(regs, reg))
 		return false;
-	uint64_t v = regs->r[GI_AMD64_R12];
+	uint64_t v = regs->r[reg];
 	bool on_g = g && v > g->stack_lo && v <= g->stack_hi;
 	if (v % 8 || (!on_g && (v < w->sp || v > w->hi)) ||
 	    !gi_target_peek_u64(w->u->t, v, &pc) || !is_return(w, pc))
@@ -93,10 +94,12 @@ bool gi_race_caller(struct gi_walk *w, const struct gi_g *g, uint64_t *sp_ret)
 bool gi_race_leave_c(struct gi_walk *w, const struct gi_g *g)
 {
 	struct gi_regs *regs = &w->u->regs;
-	uint64_t link, pc, v = regs->r[GI_AMD64_R12];
-	if (w->id == GI_STACK_GOROUTINE)
+	const struct gi_machine *machine = w->u->machine;
+	uint64_t link, pc, v = regs->r[machine->racecall_sp];
+	// Where the return address is in a register, nothing on the stack can be computed.
+	if (w->id == GI_STACK_GOROUTINE || machine->lr != GI_NO_REG)
 		return false;
-	bool found = gi_regs_has(regs, GI_AMD64_R12) && is_caller_sp(w, g, v, &link);
+	bool found = gi_regs_has(regs, machine->racecall_sp) && is_caller_sp(w, g, v, &link);
 	uint64_t end = w->sp + gi_min_u64(w->hi - w->sp, SCAN_MAX);
 	for (uint64_t at = w->sp & ~(uint64_t)7; !found && at < end; at += 8)
 		found = gi_target_peek_u64(w->u->t, at, &v) && is_caller_sp(w, g, v, &link) &&
@@ -104,9 +107,9 @@ bool gi_race_leave_c(struct gi_walk *w, const struct gi_g *g)
 	if (!found || !gi_target_peek_u64(w->u->t, link, &pc))
 		return false;
 	regs->known = 0;
-	gi_regs_set(regs, GI_AMD64_RIP, pc);
-	gi_regs_set(regs, GI_AMD64_RSP, link + 8);
-	gi_regs_set(regs, GI_AMD64_R12, v);
+	gi_regs_set(regs, machine->pc, pc);
+	gi_regs_set(regs, machine->sp, link + 8);
+	gi_regs_set(regs, machine->racecall_sp, v);
 	w->pc = pc;
 	w->sp = link + 8;
 	w->exact = false;

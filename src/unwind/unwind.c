@@ -21,6 +21,7 @@ struct gi_error *gi_unwinder_create(struct gi_go *go, struct gi_unwinder **ret)
 		return gi_error_nomem();
 	u->go = go;
 	u->t = gi_go_target(go);
+	u->machine = gi_target_machine(u->t);
 	u->ft = gi_go_functab(go);
 	u->wrapper_id = gi_functab_wrapper_id(u->ft);
 	u->symbolic_args = gi_go_at_least(go, 1, 21);
@@ -105,15 +106,19 @@ static bool on_stack_of(const struct gi_g *g, uint64_t sp)
 	return g->stack_hi && sp > g->stack_lo && sp <= g->stack_hi;
 }
 
-static void begin_at(struct gi_walk *w, uint64_t pc, uint64_t sp, uint64_t bp)
+// bp and lr are 0 if they are not known.
+static void begin_at(struct gi_walk *w, uint64_t pc, uint64_t sp, uint64_t bp, uint64_t lr)
 {
+	const struct gi_machine *machine = w->u->machine;
 	struct gi_regs *regs = &w->u->regs;
-	regs->arch = gi_target_arch(w->u->t);
+	regs->arch = machine->arch;
 	regs->known = 0;
-	gi_regs_set(regs, GI_AMD64_RIP, pc);
-	gi_regs_set(regs, GI_AMD64_RSP, sp);
+	gi_regs_set(regs, machine->pc, pc);
+	gi_regs_set(regs, machine->sp, sp);
 	if (bp)
-		gi_regs_set(regs, GI_AMD64_RBP, bp);
+		gi_regs_set(regs, machine->fp, bp);
+	if (lr && machine->lr != GI_NO_REG)
+		gi_regs_set(regs, machine->lr, lr);
 	w->pc = pc;
 	w->sp = sp;
 	w->exact = false;
@@ -219,7 +224,7 @@ static bool begin_off_stack(struct gi_walk *w, const struct gi_g *g)
 	gi_error_ignore(to.why);
 	if (!to.found_g)
 		return false;
-	begin_at(w, to.pc, to.sp, 0);
+	begin_at(w, to.pc, to.sp, 0, 0);
 	gi_walk_enter_g(w, g);
 	return true;
 }
@@ -239,7 +244,7 @@ static struct gi_error *begin_goroutine(struct gi_walk *w, const struct gi_g *g)
 
 	// The runtime prefers what entersyscall saved, and m.vdsoPC to both.
 	if (as_runtime && w->m && w->m->vdso_sp) {
-		begin_at(w, w->m->vdso_pc, w->m->vdso_sp, 0);
+		begin_at(w, w->m->vdso_pc, w->m->vdso_sp, 0, 0);
 		gi_walk_enter(w, w->sp);
 		return NULL;
 	}
@@ -254,13 +259,13 @@ static struct gi_error *begin_goroutine(struct gi_walk *w, const struct gi_g *g)
 		}
 		// In the vDSO, on g0's stack: nothing else was saved.
 		if (w->m && on_stack_of(g, w->m->vdso_sp)) {
-			begin_at(w, w->m->vdso_pc, w->m->vdso_sp, 0);
+			begin_at(w, w->m->vdso_pc, w->m->vdso_sp, 0, 0);
 			gi_walk_enter_g(w, g);
 			return NULL;
 		}
 	}
 	if (status == GI_G_SYSCALL || g->syscall_sp) {
-		begin_at(w, g->syscall_pc, g->syscall_sp, g->syscall_bp);
+		begin_at(w, g->syscall_pc, g->syscall_sp, g->syscall_bp, 0);
 		w->syscall = true;
 	} else if (status == GI_G_RUNNING && (lost || !g->thread)) {
 		// What it saved when it was parked last says nothing of where it is now.
@@ -275,7 +280,7 @@ static struct gi_error *begin_goroutine(struct gi_walk *w, const struct gi_g *g)
 	} else if (on_thread && !on_stack_of(g, g->sched_sp) && begin_off_stack(w, g)) {
 		return NULL;
 	} else {
-		begin_at(w, g->sched_pc, g->sched_sp, g->sched_bp);
+		begin_at(w, g->sched_pc, g->sched_sp, g->sched_bp, g->sched_lr);
 	}
 	if (!on_stack_of(g, w->sp))
 		return gi_error_at(
@@ -328,12 +333,12 @@ struct gi_error *gi_unwind_thread(struct gi_unwinder *u, size_t thread, unsigned
 		if (err)
 			return err;
 	}
-	if (!gi_regs_has(&regs, GI_AMD64_RIP) || !gi_regs_has(&regs, GI_AMD64_RSP))
+	if (!gi_regs_has(&regs, u->machine->pc) || !gi_regs_has(&regs, u->machine->sp))
 		return gi_error_create(GI_ERR_NOT_SAVED, "the core has no registers of thread %d",
 				       (int)th->tid);
 	begin_regs(&w, &regs);
 	if (flags & GI_UNWIND_AS_RUNTIME && w.m && w.m->vdso_sp)
-		begin_at(&w, w.m->vdso_pc, w.m->vdso_sp, 0);
+		begin_at(&w, w.m->vdso_pc, w.m->vdso_sp, 0, 0);
 	gi_walk_enter(&w, w.sp);
 	run(&w, why_ret);
 	return NULL;
@@ -346,7 +351,7 @@ struct gi_error *gi_unwind_regs(struct gi_unwinder *u, const struct gi_regs *reg
 	struct gi_walk w;
 	walk_init(&w, u, flags, max, fn, arg);
 	begin_regs(&w, regs);
-	if (!gi_regs_has(regs, GI_AMD64_RIP) || !gi_regs_has(regs, GI_AMD64_RSP) || w.sp < lo ||
+	if (!gi_regs_has(regs, u->machine->pc) || !gi_regs_has(regs, u->machine->sp) || w.sp < lo ||
 	    w.sp > hi)
 		return gi_error_create(
 			GI_ERR_USAGE, "the stack pointer 0x%llx is outside of [0x%llx, 0x%llx)",

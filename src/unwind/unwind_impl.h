@@ -28,6 +28,7 @@ struct gi_cfi;
 struct gi_unwinder {
 	struct gi_go *go;
 	struct gi_target *t;
+	const struct gi_machine *machine;
 	struct gi_functab *ft;
 	struct gi_pccache *cache;
 	struct gi_cfi *cfi; // made for the first C frame
@@ -69,6 +70,7 @@ struct gi_walk {
 	bool first;	   // of the whole walk
 	unsigned switches; // of stacks, bounded
 	size_t frames;	   // physical ones
+	unsigned flat;	   // in a row that did not move sp, bounded
 
 	enum gi_stack_id id;
 	uint64_t hi;	     // no frame ends above it
@@ -144,15 +146,5 @@ bool gi_eh_table_make(struct gi_elf *elf, uint8_t **ret, size_t *count_ret,
 		      uint64_t *addr_ret);
 /** True if the current frame was interrupted by a signal: its pc is exact. */
 bool gi_cfi_is_signal_frame(struct gi_cfi *cfi);
-
-static inline void gi_regs_set(struct gi_regs *regs, unsigned i, uint64_t v)
-{
-	regs->r[i] = v;
-	regs->known |= (uint64_t)1 << i;
-}
-static inline bool gi_regs_has(const struct gi_regs *regs, unsigned i)
-{
-	return regs->known >> i & 1;
-}
 
 #endif

@@ -2,18 +2,22 @@
 //
 // A Go function's frame size is known at every pc (pclntab's pcsp), so no frame needs
 // registers but pc and sp: the caller's sp (here cfa; the runtime's fp) is sp plus the SP
-// delta plus the return address. Where a thread changes stacks in the middle, the
-// function that changed them is known, and so is where it left the old one
-// (src/runtime/asm_amd64.s, Go 1.18 to 1.27):
+// delta plus what a call pushes. On machines with a link register that is nothing: a function
+// with a frame keeps the return address at 0(SP); one that has none, yet or at all, has it in
+// the register, which only the innermost frame and one that a signal interrupted can say.
+// A call that a signal injected there saved the link register on the stack first.
+//
+// Where a thread changes stacks in the middle, the function that changed them is known, and
+// so is where it left the old one (src/runtime/asm_amd64.s, asm_arm64.s, Go 1.18 to 1.27):
 //
 //   systemstack, on g0    returns to curg.sched.sp, its own frame there
 //   mcall, on g0          never returns; curg, if it still has one, stands at curg.sched
 //   morestack, on g0      the same
 //   asmcgocall, on g0     left g and the depth of its frame in g's stack beside its
 //   frame;
-//                         old layouts at 40(SP) and 48(SP), new ones at 0(SP) and 8(SP);
+//                         where, the machine's table says;
 //                         g is 0 when it was on a system stack already
-//   sigtramp, on gsignal  its cfa is the address of the interrupted ucontext, unless C code
+//   sigtramp, on gsignal  the interrupted ucontext is above its frame, unless C code
 //                         called it: a sanitizer's handler that stands before Go's
 //   vDSO calls            m.vdsoPC and m.vdsoSP are those of the caller
 //   racecall              see race.c
@@ -26,7 +30,8 @@
 
 #include <string.h>
 
-enum { MAX_SWITCHES = 64, POLL_FRAMES = 1024, STACK_SLACK = 8192 };
+// MAX_FLAT: a function without a frame below one that a signal interrupted in its prologue.
+enum { MAX_FLAT = 2, MAX_SWITCHES = 64, POLL_FRAMES = 1024, STACK_SLACK = 8192 };
 
 void gi_walk_why(struct gi_walk *w, const char *fmt, ...)
 {
@@ -162,7 +167,7 @@ static bool show_go(struct gi_walk *w, const struct gi_pcinfo *info, uint64_t cf
 	f->pc = w->pc;
 	f->sp = w->sp;
 	f->cfa = cfa;
-	f->argp = cfa;
+	f->argp = cfa + w->u->machine->args_above_cfa;
 	f->entry = info->func.entry;
 	f->exact_pc = w->exact;
 	f->has_func = true;
@@ -197,10 +202,11 @@ static bool show_go(struct gi_walk *w, const struct gi_pcinfo *info, uint64_t cf
 static void move(struct gi_walk *w, uint64_t pc, uint64_t sp, bool exact)
 {
 	struct gi_regs *regs = &w->u->regs;
+	const struct gi_machine *machine = w->u->machine;
 	// Go code saves no register but the frame pointer for its callers.
-	regs->known &= (uint64_t)1 << GI_AMD64_RBP;
-	gi_regs_set(regs, GI_AMD64_RIP, pc);
-	gi_regs_set(regs, GI_AMD64_RSP, sp);
+	regs->known &= (uint64_t)1 << machine->fp;
+	gi_regs_set(regs, machine->pc, pc);
+	gi_regs_set(regs, machine->sp, sp);
 	w->pc = pc;
 	w->sp = sp;
 	w->exact = exact;
@@ -210,18 +216,23 @@ static void move(struct gi_walk *w, uint64_t pc, uint64_t sp, bool exact)
 
 static void forget_bp(struct gi_walk *w)
 {
-	w->u->regs.known &= ~((uint64_t)1 << GI_AMD64_RBP);
+	gi_regs_forget(&w->u->regs, w->u->machine->fp);
 }
 
-static bool move_to_g(struct gi_walk *w, const struct gi_g *g, uint64_t pc, uint64_t sp)
+// lr is 0 where the function at pc keeps its return address itself.
+static bool move_to_g(struct gi_walk *w, const struct gi_g *g, uint64_t pc, uint64_t sp,
+		      uint64_t lr)
 {
+	const struct gi_machine *machine = w->u->machine;
 	if (!switched(w))
 		return false;
 	gi_walk_enter_g(w, g);
 	forget_bp(w);
 	move(w, pc, sp, false);
 	if (g->sched_bp)
-		gi_regs_set(&w->u->regs, GI_AMD64_RBP, g->sched_bp);
+		gi_regs_set(&w->u->regs, machine->fp, g->sched_bp);
+	if (lr && machine->lr != GI_NO_REG)
+		gi_regs_set(&w->u->regs, machine->lr, lr);
 	w->found_g = w->to_g && w->to_g->addr == g->addr;
 	return !w->found_g;
 }
@@ -230,11 +241,12 @@ static bool move_to_g(struct gi_walk *w, const struct gi_g *g, uint64_t pc, uint
 static bool asmcgocall_origin(struct gi_walk *w, struct gi_g *buf, const struct gi_g **g_ret,
 			      uint64_t *sp_ret)
 {
-	static const unsigned slots[] = {0, 40};
+	const int8_t(*slots)[2] = w->u->machine->asmcgocall;
 	const struct gi_g *g = gi_walk_curg(w, buf);
-	for (size_t i = 0; i < GI_ARRAY_SIZE(slots); i++) {
+	for (; slots[0][0] >= 0; slots++) {
 		uint64_t depth, gaddr;
-		if (!load(w, w->sp + slots[i], &depth) || !load(w, w->sp + slots[i] + 8, &gaddr))
+		if (!load(w, w->sp + (uint64_t)slots[0][0], &depth) ||
+		    !load(w, w->sp + (uint64_t)slots[0][1], &gaddr))
 			continue;
 		if (g && gaddr == g->addr && depth < g->stack_hi - g->stack_lo && depth >= 8) {
 			*g_ret = g;
@@ -272,7 +284,7 @@ static enum step switch_stack(struct gi_walk *w, const struct gi_pcinfo *info,
 			show_go(w, info, w->sp, GI_FRAME_GO, !w->exact);
 			return STEP_END;
 		}
-		return move_to_g(w, g, w->pc, g->sched_sp) ? STEP_ON : STEP_END;
+		return move_to_g(w, g, w->pc, g->sched_sp, 0) ? STEP_ON : STEP_END;
 	case GI_SPECIAL_ASMCGOCALL:
 		if (w->id == GI_STACK_GOROUTINE)
 			return STEP_ON;
@@ -284,9 +296,9 @@ static enum step switch_stack(struct gi_walk *w, const struct gi_pcinfo *info,
 			return STEP_END;
 		}
 		if (g)
-			return move_to_g(w, g, w->pc, sp) ? STEP_ON : STEP_END;
+			return move_to_g(w, g, w->pc, sp, 0) ? STEP_ON : STEP_END;
 		w->sp = sp;
-		gi_regs_set(&w->u->regs, GI_AMD64_RSP, sp);
+		gi_regs_set(&w->u->regs, w->u->machine->sp, sp);
 		return STEP_ON;
 	case GI_SPECIAL_MCALL:
 	case GI_SPECIAL_MORESTACK:
@@ -298,7 +310,8 @@ static enum step switch_stack(struct gi_walk *w, const struct gi_pcinfo *info,
 		// The scheduler let go of its goroutine: nothing is below.
 		if (!g || !in_stack(g, g->sched_sp))
 			return STEP_END;
-		return move_to_g(w, g, g->sched_pc, g->sched_sp) ? STEP_AGAIN : STEP_END;
+		return move_to_g(w, g, g->sched_pc, g->sched_sp, g->sched_lr) ? STEP_AGAIN :
+										STEP_END;
 	case GI_SPECIAL_VDSOCALL:
 		if (w->id == GI_STACK_GOROUTINE || !w->m || !w->m->vdso_sp)
 			return STEP_ON;
@@ -322,10 +335,10 @@ static enum step switch_stack(struct gi_walk *w, const struct gi_pcinfo *info,
 			return STEP_END;
 		}
 		if (g && in_stack(g, sp))
-			return move_to_g(w, g, w->pc, sp) ? STEP_ON : STEP_END;
+			return move_to_g(w, g, w->pc, sp, 0) ? STEP_ON : STEP_END;
 		w->sp = sp;
 		w->exact = false;
-		gi_regs_set(&w->u->regs, GI_AMD64_RSP, sp);
+		gi_regs_set(&w->u->regs, w->u->machine->sp, sp);
 		return STEP_ON;
 	default:
 		return STEP_ON;
@@ -359,18 +372,6 @@ bool gi_walk_signal(struct gi_walk *w, uint64_t context)
 	return true;
 }
 
-// Did C code call the handler whose frame ends at cfa? Else the kernel did.
-static bool called_by_c(struct gi_walk *w, uint64_t cfa)
-{
-	struct gi_func f;
-	uint64_t ra;
-	size_t n;
-
-	// Without its code nothing tells the one from the other.
-	return load(w, cfa - 8, &ra) && gi_target_view_max(w->u->t, ra, 1, &n) &&
-	       !gi_is_sigreturn(w->u->t, ra) && !(gi_functab_find(w->u->ft, ra, &f) && f.pcsp);
-}
-
 // Whether the frame size of a function that writes SP holds where the walk stands.
 static bool sp_is_sound(const struct gi_walk *w, const struct gi_func *f, enum gi_special special)
 {
@@ -395,6 +396,69 @@ static bool sp_is_sound(const struct gi_walk *w, const struct gi_func *f, enum g
 		return w->pc == f->entry;
 	default:
 		return w->pc == f->entry; // nothing was written yet
+	}
+}
+
+// The return address of the frame at w->sp.
+static bool load_return(struct gi_walk *w, uint64_t cfa, int32_t delta, uint64_t *ret)
+{
+	const struct gi_machine *machine = w->u->machine;
+	const struct gi_regs *regs = &w->u->regs;
+	uint64_t at = w->sp;
+
+	if (machine->lr == GI_NO_REG) {
+		at = cfa - machine->return_size;
+	} else if (!delta && gi_regs_has(regs, machine->lr) && regs->r[machine->lr]) {
+		*ret = regs->r[machine->lr];
+		return true;
+	}
+	return load(w, at, ret);
+}
+
+// Did C code call the handler whose frame ends at cfa? Else the kernel did.
+static bool called_by_c(struct gi_walk *w, uint64_t cfa, int32_t delta)
+{
+	struct gi_func f;
+	uint64_t ra;
+	size_t n;
+
+	// Without its code nothing tells the one from the other.
+	return load_return(w, cfa, delta, &ra) && gi_target_view_max(w->u->t, ra, 1, &n) &&
+	       !gi_is_sigreturn(w->u->t, ra) && !(gi_functab_find(w->u->ft, ra, &f) && f.pcsp);
+}
+
+// The caller's frame pointer: below the return address on the stack.
+static void load_fp(struct gi_walk *w, uint64_t cfa, int32_t delta)
+{
+	const struct gi_machine *machine = w->u->machine;
+	uint64_t at = machine->lr == GI_NO_REG ? cfa - machine->return_size - 8 : w->sp - 8;
+	uint64_t fp;
+
+	if (delta < 8)
+		return;
+	if (load(w, at, &fp))
+		gi_regs_set(&w->u->regs, machine->fp, fp);
+	else
+		forget_bp(w);
+}
+
+// A call that a signal injected: the link register of what was interrupted lies on top.
+static void restore_link(struct gi_walk *w)
+{
+	const struct gi_machine *machine = w->u->machine;
+	const struct gi_pcinfo *info;
+	uint64_t lr;
+
+	if (!machine->injected_size || !load(w, w->sp, &lr))
+		return;
+	w->sp += machine->injected_size;
+	gi_regs_set(&w->u->regs, machine->sp, w->sp);
+	info = gi_pccache_get(w->u->cache, w->pc, false);
+	if (!info) {
+		w->pc = lr;
+		gi_regs_set(&w->u->regs, machine->pc, lr);
+	} else if (info->has_spdelta && !info->spdelta) {
+		gi_regs_set(&w->u->regs, machine->lr, lr);
 	}
 }
 
@@ -423,8 +487,9 @@ static enum step step_go(struct gi_walk *w, const struct gi_pcinfo *info, bool a
 	}
 
 	int32_t delta = info->spdelta;
-	uint64_t cfa = w->sp + (uint64_t)(uint32_t)delta + 8;
-	if (delta < 0 || cfa <= w->sp) {
+	uint64_t cfa = w->sp + (uint64_t)(uint32_t)delta + w->u->machine->return_size;
+	w->flat = cfa == w->sp ? w->flat + 1 : 0;
+	if (delta < 0 || cfa < w->sp || w->flat > MAX_FLAT) {
 		gi_walk_why(w, "%s has the impossible frame size %d at 0x%llx", f->name, delta,
 			    (unsigned long long)w->pc);
 		return STEP_END;
@@ -437,12 +502,12 @@ static enum step step_go(struct gi_walk *w, const struct gi_pcinfo *info, bool a
 		show_go(w, info, cfa, GI_FRAME_GO, as_call);
 		return STEP_END;
 	}
-	bool handler = special == GI_SPECIAL_SIGTRAMP && (as_runtime || !called_by_c(w, cfa));
+	bool handler = special == GI_SPECIAL_SIGTRAMP && (as_runtime || !called_by_c(w, cfa, delta));
 	if (!show_go(w, info, cfa, handler ? GI_FRAME_SIGNAL : GI_FRAME_GO, as_call))
 		return STEP_END;
 
 	if (handler && !as_runtime)
-		return gi_walk_signal(w, cfa) ? STEP_AGAIN : STEP_END;
+		return gi_walk_signal(w, cfa + w->u->machine->signal_context) ? STEP_AGAIN : STEP_END;
 	// The runtime's own walk ends at a handler, whoever called it.
 	if (f->flag & GI_FUNCFLAG_TOPFRAME && (special != GI_SPECIAL_SIGTRAMP || as_runtime))
 		return STEP_END;
@@ -452,10 +517,10 @@ static enum step step_go(struct gi_walk *w, const struct gi_pcinfo *info, bool a
 		return STEP_END;
 	}
 
-	uint64_t ra, bp;
-	if (!load(w, cfa - 8, &ra)) {
+	uint64_t ra;
+	if (!load_return(w, cfa, delta, &ra)) {
 		gi_walk_why(w, "the return address of %s at 0x%llx cannot be read", f->name,
-			    (unsigned long long)(cfa - 8));
+			    (unsigned long long)w->sp);
 		return STEP_END;
 	}
 	if (!ra) {
@@ -463,16 +528,32 @@ static enum step step_go(struct gi_walk *w, const struct gi_pcinfo *info, bool a
 			    (unsigned long long)w->sp);
 		return STEP_END;
 	}
-	// A frame keeps its caller's frame pointer just below the return address.
-	if (delta >= 8) {
-		if (load(w, cfa - 16, &bp))
-			gi_regs_set(&w->u->regs, GI_AMD64_RBP, bp);
-		else
-			forget_bp(w);
-	}
-	move(w, ra, cfa, special == GI_SPECIAL_SIGPANIC || special == GI_SPECIAL_INJECTED);
+	load_fp(w, cfa, delta);
+	bool injected = special == GI_SPECIAL_SIGPANIC || special == GI_SPECIAL_INJECTED;
+	move(w, ra, cfa, injected);
+	if (injected)
+		restore_link(w);
 	w->injected = special == GI_SPECIAL_INJECTED;
 	return STEP_AGAIN;
+}
+
+// A call of a nil function: the pc is 0, the caller's is where a call put it. The runtime
+// takes the stack's word for it on every machine.
+static bool step_nil_call(struct gi_walk *w)
+{
+	const struct gi_machine *machine = w->u->machine;
+	const struct gi_regs *regs = &w->u->regs;
+	uint64_t pc;
+	if (gi_regs_has(regs, machine->lr) && !(w->flags & GI_UNWIND_AS_RUNTIME))
+		pc = regs->r[machine->lr];
+	else if (!load(w, w->sp, &pc))
+		pc = 0;
+	if (!pc) {
+		gi_walk_why(w, "the program counter is 0");
+		return false;
+	}
+	move(w, pc, w->sp + machine->return_size, false);
+	return true;
 }
 
 void gi_walk_run(struct gi_walk *w)
@@ -489,14 +570,9 @@ void gi_walk_run(struct gi_walk *w)
 		}
 		if (w->frames > GI_UNWIND_MAX)
 			return;
-		// A call of a nil function: the pc is 0, the caller's is on the stack.
 		if (w->first && !w->pc) {
-			uint64_t pc;
-			if (!load(w, w->sp, &pc) || !pc) {
-				gi_walk_why(w, "the program counter is 0");
+			if (!step_nil_call(w))
 				return;
-			}
-			move(w, pc, w->sp + 8, false);
 		}
 		// Releases before 1.21 looked frames that were preempted up as calls.
 		bool as_call = !w->exact || (w->injected && w->flags & GI_UNWIND_AS_RUNTIME &&

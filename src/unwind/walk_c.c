@@ -92,7 +92,8 @@ bool gi_walk_c(struct gi_walk *w)
 	for (unsigned n = 0; n < MAX_C_FRAMES; n++) {
 		// Not each C library has call frame information for it.
 		if (gi_is_sigreturn(u->t, w->pc))
-			return show_c(w, GI_FRAME_SIGNAL, w->sp) && gi_walk_signal(w, w->sp);
+			return show_c(w, GI_FRAME_SIGNAL, w->sp) && 
+			       gi_walk_signal(w, w->sp + u->machine->signal_context);
 		struct gi_regs regs;
 		bool signal = gi_cfi_is_signal_frame(u->cfi);
 		enum gi_cfi_result r = gi_cfi_step(u->cfi, &regs);
@@ -101,7 +102,7 @@ bool gi_walk_c(struct gi_walk *w)
 					  : guessed ? GI_FRAME_GUESSED
 						    : GI_FRAME_C;
 		if (moved &&
-		    (!gi_regs_has(&regs, GI_AMD64_RIP) || !gi_regs_has(&regs, GI_AMD64_RSP)))
+		    (!gi_regs_has(&regs, u->machine->pc) || !gi_regs_has(&regs, u->machine->sp)))
 			moved = false, r = GI_CFI_FAILED;
 		uint64_t sp = moved ? gi_regs_sp(&regs) : w->sp;
 		if (!show_c(w, kind, signal ? w->sp : sp))

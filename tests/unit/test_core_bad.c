@@ -14,6 +14,35 @@
 #include "../support/files.h"
 #include "core_process.h"
 
+// Cores of machines whose words are shorter or the other way round: one line that says so.
+static void test_other_words(void **state)
+{
+	(void)state;
+	static const struct {
+		uint8_t class, data;
+		uint16_t machine;
+		const char *words;
+	} cases[] = {
+		{ ELFCLASS32, ELFDATA2LSB, EM_386, "is a 32-bit ELF file of x86: only 64-bit" },
+		{ ELFCLASS32, ELFDATA2LSB, EM_ARM, "is a 32-bit ELF file of arm: only 64-bit" },
+		{ ELFCLASS32, ELFDATA2MSB, EM_MIPS,
+		  "is a 32-bit, big-endian ELF file of mips: only 64-bit" },
+		{ ELFCLASS64, ELFDATA2MSB, EM_S390, "is a big-endian ELF file of s390: only" },
+		{ ELFCLASS64, ELFDATA2MSB, EM_PPC64, "is a big-endian ELF file of ppc64: only" },
+		{ ELFCLASS64, ELFDATA2MSB, EM_MIPS, "is a big-endian ELF file of mips: only" },
+		{ ELFCLASS64, ELFDATA2MSB, 4711, "is a big-endian ELF file: only" },
+	};
+	for (size_t i = 0; i < GI_ARRAY_SIZE(cases); i++) {
+		uint8_t head[4096] = { 0x7f, 'E', 'L', 'F', cases[i].class, cases[i].data, EV_CURRENT };
+		bool big = cases[i].data == ELFDATA2MSB;
+		head[big ? 17 : 16] = ET_CORE;
+		head[big ? 19 : 18] = cases[i].machine & 0xff;
+		head[big ? 18 : 19] = cases[i].machine >> 8;
+		_cleanup_(gi_freep) char *path = test_write("odd", head, sizeof(head));
+		refused_as(path, NULL, GI_ERR_UNSUPPORTED, cases[i].words);
+	}
+}
+
 static void test_refused(void **state)
 {
 	(void)state;
@@ -26,7 +55,11 @@ static void test_refused(void **state)
 		{ ET_DYN, EM_X86_64, GI_ERR_FORMAT, "not a core file" },
 		{ ET_REL, EM_X86_64, GI_ERR_FORMAT, "is an object file" },
 		{ 0xfe00, EM_X86_64, GI_ERR_FORMAT, "unknown type" },
-		{ ET_CORE, EM_AARCH64, GI_ERR_UNSUPPORTED, "arm64" },
+		{ ET_CORE, EM_AARCH64, GI_ERR_FORMAT, "neither threads nor memory" },
+		{ ET_CORE, EM_RISCV, GI_ERR_UNSUPPORTED, "a core of riscv: only amd64 and arm64" },
+		{ ET_CORE, EM_PPC64, GI_ERR_UNSUPPORTED, "a core of ppc64: only" },
+		{ ET_CORE, EM_MIPS, GI_ERR_UNSUPPORTED, "a core of mips: only" },
+		{ ET_CORE, EM_LOONGARCH, GI_ERR_UNSUPPORTED, "a core of loong64: only" },
 		{ ET_CORE, 4711, GI_ERR_UNSUPPORTED, "4711" },
 		{ ET_CORE, EM_X86_64, GI_ERR_FORMAT, "neither threads nor memory" },
 	};
@@ -263,6 +296,7 @@ static void test_damaged_files(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_other_words),
 		cmocka_unit_test(test_refused),	      cmocka_unit_test(test_cut_kernel),
 		cmocka_unit_test(test_cut_gdb),	      cmocka_unit_test(test_cut_memory),
 		cmocka_unit_test(test_lost_notes),    cmocka_unit_test(test_overlap),

@@ -99,6 +99,7 @@ static int set_up(void **state)
 	no_error(gi_fake_add_memory(x->st.t, STACK, zeroes, sizeof(zeroes), GI_MAP_R | GI_MAP_W));
 	no_error(gi_functab_create(x->st.t, &x->st.mod, 1, &x->ft));
 	x->u.t = x->st.t;
+	x->u.machine = gi_target_machine(x->st.t);
 	x->u.ft = x->ft;
 	x->u.wrapper_id = WRAPPER;
 	x->u.symbolic_args = true;
