@@ -24,7 +24,7 @@ ALL_CPPFLAGS = -D_GNU_SOURCE -DGI_VERSION='"$(VERSION)"' -Iinclude -Isrc $(CPPFL
 ALL_CFLAGS = -std=gnu11 $(WARN) -fno-strict-aliasing -pthread $(CFLAGS) $(SANITIZE)
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
-LDLIBS = $(PKG_LIBS) -lunwind-x86_64 -pthread
+LDLIBS = $(PKG_LIBS) -lunwind-x86_64 -ldl -pthread
 V ?= 0
 Q := $(if $(filter 0,$(V)),@)
 say = $(if $(filter 0,$(V)),@echo "  $(1)	$(2)")

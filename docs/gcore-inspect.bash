@@ -26,7 +26,7 @@ _gcore_inspect() {
 	esac
 	case $cur in
 	-*)
-		mapfile -t COMPREPLY < <(compgen -W "--exe --sysroot --debug-dir --cache-dir -ex --eval-command -x --command
+		mapfile -t COMPREPLY < <(compgen -W "--exe --sysroot --debug-dir --debuginfod --cache-dir -ex --eval-command -x --command
 			--batch --check --json --color -p --pid -q --quiet -V --version -h --help" -- "$cur")
 		;;
 	*)

@@ -22,7 +22,9 @@ static const char help_text[] =
 	"\n"
 	"      --exe FILE             the executable, when it is not found by itself\n"
 	"      --sysroot DIR          look for files that the core names below DIR\n"
-	"      --debug-dir DIR        look for separate debug files below DIR\n"
+	"      --debug-dir DIR        look for separate debug files below DIR; repeatable\n"
+	"      --debuginfod           fetch missing debug files and executables by build ID from\n"
+	"                             the servers of DEBUGINFOD_URLS\n"
 	"      --cache-dir DIR        keep the unpacked files of compressed cores in DIR\n"
 	"      -ex, --eval-command CMD\n"
 	"                             run a command; repeatable, in order\n"
@@ -49,12 +51,14 @@ struct options {
 	const char *core, *color;
 	struct step *steps;
 	size_t nsteps;
+	const char **debug_dirs;
 	bool check, quiet, pid, version, help, manual;
 };
 
 static void free_options(struct options *o)
 {
 	free(o->steps);
+	free(o->debug_dirs);
 }
 
 __attribute__((format(printf, 1, 2))) static int bad_usage(const char *fmt, ...)
@@ -74,6 +78,7 @@ enum {
 	OPT_EXE = 256,
 	OPT_SYSROOT,
 	OPT_DEBUG_DIR,
+	OPT_DEBUGINFOD,
 	OPT_CACHE_DIR,
 	OPT_EX,
 	OPT_BATCH,
@@ -87,6 +92,7 @@ static const struct option long_options[] = {
 	{"exe", required_argument, NULL, OPT_EXE},
 	{"sysroot", required_argument, NULL, OPT_SYSROOT},
 	{"debug-dir", required_argument, NULL, OPT_DEBUG_DIR},
+	{"debuginfod", no_argument, NULL, OPT_DEBUGINFOD},
 	{"cache-dir", required_argument, NULL, OPT_CACHE_DIR},
 	{"ex", required_argument, NULL, OPT_EX},
 	{"eval-command", required_argument, NULL, OPT_EX},
@@ -125,7 +131,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 {
 	o->color = "auto";
 	o->steps = calloc((size_t)argc + 1, sizeof(*o->steps));
-	if (!o->steps)
+	o->debug_dirs = calloc((size_t)argc + 1, sizeof(*o->debug_dirs));
+	o->session.target.debug_dirs = o->debug_dirs;
+	if (!o->steps || !o->debug_dirs)
 		return bad_usage("out of memory");
 	int c;
 	while ((c = getopt_long_only(argc, argv, "x:p:qVh", long_options, NULL)) != -1) {
@@ -137,7 +145,12 @@ static int parse_options(int argc, char **argv, struct options *o)
 			o->session.target.sysroot = optarg;
 			break;
 		case OPT_DEBUG_DIR:
-			o->session.target.debug_dir = optarg;
+			if (!optarg[0])
+				return bad_usage("--debug-dir takes a folder, not an empty name");
+			o->debug_dirs[o->session.target.debug_dir_count++] = optarg;
+			break;
+		case OPT_DEBUGINFOD:
+			o->session.target.debuginfod = true;
 			break;
 		case OPT_CACHE_DIR:
 			o->session.target.unpacking.cache_dir = optarg;

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gcore/base.h"
 #include "gcore/error.h"
 
 /** An ELF file, mapped read-only. Its bytes are untrusted; every accessor is bounded. */
@@ -118,13 +119,73 @@ bool gi_build_id_from_image(const uint8_t *image, size_t n, struct gi_build_id *
 /** True if the file looks like it was linked by Go (.gopclntab, .go.buildinfo or the Go note). */
 bool gi_elf_is_go(struct gi_elf *elf);
 
+// --- separate debug files ------------------------------------------------------
+
+/** Servers of debug files; see below. */
+struct gi_debuginfod;
+
+/** A search for debug files: where, in this order, and what came of it. All-zero: nowhere. */
+struct gi_debug_search {
+	const char *const *dirs; // debug folders, as /usr/lib/debug is; borrowed
+	size_t dir_count;
+	const char *sysroot;	       // the root that the program's file lies below, or NULL
+	struct gi_debuginfod *servers; // asked when no file is found, or NULL; borrowed
+	// Each search adds:
+	struct gi_str tried;   // what was looked for, ", " between
+	struct gi_str refused; // "PATH: why not\n" for each file that is there and of no use
+	const char *how;       // the last file was found: "by build ID", ...; static
+};
+void gi_debug_search_deinit(struct gi_debug_search *s);
+
 /**
- * Finds the separate debug file of elf: .build-id below each of debug_dirs, .gnu_debuglink
- * beside the file and below debug_dirs, CRC or build ID checked. GI_ERR_NOT_FOUND says
- * where it was looked for.
+ * Finds the separate debug file of elf: by build ID (.build-id below each folder), by
+ * .gnu_debuglink and then by the name with ".debug" (beside the file, in .debug there, below
+ * each folder by the file's path and directly), at last from the servers. It must have the
+ * same build ID (GNU's, else Go's), or, without one, the CRC of the link. GI_ERR_NOT_FOUND
+ * says where it was looked for.
  */
-struct gi_error *gi_elf_open_debug(struct gi_elf *elf, const char *const *debug_dirs, size_t n,
+struct gi_error *gi_elf_open_debug(struct gi_elf *elf, struct gi_debug_search *search,
 				   struct gi_elf **ret) GI_MUST_CHECK;
+
+/**
+ * The file that dwz moved common debug information to, which elf names in .gnu_debugaltlink
+ * or .debug_sup: name is borrowed from elf, as it says it.
+ */
+struct gi_elf_alt_link {
+	const char *name;
+	struct gi_build_id id; // of that file
+};
+/** False if elf names none. */
+bool gi_elf_alt_link(struct gi_elf *elf, struct gi_elf_alt_link *ret);
+/** Finds it; its ID is checked. *ret belongs to elf, which has it as gi_elf_alt from then on. */
+struct gi_error *gi_elf_open_alt(struct gi_elf *elf, struct gi_debug_search *search,
+				 struct gi_elf **ret) GI_MUST_CHECK;
+/** NULL as long as it was not opened. */
+struct gi_elf *gi_elf_alt(struct gi_elf *elf);
+
+/** The symbol table in .gnu_debugdata ("mini debug information"). GI_ERR_NOT_FOUND if none. */
+struct gi_error *gi_elf_open_mini(struct gi_elf *elf, struct gi_elf **ret) GI_MUST_CHECK;
+
+/** Debug files and executables by build ID from the servers that $DEBUGINFOD_URLS names. */
+struct gi_debuginfod_options {
+	uint64_t max_size; // of a file; 0: GI_DEBUGINFOD_SIZE_MAX
+	// Called now and then, if not NULL: bytes that came, and how many there are (0: unknown).
+	void (*progress)(void *arg, const char *what, uint64_t done, uint64_t total);
+	void *progress_arg;
+};
+#define GI_DEBUGINFOD_SIZE_MAX ((uint64_t)8 << 30)
+/** GI_ERR_UNSUPPORTED: libdebuginfod is not on this machine; GI_ERR_USAGE: no server is named. */
+struct gi_error *gi_debuginfod_open(const struct gi_debuginfod_options *opts,
+				    struct gi_debuginfod **ret) GI_MUST_CHECK;
+void gi_debuginfod_close(struct gi_debuginfod *d);
+enum gi_debuginfod_kind { GI_DEBUGINFOD_DEBUG, GI_DEBUGINFOD_EXECUTABLE };
+/**
+ * Gets a file; the name of its copy here, which libdebuginfod keeps, is added to path. A
+ * Ctrl-C stops the download, not the program: the interrupt is cleared. After that, and after
+ * a server that does not answer, nothing more is asked for. Thread-safe.
+ */
+struct gi_error *gi_debuginfod_fetch(struct gi_debuginfod *d, const struct gi_build_id *id,
+				     enum gi_debuginfod_kind kind, struct gi_str *path) GI_MUST_CHECK;
 
 /** One note of a PT_NOTE segment or SHT_NOTE section. */
 struct gi_elf_note {

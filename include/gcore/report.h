@@ -128,6 +128,8 @@ struct gi_error *gi_report_ps(struct gi_out *out, struct gi_go *go) GI_MUST_CHEC
 /** All mappings, or the one that holds addr. */
 struct gi_error *gi_report_mappings(struct gi_out *out, struct gi_target *t, bool one,
 				    uint64_t addr) GI_MUST_CHECK;
+/** report/files.c: the files that the process had mapped, and their debug files. */
+struct gi_error *gi_report_files(struct gi_out *out, struct gi_target *t) GI_MUST_CHECK;
 /** "SIGSEGV", "signal 40". */
 void gi_signal_format(int signal, struct gi_str *ret);
 

@@ -66,8 +66,11 @@ struct gi_process_info {
 struct gi_target_options {
 	const char *exe;       // --exe, or NULL to look for it
 	const char *sysroot;   // or NULL
-	const char *debug_dir; // or NULL
+	const char *const *debug_dirs; // folders of separate debug files, before /usr/lib/debug
+	size_t debug_dir_count;
 	struct gi_elf_unpacking unpacking; // of a compressed core or executable
+	bool debuginfod; // fetch what is missing from the servers of $DEBUGINFOD_URLS
+	struct gi_debuginfod_options fetching;
 };
 
 /**
@@ -94,6 +97,33 @@ struct gi_elf *gi_target_exe(struct gi_target *t);
 uint64_t gi_target_exe_bias(const struct gi_target *t);
 /** Where debug information is read from: the executable or its separate debug file. */
 struct gi_elf *gi_target_debug_elf(struct gi_target *t);
+
+/**
+ * The symbol that holds addr, from whatever has symbols of the file that is mapped there: its
+ * own table, its debug file, its mini debug information. *bias_ret is to be added to the
+ * symbol's value. Thread-safe.
+ */
+bool gi_target_symbol_at(struct gi_target *t, uint64_t addr, struct gi_elf_symbol *ret,
+			 uint64_t *bias_ret);
+
+/** An ELF file that the process had mapped, and what is used of it here. Strings are borrowed. */
+struct gi_target_file {
+	const char *name;	 // as the process had it, raw: escape it; NULL if unknown
+	uint64_t start;		 // where it was mapped, 0 if unknown
+	bool executable;	 // the file that the goroutines are read by
+	struct gi_build_id id;	 // in the core; len 0: the core does not tell
+	const char *go_id;	 // the same, Go's own; "" if none
+	const char *path;	 // the file that is used, NULL: none
+	const char *why;	 // why none
+	const char *debug_path;	 // its separate debug file, NULL: none
+	const char *debug_how;	 // how that was found, or why there is none; NULL: it needs none
+	const char *alt_path;	 // the common file (of dwz) of the debug information, or NULL
+	bool mini;		 // it has mini debug information
+	bool split;		 // C parts have their debug information in .dwo files, which are not read
+};
+size_t gi_target_file_count(const struct gi_target *t);
+/** Looks for its debug file if that was not done yet. Thread-safe. */
+struct gi_target_file gi_target_file(struct gi_target *t, size_t i);
 
 /**
  * The ELF file that is mapped at addr, and what to add to its link-time addresses: the

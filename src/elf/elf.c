@@ -259,6 +259,7 @@ void gi_elf_close(struct gi_elf *elf)
 		elf->unpacked = next;
 	}
 	gi_elf_symtab_deinit(&elf->symtab);
+	gi_elf_close(elf->alt);
 	if (elf->bytes)
 		munmap((void *)elf->bytes, elf->size);
 	pthread_mutex_destroy(&elf->lock);

@@ -27,6 +27,7 @@ struct elf_unpacked {
 	Elf *elf;     // owns data
 	void *image;  // what elf was made from
 	size_t image_size;
+	uint8_t *owned; // or, instead of both, what libarchive unpacked, malloc'd
 	const uint8_t *data;
 	size_t size;
 };
@@ -65,6 +66,7 @@ struct gi_elf {
 	pthread_mutex_t lock; // of what is made on first use, below
 	struct elf_unpacked *unpacked;
 	struct elf_symtab symtab;
+	struct gi_elf *alt; // see gi_elf_alt, owned
 	bool ids_read;
 	struct gi_build_id build_id;
 	char go_build_id[256];
@@ -103,6 +105,24 @@ struct gi_error *gi_elf_unpack(struct gi_elf *elf, size_t i, const struct elf_se
 			       const struct elf_unpacked **ret) GI_MUST_CHECK;
 void gi_elf_unpacked_destroy(struct elf_unpacked *u);
 void gi_elf_symtab_deinit(struct elf_symtab *st);
+
+/** Unpacks n bytes in memory, of the one way of compression named, to at most max. malloc'd. */
+struct gi_error *gi_elf_unpack_bytes(const char *path, const char *filter, const uint8_t *data,
+				     size_t n, size_t max, uint8_t **ret,
+				     size_t *size_ret) GI_MUST_CHECK;
+
+bool gi_build_id_equal(const struct gi_build_id *a, const struct gi_build_id *b);
+/** Opens a file that a search came upon; NULL if it is not there or cannot be used. */
+struct gi_elf *gi_debug_try(const char *path, struct gi_debug_search *s);
+/** Adds to the files that were passed over. */
+void gi_debug_refuse(struct gi_debug_search *s, const char *path, const char *why);
+/** DIR/.build-id/ab/cdef.debug is appended to path. */
+void gi_debug_build_id_path(const char *dir, const struct gi_build_id *id, struct gi_str *path);
+/** The folder of a file, malloc'd; NULL without memory. */
+char *gi_debug_dir_of(const char *path);
+/** Asks the servers of s, if it has any, for the debug file of that ID. */
+bool gi_debug_ask_servers(struct gi_debug_search *s, const struct gi_build_id *id,
+			  struct gi_str *path);
 
 /** An error unless head, the first n bytes of a file, begins a 64-bit little-endian ELF file. */
 struct gi_error *gi_elf_check_ident(const char *path, const uint8_t *head, size_t n) GI_MUST_CHECK;

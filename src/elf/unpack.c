@@ -95,37 +95,35 @@ void gi_elf_unpacked_destroy(struct elf_unpacked *u)
 	elf_end(u->elf);
 	if (u->image)
 		munmap(u->image, u->image_size);
+	free(u->owned);
 	free(u);
 }
 GI_DEFINE_CLEANUP(struct elf_unpacked *, unpacked_destroyp, gi_elf_unpacked_destroy)
 
-struct gi_error *gi_elf_unpack(struct gi_elf *elf, size_t i, const struct elf_section *sec,
-			       const struct elf_unpacked **ret)
+// zstd: not every libelf knows it.
+static struct gi_error *unpack_zstd(const struct gi_elf *elf, const struct elf_section *sec,
+				    const struct elf_packed *packed, struct elf_unpacked *u)
 {
-	uint64_t size = 0, total = 0;
-	for (const struct elf_unpacked *u = elf->unpacked; u; u = u->next) {
-		if (u->index == i) {
-			*ret = u;
-			return NULL;
-		}
-		total += u->size;
-	}
-	struct elf_packed packed;
-	struct gi_error *err = gi_elf_packed_read(elf, sec, &packed);
+	_cleanup_(gi_str_deinit) struct gi_str name = {0};
+	gi_str_printf(&name, "%s: section %s", elf->path, sec->name);
+	struct gi_error *err = gi_elf_unpack_bytes(gi_str_cstr(&name), "zstd", packed->stream,
+						   packed->stream_size, packed->size, &u->owned,
+						   &u->size);
 	if (err)
 		return err;
-	size = packed.size;
-	if (size > UNPACKED_TOTAL_MAX - total)
+	if (u->size != packed->size)
 		return gi_error_create(GI_ERR_FORMAT,
-				       "%s: its sections unpack to more than %llu bytes", elf->path,
-				       (unsigned long long)UNPACKED_TOTAL_MAX);
-	size_t n = packed.stream_size;
-	uint32_t type = packed.type;
+				       "%s cannot be decompressed: it ends early", gi_str_cstr(&name));
+	u->data = u->owned;
+	return NULL;
+}
 
-	_cleanup_(unpacked_destroyp) struct elf_unpacked *u = calloc(1, sizeof(*u));
-	if (!u)
-		return gi_error_nomem();
-	u->index = i;
+static struct gi_error *unpack_by_libelf(const struct gi_elf *elf, const struct elf_section *sec,
+					 const struct elf_packed *packed, struct elf_unpacked *u)
+{
+	size_t n = packed->stream_size;
+	uint32_t type = packed->type;
+
 	size_t data_size = CHDR_SIZE + n;
 	void *image = mmap(NULL, IMAGE_HEADERS + data_size, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -151,11 +149,11 @@ struct gi_error *gi_elf_unpack(struct gi_elf *elf, size_t i, const struct elf_se
 		.sh_size = data_size,
 		.sh_addralign = 8,
 	};
-	Elf64_Chdr chdr = { .ch_type = type, .ch_size = size, .ch_addralign = 1 };
+	Elf64_Chdr chdr = { .ch_type = type, .ch_size = packed->size, .ch_addralign = 1 };
 	memcpy(image, &ehdr, sizeof(ehdr));
 	memcpy((char *)image + sizeof(ehdr) + sizeof(shdr), &shdr, sizeof(shdr));
 	memcpy((char *)image + IMAGE_HEADERS, &chdr, sizeof(chdr));
-	memcpy((char *)image + IMAGE_HEADERS + sizeof(chdr), packed.stream, n);
+	memcpy((char *)image + IMAGE_HEADERS + sizeof(chdr), packed->stream, n);
 
 	if (elf_version(EV_CURRENT) == EV_NONE)
 		return gi_error_create(GI_ERR_UNSUPPORTED, "libelf is too old");
@@ -167,16 +165,46 @@ struct gi_error *gi_elf_unpack(struct gi_elf *elf, size_t i, const struct elf_se
 	if (!data && type != ELFCOMPRESS_ZLIB)
 		return gi_error_create(GI_ERR_UNSUPPORTED,
 				       "%s: section %s is compressed in a way that this build's libelf "
-				       "cannot unpack (type %u%s)",
-				       elf->path, sec->name, type,
-				       type == CHDR_ZSTD ? ", zstd" : "");
-	if (!data || data->d_size != size)
+				       "cannot unpack (type %u)",
+				       elf->path, sec->name, type);
+	if (!data || data->d_size != packed->size)
 		return gi_error_create(GI_ERR_FORMAT, "%s: section %s cannot be decompressed: %s",
 				       elf->path, sec->name, elf_errmsg(-1));
 	u->data = data->d_buf;
 	u->size = data->d_size;
 	// The packed bytes are not needed again; the headers before them are.
 	madvise((char *)image + IMAGE_HEADERS, data_size, MADV_DONTNEED);
+	return NULL;
+}
+
+struct gi_error *gi_elf_unpack(struct gi_elf *elf, size_t i, const struct elf_section *sec,
+			       const struct elf_unpacked **ret)
+{
+	uint64_t size = 0, total = 0;
+	for (const struct elf_unpacked *u = elf->unpacked; u; u = u->next) {
+		if (u->index == i) {
+			*ret = u;
+			return NULL;
+		}
+		total += u->size;
+	}
+	struct elf_packed packed;
+	struct gi_error *err = gi_elf_packed_read(elf, sec, &packed);
+	if (err)
+		return err;
+	size = packed.size;
+	if (size > UNPACKED_TOTAL_MAX - total)
+		return gi_error_create(GI_ERR_FORMAT,
+				       "%s: its sections unpack to more than %llu bytes", elf->path,
+				       (unsigned long long)UNPACKED_TOTAL_MAX);
+	_cleanup_(unpacked_destroyp) struct elf_unpacked *u = calloc(1, sizeof(*u));
+	if (!u)
+		return gi_error_nomem();
+	u->index = i;
+	err = packed.type == CHDR_ZSTD ? unpack_zstd(elf, sec, &packed, u) :
+					 unpack_by_libelf(elf, sec, &packed, u);
+	if (err)
+		return err;
 	u->next = elf->unpacked;
 	elf->unpacked = u;
 	*ret = u;

@@ -376,19 +376,45 @@ struct gi_error *gi_go_load_tables(struct gi_go *go)
 	return gi_functab_create(go->target, go->modules, go->module_count, &go->functab);
 }
 
+static struct gi_error *resolve_with_debug_info(struct gi_go *go)
+{
+	struct gi_error *err = resolve_by_dwarf(go);
+
+	if (!err)
+		err = gi_go_check_static(go);
+	if (!err)
+		err = gi_go_load_tables(go);
+	return err;
+}
+
+// Debug information that is damaged, or that does not fit the data, is as good as none.
+static struct gi_error *resolve_without(struct gi_go *go, struct gi_error *why)
+{
+	enum gi_error_code code = gi_error_code(why);
+	struct gi_error *err;
+
+	if (code == GI_ERR_NOMEM || code == GI_ERR_INTERRUPTED || code == GI_ERR_UNSUPPORTED)
+		return why;
+	gi_dwarf_close(go->dwarf);
+	go->dwarf = NULL;
+	go->version_known = false;
+	err = resolve_stripped(go);
+	if (err) {
+		gi_error_ignore(err);
+		return why;
+	}
+	gi_go_add_note(go, "debug information is not used: %s", gi_error_message(why));
+	gi_error_ignore(why);
+	return NULL;
+}
+
 struct gi_error *gi_go_resolve(struct gi_go *go)
 {
 	struct gi_error *err = open_dwarf(go);
 
-	if (err)
-		return err;
-	if (!go->dwarf)
+	if (!err && !go->dwarf)
 		return resolve_stripped(go);
-	err = resolve_by_dwarf(go);
-	if (err)
-		return err;
-	err = gi_go_check_static(go);
-	if (err)
-		return err;
-	return gi_go_load_tables(go);
+	if (!err)
+		err = resolve_with_debug_info(go);
+	return err ? resolve_without(go, err) : NULL;
 }

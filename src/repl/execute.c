@@ -69,7 +69,7 @@ void gi_session_clear_progress(struct gi_session *s)
 	s->progress_shown = false;
 }
 
-static void show_progress(void *arg, const char *what, uint64_t done, uint64_t total)
+void gi_session_show_progress(void *arg, const char *what, uint64_t done, uint64_t total)
 {
 	struct gi_session *s = arg;
 	double now = gi_now();
@@ -87,7 +87,7 @@ void gi_session_show_unpacking(void *arg, const char *path, uint64_t done, uint6
 	_cleanup_(gi_str_deinit) struct gi_str what = { 0 };
 	gi_str_puts(&what, "unpacking ");
 	gi_str_put_escaped(&what, path, strlen(path));
-	show_progress(arg, gi_str_cstr(&what), done, total);
+	gi_session_show_progress(arg, gi_str_cstr(&what), done, total);
 }
 
 static int start_pager(void *arg)
@@ -124,7 +124,7 @@ static struct gi_error *run_to_fd(struct gi_session *s, const char *command, int
 	if (err)
 		return err;
 	if (isatty(STDERR_FILENO))
-		gi_out_set_progress(out, show_progress, s);
+		gi_out_set_progress(out, gi_session_show_progress, s);
 	err = gi_session_dispatch(s, command, out);
 	gi_session_clear_progress(s);
 	struct gi_error *flushed = gi_out_flush(out);
@@ -204,7 +204,7 @@ static struct gi_error *execute(struct gi_session *s, const char *line, const ch
 	}
 	// Progress would stand between lines of output on the same terminal.
 	if (isatty(STDERR_FILENO) && (held || !terminal))
-		gi_out_set_progress(out, show_progress, s);
+		gi_out_set_progress(out, gi_session_show_progress, s);
 	err = file ? gi_session_source(s, file, out) : gi_session_run(s, line, out);
 	gi_session_clear_progress(s);
 	struct gi_error *flushed = gi_out_flush(out);

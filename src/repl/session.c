@@ -48,13 +48,17 @@ struct gi_error *gi_session_open(const char *core, const struct gi_session_optio
 	if (isatty(STDERR_FILENO)) {
 		target.unpacking.progress = gi_session_show_unpacking;
 		target.unpacking.progress_arg = s;
+		target.fetching.progress = gi_session_show_progress;
+		target.fetching.progress_arg = s;
 		s->started = gi_now();
 	}
 	err = gi_target_open_core(core, &target, &s->target);
 	gi_session_clear_progress(s);
 	if (err)
 		return err;
+	// Debug files may have to be fetched for this.
 	err = gi_go_open(s->target, &s->go);
+	gi_session_clear_progress(s);
 	if (!err)
 		err = gi_unwinder_create(s->go, &s->unwinder);
 	if (err) {

@@ -26,6 +26,7 @@ struct gi_session {
 };
 
 /** Of struct gi_elf_unpacking, with the session. */
+void gi_session_show_progress(void *session, const char *what, uint64_t done, uint64_t total);
 void gi_session_show_unpacking(void *session, const char *path, uint64_t done, uint64_t total);
 /** Takes what progress was shown off the terminal. */
 void gi_session_clear_progress(struct gi_session *s);

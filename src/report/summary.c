@@ -151,9 +151,11 @@ static void json_process(struct gi_out *out, struct gi_target *t, struct gi_go *
 {
 	const struct gi_process_info *info = gi_target_info(t);
 	struct gi_signal_context first;
+	struct gi_target_file file = gi_target_file(t, 0), *exe = &file;
 	gi_json_begin(out, "process");
 	gi_json_str(out, "core", info->core_path);
 	gi_json_str(out, "executable", info->exe_path);
+	gi_json_str(out, "debug_file", exe->debug_path);
 	gi_json_str(out, "name", info->exe_name);
 	gi_json_str(out, "command", info->args && *info->args ? info->args : info->comm);
 	if (info->pid)
@@ -207,6 +209,18 @@ static void put_counts(struct gi_str *s, const struct count *list, size_t n)
 		gi_str_printf(s, ", %" PRIu64 " for other reasons", rest);
 }
 
+// Nothing of an executable that has its debug information.
+static void put_debug_file(struct gi_str *s, struct gi_target *t)
+{
+	struct gi_target_file exe = gi_target_file(t, 0);
+	if (exe.debug_path)
+		gi_str_printf(s, "%s, found %s", exe.debug_path, exe.debug_how);
+	else if (exe.debug_how)
+		gi_str_puts(s, "none (info -v tells where it was looked for)");
+	if (exe.alt_path)
+		gi_str_printf(s, "%s%s", s->len ? ", with " : "with ", exe.alt_path);
+}
+
 static void text_process(struct gi_out *out, struct gi_target *t, struct gi_go *go,
 			 struct gi_unwinder *u, const struct census *c)
 {
@@ -220,6 +234,10 @@ static void text_process(struct gi_out *out, struct gi_target *t, struct gi_go *
 		gi_str_printf(&s, ", %s", gi_go_version(go)->text);
 	gi_str_printf(&s, ", linux/%s", gi_target_machine(t)->name);
 	line(out, "Program", &s);
+	gi_str_reset(&s);
+	put_debug_file(&s, t);
+	if (s.len)
+		line(out, "Debug file", &s);
 	gi_str_reset(&s);
 	put_end(&s, t, go, u);
 	line(out, "Ended by", &s);

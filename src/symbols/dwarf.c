@@ -20,6 +20,10 @@
 // all of its constants and globals (units of the assembler have neither), and the linker
 // one of all Go types. All else needs all units.
 //
+// dwz shares what is alike between units (in partial units, which others import) and between
+// files (in a common file, which the forms of "alt" lead to). Then names are looked for
+// everywhere; the common file's units come last in the list.
+//
 // libdw checks the sections' bounds. What it does not bound, we do: chains of typedefs,
 // nesting, numbers of members.
 
@@ -48,7 +52,7 @@ static struct gi_error *damaged(const struct gi_dwarf *dw)
 			       dwarf_errmsg(-1));
 }
 
-static struct gi_error *list_units(struct gi_dwarf *dw)
+static struct gi_error *list_units(struct gi_dwarf *dw, bool alt)
 {
 	struct gi_error *err;
 	Dwarf_CU *cu = NULL;
@@ -56,13 +60,15 @@ static struct gi_error *list_units(struct gi_dwarf *dw)
 	uint8_t type;
 	int r;
 	size_t n = 0;
-	while ((r = dwarf_get_units(dw->dw, cu, &cu, NULL, &type, &die, NULL)) == 0) {
+	while ((r = dwarf_get_units(alt ? dw->alt : dw->dw, cu, &cu, NULL, &type, &die, NULL)) ==
+	       0) {
 		uint64_t lang;
 		if (dwarf_tag(&die) != DW_TAG_compile_unit &&
 		    dwarf_tag(&die) != DW_TAG_partial_unit)
 			continue;
+		dw->partial |= dwarf_tag(&die) == DW_TAG_partial_unit;
 		// Those that a shorter beginning had are in the list.
-		if (n++ < dw->unit_count)
+		if (!alt && n++ < dw->unit_count)
 			continue;
 		err = gi_grow(&dw->units, &dw->unit_cap, dw->unit_count + 1, sizeof(*dw->units));
 		if (err)
@@ -71,6 +77,7 @@ static struct gi_error *list_units(struct gi_dwarf *dw)
 		dw->units[dw->unit_count++] = (struct gi_dw_unit){
 			.name = name ? name : "",
 			.die = dwarf_dieoffset(&die),
+			.alt = alt,
 			.go = gi_dwarf_attr_udata(&die, DW_AT_language, &lang) &&
 			      lang == DW_LANG_Go,
 		};
@@ -79,6 +86,22 @@ static struct gi_error *list_units(struct gi_dwarf *dw)
 	// Damage after some units leaves these; damage before the first one leaves
 	// nothing.
 	return r < 0 && !dw->unit_count ? damaged(dw) : NULL;
+}
+
+// The common file's handle, without which the main one's names are incomplete.
+static struct gi_error *open_alt(struct gi_dwarf *dw)
+{
+	struct gi_elf *elf = gi_elf_alt(dw->elf);
+	if (!elf)
+		return NULL;
+	struct gi_error *err = gi_elf_subset_open(elf, section_names, GI_ARRAY_SIZE(section_names),
+						  NULL, &dw->alt_subset);
+	if (err)
+		return err;
+	dw->alt = dwarf_begin_elf(gi_elf_subset_handle(dw->alt_subset), DWARF_C_READ, NULL);
+	dw->partial = true;
+	// One that has strings alone has no units.
+	return NULL;
 }
 
 // Gives libdw the first covered bytes of .debug_info.
@@ -98,7 +121,12 @@ static struct gi_error *open_handle(struct gi_dwarf *dw)
 	if (err)
 		return err;
 	dw->dw = dwarf_begin_elf(gi_elf_subset_handle(dw->subset), DWARF_C_READ, NULL);
-	return dw->dw ? list_units(dw) : damaged(dw);
+	if (!dw->dw)
+		return damaged(dw);
+	if (dw->alt)
+		dwarf_setalt(dw->dw, dw->alt);
+	struct gi_error *listed = list_units(dw, false);
+	return listed || !dw->complete || !dw->alt ? listed : list_units(dw, true);
 }
 
 // The end of the first unit that ends at or behind target.
@@ -155,7 +183,9 @@ struct gi_error *gi_dwarf_open(struct gi_elf *elf, struct gi_dwarf **ret)
 		return gi_error_nomem();
 	dw->elf = elf;
 	dw->path = gi_elf_path(elf);
-	struct gi_error *err = gi_elf_stream_open(elf, section_names[0], &dw->info);
+	struct gi_error *err = open_alt(dw);
+	if (!err)
+		err = gi_elf_stream_open(elf, section_names[0], &dw->info);
 	if (!err && gi_elf_has_section(elf, ".debug_addr"))
 		err = gi_elf_section(elf, ".debug_addr", &dw->addrs, &dw->addrs_size, NULL);
 	if (!err && dw->info) {
@@ -179,6 +209,9 @@ void gi_dwarf_close(struct gi_dwarf *dw)
 	if (dw->dw)
 		dwarf_end(dw->dw);
 	gi_elf_subset_close(dw->subset);
+	if (dw->alt)
+		dwarf_end(dw->alt);
+	gi_elf_subset_close(dw->alt_subset);
 	gi_elf_stream_close(dw->info);
 	free(dw->units);
 	free(dw->entries);
@@ -214,7 +247,7 @@ static struct gi_error *index_grow(struct gi_dwarf *dw)
 	return NULL;
 }
 
-static struct gi_error *index_add(struct gi_dwarf *dw, const char *name, Dwarf_Off die,
+static struct gi_error *index_add(struct gi_dwarf *dw, const char *name, Dwarf_Off die, bool alt,
 				  enum gi_dw_kind kind)
 {
 	struct gi_error *err;
@@ -229,7 +262,7 @@ static struct gi_error *index_add(struct gi_dwarf *dw, const char *name, Dwarf_O
 	if (err)
 		return err;
 	uint32_t *b = &dw->buckets[name_hash(name) & (dw->bucket_count - 1)];
-	dw->entries[dw->entry_count] = (struct gi_dw_entry){name, die, kind, *b};
+	dw->entries[dw->entry_count] = (struct gi_dw_entry){name, die, alt, kind, *b};
 	*b = (uint32_t)++dw->entry_count;
 	return NULL;
 }
@@ -263,7 +296,7 @@ static struct gi_error *unit_scan(struct gi_dwarf *dw, struct gi_dw_unit *u)
 	u->scanned = true;
 	dw->units_left--;
 	Dwarf_Die cu, die;
-	if (!dwarf_offdie(dw->dw, u->die, &cu) || dwarf_child(&cu, &die) != 0)
+	if (!dwarf_offdie(u->alt ? dw->alt : dw->dw, u->die, &cu) || dwarf_child(&cu, &die) != 0)
 		return NULL;
 	unsigned polled = 0;
 	do {
@@ -275,7 +308,7 @@ static struct gi_error *unit_scan(struct gi_dwarf *dw, struct gi_dw_unit *u)
 		const char *name = dwarf_diename(&die);
 		if (!name || dwarf_hasattr(&die, DW_AT_declaration))
 			continue;
-		struct gi_error *err = index_add(dw, name, dwarf_dieoffset(&die), kind);
+		struct gi_error *err = index_add(dw, name, dwarf_dieoffset(&die), u->alt, kind);
 		if (err)
 			return err;
 		u->has[kind] = true;
@@ -310,6 +343,11 @@ static struct gi_error *scan_package(struct gi_dwarf *dw, const char *package, s
 	return NULL;
 }
 
+bool gi_dwarf_entry_die(struct gi_dwarf *dw, const struct gi_dw_entry *e, Dwarf_Die *ret)
+{
+	return dwarf_offdie(e->alt ? dw->alt : dw->dw, e->die, ret) != NULL;
+}
+
 static bool index_find(struct gi_dwarf *dw, const char *name, enum gi_dw_kind kind, Dwarf_Die *ret)
 {
 	if (!dw->bucket_count)
@@ -320,7 +358,7 @@ static bool index_find(struct gi_dwarf *dw, const char *name, enum gi_dw_kind ki
 		uint64_t addr;
 		if (e->kind != kind || strcmp(e->name, name))
 			continue;
-		if (!dwarf_offdie(dw->dw, e->die, ret))
+		if (!gi_dwarf_entry_die(dw, e, ret))
 			continue;
 		if (kind == GI_DW_KIND_VAR && !gi_dwarf_var_addr(dw, ret, &addr))
 			continue;
@@ -367,7 +405,7 @@ static struct gi_error *find_die(struct gi_dwarf *dw, const char *name, enum gi_
 	}
 	// Types of other languages are in units of their own, and so are the constants and
 	// globals of a package that has no unit.
-	if (is_type ? !is_go || !holds : !have) {
+	if (dw->partial || (is_type ? !is_go || !holds : !have)) {
 		struct gi_error *err = gi_dwarf_scan_all(dw);
 		if (err)
 			return err;

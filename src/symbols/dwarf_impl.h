@@ -15,6 +15,7 @@ struct gi_dw_unit {
 	const char *name; // "" if it has none
 	Dwarf_Off die;
 	bool go;
+	bool alt; // of the common file of dwz
 	bool scanned;
 	bool has[3]; // names of that enum gi_dw_kind; once scanned
 };
@@ -22,6 +23,7 @@ struct gi_dw_unit {
 struct gi_dw_entry {
 	const char *name;
 	Dwarf_Off die;
+	bool alt; // of the common file of dwz
 	enum gi_dw_kind kind;
 	uint32_t next; // 1 + index of the next entry of the same hash, 0: none
 };
@@ -39,6 +41,9 @@ struct gi_dwarf {
 	bool complete;		    // the handle has all
 	struct gi_elf_subset *subset;
 	Dwarf *dw;
+	struct gi_elf_subset *alt_subset; // of the common file of dwz, or NULL
+	Dwarf *alt;
+	bool partial; // units were split, so that names are not where their language puts them
 	const char *path;     // borrowed
 	const uint8_t *addrs; // .debug_addr, borrowed
 	size_t addrs_size;
@@ -56,6 +61,8 @@ struct gi_dwarf {
 
 /** Makes all units known. What libdw told before does not hold any more. */
 struct gi_error *gi_dwarf_complete(struct gi_dwarf *dw) GI_MUST_CHECK;
+/** The DIE of an entry of the index. */
+bool gi_dwarf_entry_die(struct gi_dwarf *dw, const struct gi_dw_entry *e, Dwarf_Die *ret);
 /** Scans all units that are not scanned yet. */
 struct gi_error *gi_dwarf_scan_all(struct gi_dwarf *dw) GI_MUST_CHECK;
 

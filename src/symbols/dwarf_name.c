@@ -32,7 +32,7 @@ static struct gi_error *vars_make(struct gi_dwarf *dw)
 		Dwarf_Die die;
 		uint64_t addr;
 		if (dw->entries[i].kind != GI_DW_KIND_VAR ||
-		    !dwarf_offdie(dw->dw, dw->entries[i].die, &die) ||
+		    !gi_dwarf_entry_die(dw, &dw->entries[i], &die) ||
 		    !gi_dwarf_var_addr(dw, &die, &addr))
 			continue;
 		err = gi_grow(&dw->vars, &dw->var_cap, dw->var_count + 1,
@@ -145,7 +145,7 @@ struct gi_error *gi_dwarf_name_at(struct gi_dwarf *dw, uint64_t addr,
 		const struct gi_dw_entry *e = &dw->entries[v->entry];
 		Dwarf_Die die, type;
 		struct gi_dw_type t;
-		if (!dwarf_offdie(dw->dw, e->die, &die) || !gi_dwarf_type_of(&die, &type))
+		if (!gi_dwarf_entry_die(dw, e, &die) || !gi_dwarf_type_of(&die, &type))
 			continue;
 		gi_dwarf_type_resolve(&type, NULL, NULL, &t);
 		if (addr - v->addr >= t.size)

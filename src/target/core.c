@@ -26,7 +26,7 @@ static void core_destroy(struct gi_target *t)
 	}
 	gi_elf_close(c->elf);
 	free(c->sysroot);
-	free(c->debug_dir);
+	gi_core_debug_deinit(c);
 	free(c->loads);
 	free(c->files);
 	free(c->origins);
@@ -42,6 +42,9 @@ static const struct gi_target_ops core_ops = {
 	.explain = gi_core_explain,
 	.elf_at = gi_core_elf_at,
 	.open_debug = gi_core_open_debug,
+	.symbol_at = gi_core_symbol_at,
+	.file_count = gi_core_file_count,
+	.file = gi_core_file,
 };
 
 static struct gi_error *check_type(const char *path, struct gi_elf *elf, enum gi_arch *ret)
@@ -156,11 +159,12 @@ struct gi_error *gi_target_open_core(const char *path, const struct gi_target_op
 	if (opts) {
 		c->unpacking = opts->unpacking;
 		err = copy_option(opts->sysroot, &c->sysroot);
-		if (!err)
-			err = copy_option(opts->debug_dir, &c->debug_dir);
 		if (err)
 			return err;
 	}
+	err = gi_core_debug_init(c, opts);
+	if (err)
+		return err;
 
 	err = gi_core_read_notes(c);
 	if (!err)

@@ -24,17 +24,12 @@ enum {
 	EVIDENCE = 256, // bytes that are the same, or what counts for as much
 };
 
-struct ids {
-	struct gi_build_id gnu;
-	char go[256];
-};
-
-static bool ids_any(const struct ids *ids)
+static bool ids_any(const struct core_ids *ids)
 {
 	return ids->gnu.len || ids->go[0];
 }
 
-static void ids_of_elf(struct gi_elf *elf, struct ids *ret)
+static void ids_of_elf(struct gi_elf *elf, struct core_ids *ret)
 {
 	ret->gnu = gi_elf_build_id(elf);
 	const char *go = gi_elf_go_build_id(elf);
@@ -44,9 +39,9 @@ static void ids_of_elf(struct gi_elf *elf, struct ids *ret)
 }
 
 // The IDs in the ELF header that the core saved at addr.
-static void ids_of_core(struct core *c, uint64_t addr, struct ids *ret)
+void gi_core_ids(struct core *c, uint64_t addr, struct core_ids *ret)
 {
-	*ret = (struct ids){ 0 };
+	*ret = (struct core_ids){ 0 };
 	size_t n;
 	const uint8_t *image = gi_target_view_max(&c->base, addr, IMAGE_MAX, &n);
 	if (image)
@@ -55,7 +50,7 @@ static void ids_of_core(struct core *c, uint64_t addr, struct ids *ret)
 
 enum verdict { SAME, DIFFERENT, UNKNOWN };
 
-static enum verdict ids_compare(const struct ids *core, const struct ids *file)
+static enum verdict ids_compare(const struct core_ids *core, const struct core_ids *file)
 {
 	if (core->gnu.len && file->gnu.len)
 		return core->gnu.len == file->gnu.len &&
@@ -68,7 +63,7 @@ static enum verdict ids_compare(const struct ids *core, const struct ids *file)
 	return ids_any(core) ? DIFFERENT : UNKNOWN;
 }
 
-static void ids_format(const struct ids *ids, const struct ids *other, struct gi_str *str)
+static void ids_format(const struct core_ids *ids, const struct core_ids *other, struct gi_str *str)
 {
 	if (ids->gnu.len && (other->gnu.len || !ids->go[0])) {
 		char hex[2 * sizeof(ids->gnu.bytes) + 1];
@@ -279,7 +274,7 @@ static uint64_t first_vaddr(struct core *c, struct gi_elf *elf)
 }
 
 // Where the ELF header of elf was mapped, and its bias. False if nothing tells.
-static bool exe_place(struct core *c, struct gi_elf *elf, const struct ids *ids,
+static bool exe_place(struct core *c, struct gi_elf *elf, const struct core_ids *ids,
 		      uint64_t *start_ret, uint64_t *bias_ret)
 {
 	struct gi_elf_ident id = gi_elf_ident(elf);
@@ -298,12 +293,12 @@ static bool exe_place(struct core *c, struct gi_elf *elf, const struct ids *ids,
 	// The notes are lost: a saved ELF header with the same build ID tells.
 	size_t looked = 0;
 	for (size_t i = 0; i < c->load_count && ids_any(ids) && looked < LIBRARIES_MAX; i++) {
-		struct ids found;
+		struct core_ids found;
 		const uint8_t *p = gi_target_view(&c->base, c->loads[i].vaddr, SELFMAG);
 		if (!p || memcmp(p, ELFMAG, SELFMAG) != 0)
 			continue;
 		looked++;
-		ids_of_core(c, c->loads[i].vaddr, &found);
+		gi_core_ids(c, c->loads[i].vaddr, &found);
 		if (ids_compare(&found, ids) != SAME)
 			continue;
 		*start_ret = c->loads[i].vaddr;
@@ -316,13 +311,13 @@ static bool exe_place(struct core *c, struct gi_elf *elf, const struct ids *ids,
 // A program that was started by naming the dynamic linker runs as the linker's: what looks
 // like a library then is the executable. True if one of the libraries has these IDs; it is
 // module 0 from then on.
-static bool swap_with_library(struct core *c, const struct ids *ids)
+static bool swap_with_library(struct core *c, const struct core_ids *ids)
 {
 	for (size_t i = 1; i < c->module_count && i < LIBRARIES_MAX; i++) {
-		struct ids found;
+		struct core_ids found;
 		if (!c->modules[i].path || !c->modules[i].start)
 			continue;
-		ids_of_core(c, c->modules[i].start, &found);
+		gi_core_ids(c, c->modules[i].start, &found);
 		if (ids_compare(&found, ids) != SAME)
 			continue;
 		struct core_module exe = c->modules[i];
@@ -356,7 +351,7 @@ static struct gi_error *try_exe(struct core *c, const char *path)
 		return gi_error_create(GI_ERR_UNSUPPORTED,
 				       "%s is an executable of another machine than the core's", path);
 	const char *shown = gi_target_escape(&c->base, path, strlen(path));
-	struct ids core_ids, file_ids;
+	struct core_ids core_ids, file_ids;
 	ids_of_elf(elf, &file_ids);
 	uint64_t start, bias;
 	if (!exe_place(c, elf, &file_ids, &start, &bias))
@@ -364,7 +359,7 @@ static struct gi_error *try_exe(struct core *c, const char *path)
 				       "%s is not known to be the executable of this core: nothing that "
 				       "the core saved tells where it was mapped",
 				       shown);
-	ids_of_core(c, start, &core_ids);
+	gi_core_ids(c, start, &core_ids);
 	enum verdict v = ids_compare(&core_ids, &file_ids);
 	if (v == DIFFERENT && swap_with_library(c, &file_ids)) {
 		start = c->modules[0].start;
@@ -479,14 +474,14 @@ static bool search_name(struct search *s, const char *name)
 static const char *go_library(struct core *c)
 {
 	const char *path = NULL;
-	struct ids ids;
-	ids_of_core(c, c->modules[0].start, &ids);
+	struct core_ids ids;
+	gi_core_ids(c, c->modules[0].start, &ids);
 	if (!c->modules[0].start || ids.go[0])
 		return NULL;
 	for (size_t i = 1; i < c->module_count && i < LIBRARIES_MAX; i++) {
 		if (!c->modules[i].path || !c->modules[i].start)
 			continue;
-		ids_of_core(c, c->modules[i].start, &ids);
+		gi_core_ids(c, c->modules[i].start, &ids);
 		if (!ids.go[0])
 			continue;
 		if (path)
@@ -529,6 +524,17 @@ static bool search_all(struct search *s)
 	return t->info.comm && search_name(s, t->info.comm);
 }
 
+// The servers may have the file whose build ID the core holds.
+static bool fetch_exe(struct search *s)
+{
+	struct core_ids ids;
+	if (s->interrupted || !s->c->modules[0].start)
+		return false;
+	gi_core_ids(s->c, s->c->modules[0].start, &ids);
+	const char *path = gi_core_fetch(s->c, &ids.gnu);
+	return path && search_path(s, path);
+}
+
 // The name by which the process was started: AT_EXECFN points to it, on the stack.
 static void read_exe_name(struct core *c)
 {
@@ -554,7 +560,7 @@ struct gi_error *gi_core_find_exe(struct core *c, const struct gi_target_options
 		return gi_error_nomem();
 	struct search s = { .c = c, .dir = dir };
 	struct gi_error *err = NULL;
-	bool over = search_all(&s);
+	bool over = search_all(&s) || fetch_exe(&s);
 	if (s.interrupted) {
 		err = s.interrupted;
 	} else if (!over) {
@@ -584,12 +590,12 @@ struct gi_error *gi_core_find_exe(struct core *c, const struct gi_target_options
 	return err;
 }
 
-// --- libraries and debug files --------------------------------------------------------
+// --- libraries --------------------------------------------------------------------------
 
 static void open_library(struct core *c, struct core_module *mod)
 {
-	struct ids want, got;
-	ids_of_core(c, mod->start, &want);
+	struct core_ids want, got;
+	gi_core_ids(c, mod->start, &want);
 	if (!ids_any(&want)) {
 		mod->why = "the core holds no build ID to tell whether a file is the same one";
 		return;
@@ -600,13 +606,24 @@ static void open_library(struct core *c, struct core_module *mod)
 	gi_str_puts(&path, mod->path);
 	_cleanup_(gi_elf_closep) struct gi_elf *elf = NULL;
 	struct gi_error *err = gi_elf_open(gi_str_cstr(&path), &elf);
-	if (err) {
-		gi_error_ignore(err);
+	if (!err)
+		ids_of_elf(elf, &got);
+	bool another = !err && ids_compare(&want, &got) != SAME;
+	gi_error_ignore(err);
+	const char *fetched = !elf || another ? gi_core_fetch(c, &want.gnu) : NULL;
+	if (fetched) {
+		gi_elf_close(elf);
+		elf = NULL;
+		gi_error_ignore(gi_elf_open(fetched, &elf));
+		if (elf)
+			ids_of_elf(elf, &got);
+		another = elf && ids_compare(&want, &got) != SAME;
+	}
+	if (!elf) {
 		mod->why = "that file is not here; --sysroot tells where to look";
 		return;
 	}
-	ids_of_elf(elf, &got);
-	if (ids_compare(&want, &got) != SAME) {
+	if (another) {
 		mod->why = "the file of that name here is another build";
 		gi_target_add_note(&c->base,
 				   "%s is not the library of this core (its build ID is another): "
@@ -679,22 +696,4 @@ void gi_core_open_libraries(struct core *c)
 		open_library(c, &c->modules[i]);
 		opened++;
 	}
-}
-
-struct gi_elf *gi_core_open_debug(struct gi_target *t)
-{
-	struct core *c = core_of(t);
-	_cleanup_(gi_str_deinit) struct gi_str below = { 0 };
-	const char *dirs[3];
-	size_t n = 0;
-	if (c->debug_dir)
-		dirs[n++] = c->debug_dir;
-	if (c->sysroot) {
-		gi_str_printf(&below, "%s/usr/lib/debug", c->sysroot);
-		dirs[n++] = gi_str_cstr(&below);
-	}
-	dirs[n++] = "/usr/lib/debug";
-	struct gi_elf *debug = NULL;
-	gi_error_ignore(gi_elf_open_debug(t->exe, dirs, n, &debug));
-	return debug;
 }

@@ -33,6 +33,11 @@ struct core_module {
 	struct gi_elf *elf; // what its unsaved bytes are read from, or NULL
 	bool owned;	    // the executable belongs to the target
 	const char *why;    // if elf is NULL: why, or NULL if it was not looked at
+	// What more is known of it, looked for on first use (core_debug.c); owned, or NULL:
+	bool debug_looked_for;
+	struct gi_elf *debug; // its debug file
+	struct gi_elf *mini;  // its mini debug information
+	const char *debug_how; // how it was found, or why not
 };
 
 /** Bytes of the address space with one story. Sorted, never overlapping. */
@@ -47,7 +52,10 @@ struct core {
 	struct gi_elf *elf;
 	const uint8_t *bytes;
 	uint64_t size;
-	char *sysroot, *debug_dir; // or NULL
+	char *sysroot; // or NULL
+	const char **debug_dirs; // all folders of debug files, strings of the arena
+	size_t debug_dir_count;
+	struct gi_debuginfod *servers; // or NULL
 	struct gi_elf_unpacking unpacking; // borrowed strings: while it is opened
 
 	struct core_load *loads;
@@ -91,6 +99,26 @@ struct gi_error *gi_core_find_exe(struct core *c, const struct gi_target_options
 /** Opens the libraries that the core needs and that are the same on this machine. */
 void gi_core_open_libraries(struct core *c);
 struct gi_elf *gi_core_elf_at(struct gi_target *t, uint64_t addr, uint64_t *bias_ret);
+
+/** Takes over what the options say of debug files. */
+struct gi_error *gi_core_debug_init(struct core *c, const struct gi_target_options *opts) GI_MUST_CHECK;
+void gi_core_debug_deinit(struct core *c);
 struct gi_elf *gi_core_open_debug(struct gi_target *t);
+bool gi_core_symbol_at(struct gi_target *t, uint64_t addr, struct gi_elf_symbol *ret,
+		       uint64_t *bias_ret);
+size_t gi_core_file_count(const struct gi_target *t);
+struct gi_target_file gi_core_file(struct gi_target *t, size_t i);
+/**
+ * Fetches the file with that build ID, if servers may be asked; its path is in the arena. NULL
+ * if it is not to be had. The first failure of the servers becomes a note.
+ */
+const char *gi_core_fetch(struct core *c, const struct gi_build_id *id);
+
+/** The build IDs in the ELF header that the core saved at addr; none if it did not. */
+struct core_ids {
+	struct gi_build_id gnu;
+	char go[256];
+};
+void gi_core_ids(struct core *c, uint64_t addr, struct core_ids *ret);
 
 #endif

@@ -94,7 +94,7 @@ struct gi_elf *gi_target_debug_elf(struct gi_target *t)
 	pthread_mutex_lock(&t->lock);
 	if (!t->debug_looked_for) {
 		t->debug_looked_for = true;
-		if (t->exe && !gi_elf_has_section(t->exe, ".debug_info") && t->ops->open_debug)
+		if (t->exe && t->ops->open_debug)
 			t->debug_elf = t->ops->open_debug(t);
 	}
 	struct gi_elf *elf = t->debug_elf ? t->debug_elf : t->exe;
@@ -105,6 +105,27 @@ struct gi_elf *gi_target_debug_elf(struct gi_target *t)
 struct gi_elf *gi_target_elf_at(struct gi_target *t, uint64_t addr, uint64_t *bias_ret)
 {
 	return t->ops->elf_at ? t->ops->elf_at(t, addr, bias_ret) : NULL;
+}
+
+bool gi_target_symbol_at(struct gi_target *t, uint64_t addr, struct gi_elf_symbol *ret,
+			 uint64_t *bias_ret)
+{
+	if (t->ops->symbol_at)
+		return t->ops->symbol_at(t, addr, ret, bias_ret);
+	struct gi_elf *elf = gi_target_elf_at(t, addr, bias_ret);
+	return elf && gi_elf_symbol_by_addr(elf, addr - *bias_ret, ret);
+}
+
+size_t gi_target_file_count(const struct gi_target *t)
+{
+	return t->ops->file_count ? t->ops->file_count(t) : 0;
+}
+
+struct gi_target_file gi_target_file(struct gi_target *t, size_t i)
+{
+	if (i < gi_target_file_count(t))
+		return t->ops->file(t, i);
+	return (struct gi_target_file){.go_id = ""};
 }
 
 // --- memory ---------------------------------------------------------------

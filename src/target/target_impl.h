@@ -17,8 +17,14 @@ struct gi_target_ops {
 	struct gi_error *(*explain)(struct gi_target *t, uint64_t addr, enum gi_error_code why);
 	/** See gi_target_elf_at(). */
 	struct gi_elf *(*elf_at)(struct gi_target *t, uint64_t addr, uint64_t *bias_ret);
-	/** Opens the separate debug file of the executable, NULL if there is none. */
+	/** Opens the separate debug file of the executable, NULL if there is none. t->lock is held. */
 	struct gi_elf *(*open_debug)(struct gi_target *t);
+	/** See gi_target_symbol_at(). */
+	bool (*symbol_at)(struct gi_target *t, uint64_t addr, struct gi_elf_symbol *ret,
+			  uint64_t *bias_ret);
+	/** See gi_target_file(). */
+	size_t (*file_count)(const struct gi_target *t);
+	struct gi_target_file (*file)(struct gi_target *t, size_t i);
 };
 
 struct gi_target {

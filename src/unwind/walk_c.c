@@ -21,7 +21,7 @@ static void show_name(struct gi_walk *w, uint64_t pc)
 	f->entry = 0;
 	if (elf) {
 		f->module = gi_elf_path(elf);
-		if (gi_elf_symbol_by_addr(elf, pc - bias, &sym) && sym.name[0]) {
+		if (gi_target_symbol_at(w->u->t, pc, &sym, &bias) && sym.name[0]) {
 			f->name = sym.name;
 			f->entry = sym.value + bias;
 		}

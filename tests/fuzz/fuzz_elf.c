@@ -93,8 +93,16 @@ static void ask(struct gi_elf *elf)
 	gi_elf_subset_close(subset);
 	struct gi_elf *debug = NULL;
 	static const char *const dirs[] = { "/nonexistent" };
-	gi_error_ignore(gi_elf_open_debug(elf, dirs, 1, &debug));
+	struct gi_debug_search search = { .dirs = dirs, .dir_count = 1 };
+	gi_error_ignore(gi_elf_open_debug(elf, &search, &debug));
 	gi_elf_close(debug);
+	struct gi_elf *alt = NULL, *mini = NULL;
+	gi_error_ignore(gi_elf_open_alt(elf, &search, &alt));
+	gi_debug_search_deinit(&search);
+	gi_error_ignore(gi_elf_open_mini(elf, &mini));
+	if (mini)
+		total += gi_elf_symbol_count(mini);
+	gi_elf_close(mini);
 	if (total == SIZE_MAX)
 		abort();
 }

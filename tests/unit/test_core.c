@@ -440,7 +440,8 @@ static void test_debug_file(void **state)
 	_cleanup_(gi_freep) char *debug = elf_builder_write(d, "dbg/.build-id/01/234567.debug");
 	_cleanup_(gi_freep) char *dir = test_path("dbg");
 	struct gi_target *t = NULL;
-	struct gi_target_options opts = { .debug_dir = dir };
+	const char *dirs[] = { "/nonexistent", dir };
+	struct gi_target_options opts = { .debug_dirs = dirs, .debug_dir_count = 2 };
 	assert_null(gi_target_open_core(core, &opts, &t));
 	assert_string_equal(gi_elf_path(gi_target_debug_elf(t)), debug);
 	assert_ptr_equal(gi_target_debug_elf(t), gi_target_debug_elf(t));

@@ -523,7 +523,8 @@ static void debug_is(const char *exe, const char *const *dirs, size_t n, const c
 {
 	_cleanup_(gi_elf_closep) struct gi_elf *elf = NULL, *debug = NULL;
 	assert_null(gi_elf_open(exe, &elf));
-	struct gi_error *err = gi_elf_open_debug(elf, dirs, n, &debug);
+	_cleanup_(gi_debug_search_deinit) struct gi_debug_search s = { .dirs = dirs, .dir_count = n };
+	struct gi_error *err = gi_elf_open_debug(elf, &s, &debug);
 	if (want) {
 		if (err)
 			fail_msg("%s", gi_error_message(err));

@@ -220,6 +220,7 @@ static const char *const lines[] = {
 	"help",
 	"help bt",
 	"info",
+	"info -v",
 	"mappings",
 	"ms",
 	"ps",
