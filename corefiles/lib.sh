@@ -62,6 +62,35 @@ cf_runs_on() {
 	[[ $(printf '%s\n' "$oldest" "$2" | sort -V | head -n 1) == "$oldest" ]]
 }
 
+# The architecture that programs are built and run for: this machine's, or by qemu-user.
+cf_arch() {
+	case $(uname -m) in
+	x86_64) echo amd64 ;;
+	aarch64) echo arm64 ;;
+	*) uname -m ;;
+	esac
+}
+cf_goarch=$(cf_arch)
+cf_is_foreign() { [[ $cf_goarch != "$(cf_arch)" ]]; }
+
+# Of an architecture: qemu's name for it, the triplet of its cross compiler.
+cf_qemu() { case $cf_goarch in arm64) echo qemu-aarch64 ;; riscv64) echo qemu-riscv64 ;; *) echo "qemu-$cf_goarch" ;; esac; }
+cf_triplet() { case $cf_goarch in arm64) echo aarch64-linux-gnu ;; *) echo "$cf_goarch-linux-gnu" ;; esac; }
+
+# cf_cannot NAME: prints what is missing to build and run a program; fails if nothing is.
+cf_cannot() {
+	cf_is_foreign || return 1
+	if ! command -v "$(cf_qemu)" >/dev/null; then
+		echo "there is no $(cf_qemu) (package qemu-user)"
+	elif [[ " $(cf_flags "$1") " == *" -race "* ]]; then
+		echo "the race detector does not run under qemu-user"
+	elif cf_needs_cgo "$1" && ! command -v "$(cf_triplet)-gcc" >/dev/null; then
+		echo "there is no $(cf_triplet)-gcc (packages gcc-$(cf_triplet), libc6-dev-$cf_goarch-cross)"
+	else
+		return 1
+	fi
+}
+
 # cf_build GOROOT VERSION NAME OUT [go build flag...]: builds a program as the
 # people who use that release would: the go line in go.mod is that release's,
 # since it decides the runtime's default settings. No path of this machine
@@ -70,8 +99,10 @@ cf_build() {
 	local root=$1 version=$2 name=$3 out=$4
 	shift 4
 	local work cgo=0 rc=0
+	local -a cross=()
 	work=$(mktemp -d) || return 1
 	cf_needs_cgo "$name" && cgo=1
+	cf_is_foreign && cross=(GOARCH="$cf_goarch" CC="$(cf_triplet)-gcc")
 
 	printf 'module %s\n\ngo %s\n' "$name" \
 		"$(cut -d. -f1,2 <<<"$version")" >"$work/go.mod"
@@ -80,7 +111,7 @@ cf_build() {
 	(
 		cd "$programs_dir/$name" &&
 			env -u GOROOT GOTOOLCHAIN=local GOPROXY=off GOFLAGS= GOWORK=off GO111MODULE=on \
-				GOMODCACHE="$work/mod" CGO_ENABLED=$cgo \
+				GOMODCACHE="$work/mod" CGO_ENABLED=$cgo "${cross[@]}" \
 				"$root/bin/go" build -trimpath -buildvcs=false \
 				-modfile="$work/go.mod" $(cf_flags "$name") "$@" -o "$out" .
 	) || rc=1
@@ -108,6 +139,10 @@ cf_kernel_cores() {
 # cf_core_method: sets cf_method to kernel or gdb, and says so once if it is gdb.
 cf_core_method() {
 	local why
+	if cf_is_foreign; then
+		cf_method=qemu
+		return
+	fi
 	[[ -n ${cf_method-} ]] && return
 	if why=$(cf_kernel_cores); then
 		cf_method=kernel
@@ -123,6 +158,14 @@ cf_core_method() {
 # process that died in DIR. core_pattern may name another folder.
 cf_find_core() {
 	local pid=$1 dir=$2 pattern glob file
+	if [[ $cf_method == qemu ]]; then
+		# It is named after the program, the time and the process.
+		rm -f "$dir/core" "$dir/core.$pid"
+		for file in "$dir"/qemu_*_"$pid".core; do
+			[[ -f $file ]] && printf '%s\n' "$file" && return 0
+		done
+		return 1
+	fi
 	pattern=$(cat /proc/sys/kernel/core_pattern)
 	glob=$(sed -e "s/%[pPiI]/$pid/g" -e 's/%%/%/g' -e 's/%[a-zA-Z]/*/g' <<<"$pattern")
 	[[ $glob == /* ]] || glob=$dir/$glob
@@ -209,6 +252,8 @@ cf_dump() {
 		return $rc
 	fi
 
+	# The process is qemu's then, and takes the program's signals.
+	[[ $cf_method == qemu ]] && clean+=("$(cf_qemu)" -L "/usr/$(cf_triplet)")
 	(
 		cd "$dir" && { ulimit -c unlimited; echo 0x33 >/proc/self/coredump_filter; } 2>/dev/null
 		exec "${clean[@]}" "$exe" "$@" </dev/null >"$out" 2>"$err"
@@ -250,13 +295,5 @@ cf_how() {
 	case $1 in
 	panic | nilderef | nilderef_c | throw | overflow | asleep) echo crash ;;
 	*) echo quit ;;
-	esac
-}
-
-cf_arch() {
-	case $(uname -m) in
-	x86_64) echo amd64 ;;
-	aarch64) echo arm64 ;;
-	*) uname -m ;;
 	esac
 }

@@ -77,11 +77,16 @@ oracle_build() {
 	esac
 }
 
+# oracle_stem PROGRAM RELEASE: the beginning of a pair's name.
+oracle_stem() {
+	echo "$1-go$2$(cf_is_foreign && echo "-$cf_goarch")"
+}
+
 # oracle_pair PROGRAM RELEASE HOW [BUILD]: makes $pairs_dir/STEM.exe, .core and .txt if they
 # are not there, newer than the program, and sets stem. HOW is quit, crash or ancestors.
 oracle_pair() {
 	local program=$1 release=$2 how=$3 build=${4:-default} root exe args=()
-	stem=$program-go$release
+	stem=$(oracle_stem "$program" "$release")
 	[[ $build == default ]] || stem+=-$build
 	exe=$pairs_dir/$stem.exe
 	stem+=-$how
