@@ -112,7 +112,7 @@ test: setup
 	@$(MAKE) --no-print-directory all
 	@BUILD=$(BUILD) MAKE="$(MAKE)" tests/run
 
-.PHONY: check-unit check-headers check-layers check-goldens check-oracle check-asan check-asan-unit \
+.PHONY: test-world check-unit check-headers check-layers check-goldens check-oracle check-asan check-asan-unit \
 	check-asan-goldens check-valgrind golden
 check-unit: $(UNIT_BIN)
 	@corefiles/unpack >/dev/null
@@ -135,6 +135,10 @@ golden: all
 
 check-oracle: all
 	@tests/oracle/run
+
+# Programs that others wrote, fetched or built: downloads a gigabyte. WORLD="-n 5 'deb-*'".
+test-world: all
+	@tests/oracle/world $(WORLD)
 
 ASAN = $(MAKE) --no-print-directory BUILD=build/asan OPT='-O1 -g' \
 	SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'

@@ -1,6 +1,6 @@
 // compare: is the traceback that we print of a core the one that the runtime printed?
 //
-//	compare [--threads] RUNTIME OURS
+//	compare [--threads] [--loaded] RUNTIME OURS
 //
 // Theory. With GOTRACEBACK=crash a dying Go program prints one block for each goroutine
 // (a header "goroutine 18 [chan receive]:", frames of two lines each, "created by ...").
@@ -71,6 +71,8 @@ struct text {
 static struct {
 	uint64_t goroutines, threads, not_shown, frames, differ;
 } count;
+
+static bool loaded;
 
 static void die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 
@@ -157,6 +159,15 @@ static bool is_register(struct line l)
 	return l.n - i > 2 && memcmp(l.s + i, "0x", 2) == 0 && !memchr(l.s + i, ' ', l.n - i);
 }
 
+/** "runtime: g 0: unknown pc 0x...", and what the runtime shows of the stack after it. */
+static bool is_complaint(struct line l)
+{
+	if (starts(l, "runtime: g") || starts(l, "stack: frame={"))
+		return true;
+	// A row of the dump: "0x00007fcd225ed940:  0x...".
+	return l.n > 19 && starts(l, "0x") && l.s[18] == ':' && l.s[19] == ' ';
+}
+
 static struct block *block_add(struct text *t, struct line header, uint64_t goid, long m,
 			       unsigned section)
 {
@@ -202,6 +213,8 @@ static void text_parse(struct text *t)
 			block = block_add(t, l, goid, goid == 0 ? m : NO_M, section);
 		} else if (line_is(l, "runtime stack:")) {
 			block = block_add(t, l, 0, m, section);
+		} else if (block && is_complaint(l)) {
+			continue;
 		} else if (block) {
 			t->lines = grow(t->lines, t->lines_len, &t->lines_cap,
 					sizeof(*t->lines));
@@ -461,6 +474,22 @@ static bool may_be_unseen(const struct text *tr, const struct block *r, const st
 	return o->count >= n && same_lines(tr, r, 1, to, o, o->count - n, n);
 }
 
+/** Was it made runnable after the runtime printed it? See 4 of the theory. */
+static bool was_woken(const struct block *r, const struct block *o)
+{
+	size_t id = identity_len(r->header);
+	size_t n = o->header.n - id;
+	const char *end = memchr(r->header.s, '[', r->header.n);
+	struct line was = { end, r->header.n - (size_t)(end - r->header.s) };
+
+	if (!loaded || r->goid == 0 || id != identity_len(o->header) ||
+	    memcmp(r->header.s, o->header.s, id) != 0)
+		return false;
+	if (!starts(was, "[IO wait") && !starts(was, "[syscall"))
+		return false;
+	return memmem(o->header.s + id, n, "[runnable", 9) != NULL;
+}
+
 /** Our block of that key; the one with a stack, if there are several. */
 static struct block *find_ours(const struct text *to, uint64_t goid, long m)
 {
@@ -479,6 +508,8 @@ static void compare_blocks(const struct text *tr, const struct block *r,
 
 	// A thread's own stack has another title where the runtime throws on it.
 	if (r->goid == 0 && line_is(r->header, "runtime stack:"))
+		same_header = true;
+	if (!same_header && was_woken(r, o))
 		same_header = true;
 	if (same_header && r->count == o->count && same_lines(tr, r, 0, to, o, 0, r->count)) {
 		count_frames(tr, r);
@@ -527,6 +558,7 @@ static void compare_order(const struct text *tr, const struct text *to)
 static void compare(struct text *tr, struct text *to, bool need_threads)
 {
 	bool have_threads = false;
+	bool sections = tr->blocks[tr->blocks_len - 1].section > 0;
 
 	for (size_t i = 0; i < to->blocks_len; i++)
 		if (to->blocks[i].goid == 0)
@@ -567,7 +599,9 @@ static void compare(struct text *tr, struct text *to, bool need_threads)
 		}
 	}
 	for (size_t i = 0; i < to->blocks_len; i++) {
-		if (!to->blocks[i].used) {
+		if (!to->blocks[i].used && loaded && !sections && to->blocks[i].goid == 0) {
+			count.not_shown++;
+		} else if (!to->blocks[i].used) {
 			printf("not in %s:\n", tr->path);
 			show_block('+', to, &to->blocks[i]);
 		}
@@ -580,13 +614,16 @@ int main(int argc, char **argv)
 	bool need_threads = false;
 	struct text runtime, ours;
 
-	if (argc > 1 && strcmp(argv[1], "--threads") == 0) {
-		need_threads = true;
-		argc--;
-		argv++;
+	for (; argc > 1 && starts((struct line){ argv[1], strlen(argv[1]) }, "--"); argc--, argv++) {
+		if (strcmp(argv[1], "--threads") == 0)
+			need_threads = true;
+		else if (strcmp(argv[1], "--loaded") == 0)
+			loaded = true;
+		else
+			die("unknown option %s", argv[1]);
 	}
 	if (argc != 3) {
-		fputs("usage: compare [--threads] RUNTIME OURS\n", stderr);
+		fputs("usage: compare [--threads] [--loaded] RUNTIME OURS\n", stderr);
 		return 2;
 	}
 	text_open(&runtime, argv[1]);
