@@ -244,6 +244,7 @@ static void set_signals(void)
 	sigemptyset(&sa.sa_mask);
 	sigaction(SIGINT, &sa, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	gi_lost_file_handle(EXIT_INPUT);
 	signal(SIGXFSZ, SIG_IGN); // a limit of file sizes is an error like a full disk
 }
 
@@ -303,6 +304,8 @@ static int check(struct gi_session *s, const struct options *o)
 		err = gi_report_verdict_line(out, gi_session_go(s), graph);
 	if (!err)
 		err = gi_out_flush(out);
+	if (!err)
+		err = gi_target_check_unchanged(gi_session_target(s));
 	if (err && !is_code(err, GI_ERR_PIPE)) {
 		gi_session_complain("gcore-inspect", err);
 		return EXIT_INPUT;

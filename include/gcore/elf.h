@@ -73,6 +73,19 @@ struct gi_error *gi_elf_open_packed(const char *path, const struct gi_elf_unpack
 /** What went wrong in unpacking, one line; NULL if nothing did. Borrowed, as long as elf. */
 const char *gi_elf_unpacking_note(const struct gi_elf *elf);
 
+/**
+ * For a handler of SIGBUS, which reading a mapped file ends in when the file was cut short
+ * meanwhile or its disk fails: the path of the open file that is mapped at addr, where in
+ * it that is, and how long the file was; NULL if there is none. Async-signal-safe.
+ */
+const char *gi_elf_mapped_at(const void *addr, uint64_t *off_ret, uint64_t *size_ret);
+
+/**
+ * GI_ERR_IO if the file was written to since it was opened: what was read of it may be of two
+ * files. (One that another took the place of, by a rename, is still read as it was.)
+ */
+struct gi_error *gi_elf_check_unchanged(const struct gi_elf *elf) GI_MUST_CHECK;
+
 /** An ELF image in memory, which is copied (a core's vDSO). name stands for its path. */
 struct gi_error *gi_elf_open_image(const char *name, const uint8_t *image, size_t n,
 				   struct gi_elf **ret) GI_MUST_CHECK;

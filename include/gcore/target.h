@@ -92,6 +92,9 @@ const struct gi_process_info *gi_target_info(const struct gi_target *t);
 size_t gi_target_note_count(const struct gi_target *t);
 const char *gi_target_note(const struct gi_target *t, size_t i);
 
+/** GI_ERR_IO if the core, the executable or a library was written to since it was opened. */
+struct gi_error *gi_target_check_unchanged(struct gi_target *t) GI_MUST_CHECK;
+
 /** The executable, and what to add to its link-time addresses. Never NULL for a core. */
 struct gi_elf *gi_target_exe(struct gi_target *t);
 uint64_t gi_target_exe_bias(const struct gi_target *t);

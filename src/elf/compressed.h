@@ -9,7 +9,7 @@ struct elf_filter;
 /** How a file that begins with these bytes is compressed; NULL: it is not. */
 const struct elf_filter *gi_elf_filter_find(const uint8_t *head, size_t n);
 /**
- * Unpacks the ELF file that is compressed in fd (at its start; path names it in errors).
+ * Unpacks the ELF file that is compressed in fd (from where it stands; path names it in errors).
  * *fd_ret, the caller's, can be read and mapped, not written. *note_ret, malloc'd, says
  * what is missing if it could not be unpacked to its end, else it stays as it is.
  */

@@ -23,6 +23,7 @@ enum {
 	EHDR_SIZE = 64,
 	PHDR_SIZE = 56,
 	SHDR_SIZE = 64,
+	SKIPPABLE_FRAMES_MAX = 16,
 };
 
 static struct elf_section shdr_decode(const uint8_t *p)
@@ -145,6 +146,7 @@ static struct gi_error *elf_create(const char *path, void *map, size_t size, str
 	elf->path = strdup(path);
 	if (!elf->path)
 		return gi_error_nomem();
+	gi_elf_mapped_add(elf);
 	struct gi_error *err = elf_read_headers(elf);
 	if (err)
 		return err;
@@ -159,16 +161,37 @@ static void closep(int *fd)
 		close(*fd);
 }
 
+// Frames that readers of zstd and lz4 skip may come first: parallel compressors note there how
+// the rest is cut. Where the file goes on behind them.
+static off_t after_skippable_frames(int fd)
+{
+	off_t at = 0;
+	for (int i = 0; i < SKIPPABLE_FRAMES_MAX; i++) {
+		uint8_t head[8];
+		if (pread(fd, head, sizeof(head), at) != sizeof(head) ||
+		    (gi_load_u32(head) & 0xfffffff0) != 0x184d2a50)
+			break;
+		at += (off_t)sizeof(head) + gi_load_u32(head + 4);
+	}
+	return at;
+}
+
 // Opens what is behind *fd, or, if that is compressed, what was in it: *fd and *size are
 // the unpacked file's then.
 static struct gi_error *elf_unpack_file(const char *path, const struct gi_elf_unpacking *unpacking,
 					int *fd, uint64_t *size, char **note_ret)
 {
 	uint8_t head[512];
-	ssize_t got = pread(*fd, head, sizeof(head), 0);
+	off_t start = after_skippable_frames(*fd);
+	ssize_t got = pread(*fd, head, sizeof(head), start);
 	if (got < 0)
 		return gi_error_errno("%s", path);
 	const struct elf_filter *filter = unpacking ? gi_elf_filter_find(head, (size_t)got) : NULL;
+	// Unpacking starts where the file stands.
+	if (filter && lseek(*fd, start, SEEK_SET) < 0)
+		return gi_error_errno("%s", path);
+	if (!filter && start && (got = pread(*fd, head, sizeof(head), 0)) < 0)
+		return gi_error_errno("%s", path);
 	if (!filter)
 		return gi_elf_check_ident(path, head, (size_t)got);
 	int plain;
@@ -202,9 +225,12 @@ static struct gi_error *elf_open(const char *path, const struct gi_elf_unpacking
 		return gi_error_create(GI_ERR_FORMAT, "%s is empty", path);
 	uint64_t size = (uint64_t)st.st_size;
 	_cleanup_(gi_freep) char *note = NULL;
+	int file = fd;
 	struct gi_error *err = elf_unpack_file(path, unpacking, &fd, &size, &note);
 	if (err)
 		return err;
+	if (fd != file)
+		st.st_nlink = 0; // what is mapped is not this file
 
 	void *map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (map == MAP_FAILED)
@@ -213,6 +239,7 @@ static struct gi_error *elf_open(const char *path, const struct gi_elf_unpacking
 	err = elf_create(path, map, size, &elf);
 	if (err)
 		return err;
+	elf->opened = st;
 	elf->unpacking_note = note;
 	note = NULL;
 	*ret = elf;
@@ -253,6 +280,7 @@ void gi_elf_close(struct gi_elf *elf)
 {
 	if (!elf)
 		return;
+	gi_elf_mapped_remove(elf);
 	while (elf->unpacked) {
 		struct elf_unpacked *next = elf->unpacked->next;
 		gi_elf_unpacked_destroy(elf->unpacked);

@@ -4,6 +4,7 @@
 
 #include <elf.h>
 #include <pthread.h>
+#include <sys/stat.h>
 
 #include "elf/elf_impl.h"
 #include "gcore/base.h"
@@ -38,6 +39,10 @@ struct elf_by_addr {
 	uint32_t symbol;
 };
 
+/** Adds to, takes from, the files that gi_elf_mapped_at knows. */
+void gi_elf_mapped_add(struct gi_elf *elf);
+void gi_elf_mapped_remove(struct gi_elf *elf);
+
 struct elf_symtab {
 	const uint8_t *syms;
 	size_t count;
@@ -51,10 +56,12 @@ struct elf_symtab {
 };
 
 struct gi_elf {
+	struct gi_elf *_Atomic next_mapped; // see mapped.c
 	char *path;
 	char *unpacking_note; // or NULL
 	const uint8_t *bytes;
 	size_t size;
+	struct stat opened; // the file itself as it was then; st_nlink 0: a copy is mapped
 	struct gi_elf_ident ident;
 	uint64_t phnum; // as declared; the file may hold fewer
 	size_t phnum_held;

@@ -213,9 +213,12 @@ static struct gi_error *execute(struct gi_session *s, const char *line, const ch
 		flushed = without_pipe(flushed);
 		err = without_pipe(err);
 	}
-	if (!err)
-		return flushed;
-	gi_error_ignore(flushed);
+	if (err)
+		gi_error_ignore(flushed);
+	else
+		err = flushed;
+	if (!err && s->target)
+		err = gi_target_check_unchanged(s->target);
 	return err;
 }
 

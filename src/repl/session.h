@@ -68,6 +68,14 @@ void gi_child_finish(struct gi_child *child);
 /** $PAGER, or what is installed; NULL: none. Borrowed. */
 const char *gi_pager_command(void);
 
+// --- lost_file.c ------------------------------------------------------------
+
+/**
+ * From now on, a file that is cut short while it is read, or whose disk fails, ends the program
+ * with one line that says so and with this status.
+ */
+void gi_lost_file_handle(int exit_status);
+
 // --- complete.c -------------------------------------------------------------
 
 /** Candidates for the word at [start, end) of line; NULL-terminated, each and the list malloced. */

@@ -35,6 +35,17 @@ static void core_destroy(struct gi_target *t)
 	free(c);
 }
 
+static struct gi_error *core_check_unchanged(struct gi_target *t)
+{
+	struct core *c = core_of(t);
+	struct gi_error *err = gi_elf_check_unchanged(c->elf);
+	for (size_t i = 0; !err && i < c->module_count; i++) {
+		if (c->modules[i].elf)
+			err = gi_elf_check_unchanged(c->modules[i].elf);
+	}
+	return err;
+}
+
 static const struct gi_target_ops core_ops = {
 	.name = "core",
 	.destroy = core_destroy,
@@ -45,6 +56,7 @@ static const struct gi_target_ops core_ops = {
 	.symbol_at = gi_core_symbol_at,
 	.file_count = gi_core_file_count,
 	.file = gi_core_file,
+	.check_unchanged = core_check_unchanged,
 };
 
 static struct gi_error *check_type(const char *path, struct gi_elf *elf, enum gi_arch *ret)

@@ -79,6 +79,11 @@ const char *gi_target_note(const struct gi_target *t, size_t i)
 	return i < t->note_count ? t->notes[i] : NULL;
 }
 
+struct gi_error *gi_target_check_unchanged(struct gi_target *t)
+{
+	return t->ops->check_unchanged ? t->ops->check_unchanged(t) : NULL;
+}
+
 struct gi_elf *gi_target_exe(struct gi_target *t)
 {
 	return t->exe;

@@ -17,6 +17,8 @@ struct gi_target_ops {
 	struct gi_error *(*explain)(struct gi_target *t, uint64_t addr, enum gi_error_code why);
 	/** See gi_target_elf_at(). */
 	struct gi_elf *(*elf_at)(struct gi_target *t, uint64_t addr, uint64_t *bias_ret);
+	/** See gi_target_check_unchanged(). */
+	struct gi_error *(*check_unchanged)(struct gi_target *t);
 	/** Opens the separate debug file of the executable, NULL if there is none. t->lock is held. */
 	struct gi_elf *(*open_debug)(struct gi_target *t);
 	/** See gi_target_symbol_at(). */
