@@ -140,6 +140,12 @@ check-oracle: all
 test-world: all
 	@tests/oracle/world $(WORLD)
 
+# Every release, build and kind of core that this machine can make; the table goes into the
+# documents. MATRIX="-g 1.26.8 --builds pie" chooses (and writes nothing).
+.PHONY: test-matrix
+test-matrix: all
+	@BUILD=$(BUILD) tests/oracle/matrix $(or $(MATRIX),--write docs/support.md)
+
 ASAN = $(MAKE) --no-print-directory BUILD=build/asan OPT='-O1 -g' \
 	SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'
 check-asan-unit:

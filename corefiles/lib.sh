@@ -94,7 +94,9 @@ cf_cannot() {
 # cf_build GOROOT VERSION NAME OUT [go build flag...]: builds a program as the
 # people who use that release would: the go line in go.mod is that release's,
 # since it decides the runtime's default settings. No path of this machine
-# gets into the program.
+# gets into the program. The array cf_go_env adds to the go command's environment,
+# cf_go_verb is what it is told to do.
+cf_go_env=() cf_go_verb=build
 cf_build() {
 	local root=$1 version=$2 name=$3 out=$4
 	shift 4
@@ -111,8 +113,8 @@ cf_build() {
 	(
 		cd "$programs_dir/$name" &&
 			env -u GOROOT GOTOOLCHAIN=local GOPROXY=off GOFLAGS= GOWORK=off GO111MODULE=on \
-				GOMODCACHE="$work/mod" CGO_ENABLED=$cgo "${cross[@]}" \
-				"$root/bin/go" build -trimpath -buildvcs=false \
+				GOMODCACHE="$work/mod" CGO_ENABLED=$cgo "${cross[@]}" "${cf_go_env[@]}" \
+				"$root/bin/go" $cf_go_verb -trimpath -buildvcs=false \
 				-modfile="$work/go.mod" $(cf_flags "$name") "$@" -o "$out" .
 	) || rc=1
 	rm -rf "$work"

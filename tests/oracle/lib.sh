@@ -47,35 +47,8 @@ oracle_releases() {
 	printf '%s\n' "${here[@]}" | grep -x -F -e "${here[0]}" -e "${here[-1]}" -e "${path#go}"
 }
 
-# The ways to build a program that --builds knows.
-oracle_builds="default stripped w strip strip-g bare pie pie-stripped noinline-stripped noopt noopt-stripped"
-
-# oracle_build BUILD GOROOT RELEASE PROGRAM OUT
-#	stripped	-ldflags="-s -w"
-#	w		-ldflags=-w: symbols without DWARF
-#	strip, strip-g	by binutils, afterwards
-#	bare		strip, and no section that tells the release (.go.buildinfo)
-#	pie		position-independent
-#	noinline, noopt	nothing is inlined; not optimised either
-oracle_build() {
-	local build=$1 out=$5
-	local -a flags=()
-	case $build in
-	pie*) flags+=(-buildmode=pie) ;;
-	noinline*) flags+=(-gcflags=all=-l) ;;
-	noopt*) flags+=('-gcflags=all=-N -l') ;;
-	esac
-	case $build in
-	stripped | *-stripped) flags+=('-ldflags=-s -w') ;;
-	w) flags+=(-ldflags=-w) ;;
-	esac
-	cf_build "$2" "$3" "$4" "$out" "${flags[@]}" || return 1
-	case $build in
-	strip) strip "$out" ;;
-	strip-g) strip -g "$out" ;;
-	bare) objcopy --strip-all --rename-section .go.buildinfo=.moved "$out" ;;
-	esac
-}
+. "$oracle_dir/builds.sh"
+. "$oracle_dir/kinds.sh"
 
 # oracle_stem PROGRAM RELEASE: the beginning of a pair's name.
 oracle_stem() {

@@ -1,0 +1,67 @@
+# The kinds of core that the oracle makes (sourced by lib.sh).
+#
+# A kind is a name in $oracle_kinds and a function kind_NAME (kind_ARCH_NAME for another
+# processor) that is called with EXE DIR STEM and makes DIR/STEM.core and DIR/STEM.txt, the
+# text of the runtime at the time of that core. It may set
+#	pair_core	another path of the core (a compressed one)
+#	pair_options	options for gcore-inspect
+#	compare_options	options for compare, instead of --threads
+# and needs_kind_NAME prints why it cannot be done on this machine.
+
+oracle_kinds="quit crash ancestors"
+
+# The kernel's, of a hanging program that was told to die.
+kind_quit() { cf_dump "$1" "$2" "$3" quit; }
+# The kernel's, of a program that crashes by itself.
+kind_crash() { cf_dump "$1" "$2" "$3" crash crash; }
+# The same as quit, with the goroutines' ancestors recorded.
+kind_ancestors() {
+	cf_env=(GODEBUG=tracebackancestors=5)
+	cf_dump "$1" "$2" "$3" quit
+	local rc=$?
+	cf_env=()
+	return $rc
+}
+
+# oracle_kind KIND EXE DIR STEM: sets pair_core, pair_text, pair_options, compare_options.
+oracle_kind() {
+	local fn
+	fn=$(oracle_kind_function "$1")
+	pair_core=$3/$4.core pair_text=$3/$4.txt pair_options=() compare_options=(--threads)
+	"$fn" "$2" "$3" "$4" || return 1
+	[[ -s $pair_core && -s $pair_text ]]
+}
+
+oracle_kind_function() {
+	if [[ ${oracle_arch:=$(cf_arch)} == "$(cf_arch)" ]]; then
+		echo "kind_${1//-/_}"
+	else
+		echo "kind_${oracle_arch}_${1//-/_}"
+	fi
+}
+
+# oracle_kind_needs KIND: prints why it cannot be done here.
+oracle_kind_needs() {
+	local fn
+	fn=$(oracle_kind_function "$1")
+	declare -F "$fn" >/dev/null || { echo "there is no way to make one for $oracle_arch here"; return; }
+	! declare -F "needs_$fn" >/dev/null || "needs_$fn"
+}
+
+# what_ended PROGRAM KIND: what the summary must say of the end; nothing: not known here.
+what_ended() {
+	case $2-$1 in
+	quit-* | ancestors-*) echo "after SIGQUIT" ;;
+	crash-panic | crash-nilderef) echo "after a panic" ;;
+	crash-throw | crash-asleep | crash-overflow) echo "after a fatal error" ;;
+	esac
+}
+
+# verdict_of PROGRAM: the exit status that --check must have; nothing: not known here.
+verdict_of() {
+	case $1 in
+	abba | abba_explicit | selflock | threeway | rwmutex | rwupgrade | chanpair) echo 1 ;;
+	structlock | leaks | asleep) echo 1 ;;
+	healthy | reachable | handover | many | busy) echo 0 ;;
+	esac
+}
