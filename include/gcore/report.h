@@ -125,6 +125,14 @@ struct gi_error *gi_report_thread(struct gi_out *out, struct gi_target *t, struc
 				  struct gi_unwinder *u, size_t thread) GI_MUST_CHECK;
 struct gi_error *gi_report_ms(struct gi_out *out, struct gi_go *go) GI_MUST_CHECK;
 struct gi_error *gi_report_ps(struct gi_out *out, struct gi_go *go) GI_MUST_CHECK;
+/** report/sched_findings.c: the runtime's own text of the scheduler, and what is wrong with it. u may be NULL. */
+struct gi_error *gi_report_sched(struct gi_out *out, struct gi_go *go,
+				 struct gi_unwinder *u) GI_MUST_CHECK;
+// report/queues.c: lists.
+struct gi_error *gi_report_runq(struct gi_out *out, struct gi_go *go,
+				struct gi_unwinder *u) GI_MUST_CHECK;
+struct gi_error *gi_report_timers(struct gi_out *out, struct gi_go *go) GI_MUST_CHECK;
+struct gi_error *gi_report_netpoll(struct gi_out *out, struct gi_go *go) GI_MUST_CHECK;
 /** All mappings, or the one that holds addr. */
 struct gi_error *gi_report_mappings(struct gi_out *out, struct gi_target *t, bool one,
 				    uint64_t addr) GI_MUST_CHECK;

@@ -1,6 +1,7 @@
 // The scheduler: Ms, Ps, and what they share.
 
 #include "report/frame.h"
+#include "report/sched.h"
 #include "report/table.h"
 
 #include <string.h>
@@ -21,6 +22,31 @@ static const struct gi_g *g_at(struct gi_go *go, uint64_t addr)
 static const struct gi_p *p_at(struct gi_go *go, uint64_t addr)
 {
 	return addr ? gi_go_p_by_addr(go, addr) : NULL;
+}
+
+void gi_sched_preemptoff(struct gi_go *go, const struct gi_m *m, struct gi_str *str)
+{
+	char text[64];
+	size_t n = (size_t)gi_min_u64(m->preemptoff_len, sizeof(text));
+	struct gi_error *err;
+
+	if (!m->preemptoff_ptr || !n)
+		return;
+	err = gi_target_read(gi_go_target(go), m->preemptoff_ptr, text, n);
+	if (err)
+		gi_error_ignore(err);
+	else
+		gi_str_put_escaped(str, text, n);
+}
+
+void gi_sched_function(struct gi_go *go, uint64_t pc, struct gi_str *str)
+{
+	struct gi_func f;
+
+	if (pc && gi_functab_find(gi_go_functab(go), pc, &f))
+		gi_function_print_name(f.name, str);
+	else
+		gi_str_printf(str, "0x%" PRIx64, pc);
 }
 
 // What is of interest of an M beside its numbers.
@@ -143,7 +169,7 @@ static void json_p(struct gi_out *out, struct gi_go *go, const struct gi_p *p)
 	gi_json_end(out);
 }
 
-static void put_sched(struct gi_out *out, const struct gi_sched *s)
+void gi_report_sched_line(struct gi_out *out, const struct gi_sched *s)
 {
 	if (gi_out_is_json(out)) {
 		gi_json_begin(out, "sched");
@@ -205,6 +231,6 @@ struct gi_error *gi_report_ps(struct gi_out *out, struct gi_go *go)
 		gi_table_cell(&table, "%" PRIu32, p->gfree_count);
 	}
 	gi_table_print(&table, out);
-	put_sched(out, gi_go_sched(go));
+	gi_report_sched_line(out, gi_go_sched(go));
 	return NULL;
 }

@@ -224,6 +224,10 @@ static const char *const lines[] = {
 	"mappings",
 	"ms",
 	"ps",
+	"sched",
+	"runq",
+	"timers",
+	"netpoll",
 	"regs",
 	"thread 1 regs",
 	"thread",
@@ -245,7 +249,7 @@ static const char *const lines[] = {
 static const char *const cores[] = {"abba-go1.19.13",	  "abba-go1.27.4",    "zoo-go1.19.13",
 				    "zoo-go1.27.4",	  "zoo_cgo-go1.27.4", "healthy-go1.27.4",
 				    "chanpair-go1.19.13", "rwmutex-go1.27.4", "selflock-go1.19.13",
-				    "abba-go1.27.4-gcore"};
+				    "abba-go1.27.4-gcore", "busy-go1.27.4"};
 
 static bool is_command(const char *line)
 {

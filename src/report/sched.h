@@ -1,0 +1,16 @@
+// The scheduler, inside of this room.
+#ifndef REPORT_SCHED_H
+#define REPORT_SCHED_H
+
+#include "gcore/report.h"
+
+/** Appends why an M keeps its goroutine running (m.preemptoff), escaped; nothing if it does not. */
+void gi_sched_preemptoff(struct gi_go *go, const struct gi_m *m, struct gi_str *str);
+/** The text of GODEBUG=schedtrace=N,scheddetail=1; nothing in JSON. */
+struct gi_error *gi_report_schedtrace(struct gi_out *out, struct gi_go *go) GI_MUST_CHECK;
+/** One line, or the record "sched". */
+void gi_report_sched_line(struct gi_out *out, const struct gi_sched *s);
+/** Appends a function's name for people, or its address. */
+void gi_sched_function(struct gi_go *go, uint64_t pc, struct gi_str *str);
+
+#endif

@@ -1,0 +1,366 @@
+// What is wrong with the scheduler, in words. Each finding follows from fields of the runtime
+// alone; where one can also be seen for an instant in a program that is well, it says so.
+//
+// A runtime that prints a crash freezes all others first, as if it stopped the world: that
+// is told, and what follows from it alone is not. Source: src/runtime/proc.go, Go 1.18 to 1.27.
+
+#include "gcore/sched.h"
+#include "report/frame.h"
+#include "report/goroutines.h"
+#include "report/sched.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+enum {
+	NAMED = 5,		    // goroutines that a finding names one by one
+	LONG_NS = 100000000,	    // a goroutine has to give way after 10 ms
+	OVERDUE_NS = 1000000000,    // a timer that is later than this is not late by chance
+	G_RUNNABLE = GI_G_RUNNABLE, // with no scan bit: nobody looks at it just now
+};
+
+struct checker {
+	struct gi_out *out;
+	struct gi_go *go;
+	struct gi_unwinder *u;
+	size_t found;
+	struct gi_map queued, sleeping, polled; // by address of g: on a queue, named by a timer, ...
+	struct gi_error *err;
+	bool has_timers, has_polled;
+	int64_t overdue_when, overdue_p; // of the timer that should have fired first
+};
+
+// g or NULL, p -1: none.
+GI_PRINTF(5, 6)
+static void finding(struct checker *c, const char *kind, const struct gi_g *g, int64_t p,
+		    const char *fmt, ...)
+{
+	_cleanup_(gi_str_deinit) struct gi_str s = {0};
+	va_list ap;
+
+	va_start(ap, fmt);
+	gi_str_vprintf(&s, fmt, ap);
+	va_end(ap);
+	c->found++;
+	if (gi_out_is_json(c->out)) {
+		gi_json_begin(c->out, "sched_finding");
+		gi_json_str(c->out, "kind", kind);
+		gi_json_str(c->out, "text", gi_str_cstr(&s));
+		if (g)
+			gi_json_u64(c->out, "goroutine", g->goid);
+		else
+			gi_json_null(c->out, "goroutine");
+		if (p >= 0)
+			gi_json_i64(c->out, "p", p);
+		else
+			gi_json_null(c->out, "p");
+		gi_json_end(c->out);
+		return;
+	}
+	gi_out_printf(c->out, "- %s\n", gi_str_cstr(&s));
+}
+
+// "goroutine 7 (main.spin at main.go:12)"
+static void put_goroutine(struct checker *c, struct gi_str *s, const struct gi_g *g)
+{
+	struct gi_location where = {0};
+	struct gi_error *err;
+
+	gi_str_printf(s, "goroutine %" PRIu64, g->goid);
+	if (!c->u)
+		return;
+	err = gi_g_user_location(c->u, g, &where);
+	gi_error_ignore(err);
+	if (!where.pc)
+		return;
+	gi_str_puts(s, " (");
+	gi_location_format(s, where.function, where.file, where.line, where.pc);
+	gi_str_puts(s, ")");
+}
+
+static bool is_frozen(const struct gi_sched *s)
+{
+	return s->stopwait == GI_FREEZE_STOP_WAIT || (s->gcwaiting && s->panicking);
+}
+
+// How long the P has run the same goroutine, as sysmon saw it; 0: it moved on, or is unknown.
+static uint64_t same_for(struct gi_go *go, const struct gi_p *p)
+{
+	const uint64_t now = gi_go_now(go);
+
+	if (p->seen_sched_tick != p->sched_tick || !p->sched_tick_when || now < p->sched_tick_when)
+		return 0;
+	return now - p->sched_tick_when;
+}
+
+static const struct gi_g *goroutine_of(struct gi_go *go, const struct gi_p *p)
+{
+	const struct gi_m *m = p->m ? gi_go_m_by_addr(go, p->m) : NULL;
+
+	return m && m->curg ? gi_go_g_by_addr(go, m->curg) : NULL;
+}
+
+static bool in_syscall(const struct gi_p *p, const struct gi_g *g)
+{
+	return p->status == 2 || (g && (g->status & ~(uint32_t)GI_G_SCAN) == GI_G_SYSCALL);
+}
+
+// --- each P ----------------------------------------------------------------------------
+
+static void check_p(struct checker *c, const struct gi_p *p, bool stopping)
+{
+	const struct gi_g *g = goroutine_of(c->go, p);
+	const uint32_t waiting = p->runq_tail - p->runq_head + (p->runnext != 0);
+	const uint64_t ns = same_for(c->go, p);
+	_cleanup_(gi_str_deinit) struct gi_str who = {0}, since = {0};
+
+	if (!p->m || (p->status != 1 && p->status != 2))
+		return;
+	if (g)
+		put_goroutine(c, &who, g);
+	else
+		gi_str_puts(&who, "no goroutine");
+	if (ns) {
+		gi_str_puts(&since, " for at least ");
+		gi_duration_format(&since, ns);
+	}
+	if (in_syscall(p, g)) {
+		if (stopping || ns > LONG_NS)
+			finding(c, "p-in-syscall", g, p->id,
+				"P %" PRId32 " is held by %s in a system call%s", p->id,
+				gi_str_cstr(&who), gi_str_cstr(&since));
+		return;
+	}
+	if (stopping && g) {
+		finding(c, "does-not-stop", g, p->id, "P %" PRId32 " has not stopped: it runs %s%s%s",
+			p->id, gi_str_cstr(&who), gi_str_cstr(&since),
+			p->preempt || gi_go_g_preempt(c->go, g)
+				? ", which was asked to give way and has not"
+				: "");
+		return;
+	}
+	if (!g || ns < LONG_NS)
+		return;
+	if (gi_go_g_preempt(c->go, g))
+		finding(c, "does-not-give-way", g, p->id,
+			"%s has run on P %" PRId32 "%s; it was asked to give way and has not: a loop "
+			"without a safe point, or its thread gets no CPU",
+			gi_str_cstr(&who), p->id, gi_str_cstr(&since));
+	if (waiting)
+		finding(c, "waits-behind", g, p->id,
+			"%" PRIu32 " goroutine%s on P %" PRId32 " wait behind %s, which has run%s",
+			waiting, waiting == 1 ? "" : "s", p->id, gi_str_cstr(&who),
+			gi_str_cstr(&since));
+}
+
+static void check_world(struct checker *c)
+{
+	const struct gi_sched *s = gi_go_sched(c->go);
+	size_t in_c = 0, with_g = 0;
+
+	if (is_frozen(s)) {
+		finding(c, "frozen", NULL, -1,
+			"the runtime froze all other threads to print this crash: run queues and Ps are "
+			"as that left them");
+	} else if (s->gcwaiting && s->stopwait > 0) {
+		finding(c, "world-stopping", NULL, -1,
+			"the world is being stopped: %" PRId32 " of %" PRId32 " Ps have not stopped",
+			s->stopwait, s->gomaxprocs);
+	} else if (s->gcwaiting) {
+		finding(c, "world-stopped", NULL, -1, "the world is stopped");
+	}
+	for (size_t i = 0; i < gi_go_m_count(c->go); i++) {
+		const struct gi_m *m = gi_go_m(c->go, i);
+		_cleanup_(gi_str_deinit) struct gi_str off = {0};
+
+		with_g += m->curg != 0;
+		in_c += m->curg && m->incgo;
+		gi_sched_preemptoff(c->go, m, &off);
+		if (off.len && !is_frozen(s))
+			finding(c, "preemption-off", NULL, -1,
+				"M %" PRId64 " keeps its goroutine running: %s", m->id, gi_str_cstr(&off));
+	}
+	if (in_c && in_c == with_g)
+		finding(c, "all-in-c", NULL, -1,
+			"all %zu Ms that run goroutines are in C code", in_c);
+	if (is_frozen(s))
+		return;
+	for (size_t i = 0; i < gi_go_p_count(c->go); i++)
+		check_p(c, gi_go_p(c->go, i), s->gcwaiting && s->stopwait > 0);
+}
+
+// --- wake-ups ----------------------------------------------------------------------------
+
+static bool take_queued(void *arg, const struct gi_queued *q)
+{
+	struct checker *c = arg;
+
+	c->err = gi_map_put(&c->queued, q->g, 1);
+	return !c->err;
+}
+
+static bool take_timer(void *arg, const struct gi_timer *t)
+{
+	struct checker *c = arg;
+
+	if (t->removed)
+		return true;
+	if (t->when > 0 && (!c->overdue_when || t->when < c->overdue_when)) {
+		c->overdue_when = t->when;
+		c->overdue_p = t->p;
+	}
+	// time.Sleep's timer: its argument is the goroutine.
+	if (gi_go_g_by_addr(c->go, t->arg))
+		c->err = gi_map_put(&c->sleeping, t->arg, 1);
+	return !c->err;
+}
+
+static bool take_poll(void *arg, const struct gi_poll_desc *d)
+{
+	struct checker *c = arg;
+
+	if (d->rg > GI_POLL_WAIT)
+		c->err = gi_map_put(&c->polled, d->rg, 1);
+	if (!c->err && d->wg > GI_POLL_WAIT)
+		c->err = gi_map_put(&c->polled, d->wg, 1);
+	return !c->err;
+}
+
+static bool has(const struct gi_map *map, const struct gi_g *g)
+{
+	uint64_t v;
+
+	return gi_map_get(map, g->addr, &v);
+}
+
+struct lost {
+	const char *kind, *what;
+	uint64_t count;
+	const struct gi_g *first[NAMED];
+};
+
+static void see_lost(struct lost *l, const struct gi_g *g)
+{
+	if (l->count < NAMED)
+		l->first[l->count] = g;
+	l->count++;
+}
+
+static void report_lost(struct checker *c, const struct lost *l)
+{
+	for (size_t i = 0; i < l->count && i < NAMED; i++) {
+		_cleanup_(gi_str_deinit) struct gi_str who = {0};
+
+		put_goroutine(c, &who, l->first[i]);
+		finding(c, l->kind, l->first[i], -1, "%s %s", gi_str_cstr(&who), l->what);
+	}
+	if (l->count > NAMED)
+		finding(c, l->kind, NULL, -1, "%" PRIu64 " more like that", l->count - NAMED);
+}
+
+static struct gi_error *collect(struct checker *c)
+{
+	struct gi_error *err = gi_go_run_queues(c->go, take_queued, c);
+
+	if (err || c->err)
+		return err ? err : c->err;
+	err = gi_go_timers(c->go, take_timer, c);
+	if (err && gi_error_code(err) != GI_ERR_UNSUPPORTED)
+		return err;
+	c->has_timers = !err;
+	gi_error_ignore(err);
+	if (c->err)
+		return c->err;
+	err = gi_go_poll_descs(c->go, take_poll, c);
+	if (err && gi_error_code(err) != GI_ERR_UNSUPPORTED)
+		return err;
+	c->has_polled = !err;
+	gi_error_ignore(err);
+	return c->err;
+}
+
+static struct gi_error *check_goroutines(struct checker *c)
+{
+	const struct gi_sched *s = gi_go_sched(c->go);
+	struct lost sleep = {.kind = "lost-timer",
+			     .what = "sleeps, and no timer wakes it: its wake-up was lost, or it is "
+				     "just going to sleep or waking"};
+	struct lost poll = {.kind = "lost-poll",
+			    .what = "waits for a descriptor that does not name it: its wake-up was "
+				    "lost, or it is just going to wait or waking"};
+	struct lost run = {.kind = "lost-runnable",
+			   .what = "is runnable and on no run queue: it was lost, or is just being "
+				   "moved"};
+	uint64_t runnable = 0;
+
+	for (size_t i = 0; i < gi_go_g_count(c->go); i++) {
+		const struct gi_g *g = gi_go_g(c->go, i);
+		const char *why = gi_go_wait_reason(c->go, g);
+
+		if (i % 4096 == 0) {
+			struct gi_error *err = gi_out_check(c->out);
+
+			if (err)
+				return err;
+		}
+		if (g->unreadable)
+			continue;
+		if (g->status == G_RUNNABLE) {
+			runnable++;
+			if (!has(&c->queued, g) && !is_frozen(s))
+				see_lost(&run, g);
+		}
+		// The runtime's own sleepers have timers with other arguments; a bubble has its own.
+		if (!why || g->bubble || g->system || g->status != GI_G_WAITING)
+			continue;
+		if (c->has_timers && strcmp(why, "sleep") == 0 && !has(&c->sleeping, g))
+			see_lost(&sleep, g);
+		if (c->has_polled && strcmp(why, "IO wait") == 0 && !has(&c->polled, g))
+			see_lost(&poll, g);
+	}
+	if (runnable && s->npidle && !s->gcwaiting)
+		finding(c, "idle-ps", NULL, -1,
+			"%" PRIu64 " goroutine%s runnable while %" PRIu32 " of %" PRId32
+			" Ps are idle%s",
+			runnable, runnable == 1 ? " is" : "s are", s->npidle, s->gomaxprocs,
+			s->nmspinning ? "; Ms that look for work are on their way" : "");
+	report_lost(c, &run);
+	report_lost(c, &sleep);
+	report_lost(c, &poll);
+	return NULL;
+}
+
+static void check_timers(struct checker *c)
+{
+	const int64_t now = (int64_t)gi_go_now(c->go);
+	_cleanup_(gi_str_deinit) struct gi_str late = {0};
+
+	if (!c->overdue_when || now - c->overdue_when < OVERDUE_NS)
+		return;
+	gi_duration_format(&late, (uint64_t)(now - c->overdue_when));
+	finding(c, "overdue-timer", NULL, c->overdue_p,
+		"a timer of P %" PRId64 " is overdue by at least %s", c->overdue_p,
+		gi_str_cstr(&late));
+}
+
+struct gi_error *gi_report_sched(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u)
+{
+	struct checker c = {.out = out, .go = go, .u = u};
+	struct gi_error *err = gi_report_schedtrace(out, go);
+
+	if (err)
+		return err;
+	gi_report_sched_line(out, gi_go_sched(go));
+	check_world(&c);
+	err = collect(&c);
+	if (!err) {
+		check_timers(&c);
+		err = check_goroutines(&c);
+	}
+	if (!err && !c.found)
+		gi_out_puts(out, "nothing is wrong with the scheduler, as far as can be seen\n");
+	gi_map_deinit(&c.queued);
+	gi_map_deinit(&c.sleeping);
+	gi_map_deinit(&c.polled);
+	return err;
+}
