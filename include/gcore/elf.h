@@ -120,6 +120,10 @@ bool gi_elf_symbol_by_name(struct gi_elf *elf, const char *name, struct gi_elf_s
 /** The defined symbol whose [value, value+size) holds addr (link-time), through an index. */
 bool gi_elf_symbol_by_addr(struct gi_elf *elf, uint64_t addr, struct gi_elf_symbol *ret);
 
+/** Is the name in .dynsym, without a definition there, or with one? A walk through the table. */
+bool gi_elf_imports(struct gi_elf *elf, const char *name);
+bool gi_elf_exports(struct gi_elf *elf, const char *name);
+
 /** GNU build ID (len 0 if none), and Go's own build ID ("" if none; borrowed). */
 struct gi_build_id gi_elf_build_id(struct gi_elf *elf);
 const char *gi_elf_go_build_id(struct gi_elf *elf);

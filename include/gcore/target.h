@@ -95,9 +95,18 @@ const char *gi_target_note(const struct gi_target *t, size_t i);
 /** GI_ERR_IO if the core, the executable or a library was written to since it was opened. */
 struct gi_error *gi_target_check_unchanged(struct gi_target *t) GI_MUST_CHECK;
 
-/** The executable, and what to add to its link-time addresses. Never NULL for a core. */
+/**
+ * The executable, and what to add to its link-time addresses. Never NULL for a core. Where the
+ * Go runtime is not in the process's executable but in a library of it, that library.
+ */
 struct gi_elf *gi_target_exe(struct gi_target *t);
 uint64_t gi_target_exe_bias(const struct gi_target *t);
+/**
+ * Further files of the process with Go runtimes of their own (several c-shared libraries); as
+ * options.exe one of these paths gives a target of that runtime. Borrowed.
+ */
+size_t gi_target_other_runtime_count(const struct gi_target *t);
+const char *gi_target_other_runtime(const struct gi_target *t, size_t i);
 /** Where debug information is read from: the executable or its separate debug file. */
 struct gi_elf *gi_target_debug_elf(struct gi_target *t);
 

@@ -419,6 +419,7 @@ struct gi_error *gi_elf_section(struct gi_elf *elf, const char *name, const uint
 bool gi_elf_is_go(struct gi_elf *elf)
 {
 	static const char *const names[] = { ".gopclntab", ".go.buildinfo", ".note.go.buildid",
+					     ".note.go.abihash",
 					     ".data.rel.ro.gopclntab" };
 	for (size_t i = 0; i < GI_ARRAY_SIZE(names); i++) {
 		if (gi_elf_has_section(elf, names[i]))

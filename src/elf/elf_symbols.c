@@ -16,7 +16,7 @@ void gi_elf_symtab_deinit(struct elf_symtab *st)
 	free(st->by_addr);
 }
 
-static bool symtab_load_type(struct gi_elf *elf, uint32_t type)
+static bool symtab_find(struct gi_elf *elf, uint32_t type, struct elf_symtab *ret)
 {
 	for (size_t i = 1; i < elf->shnum; i++) {
 		struct elf_section sec = gi_elf_section_header(elf, i);
@@ -33,10 +33,10 @@ static bool symtab_load_type(struct gi_elf *elf, uint32_t type)
 		size_t count = gi_min_u64(size / SYM_SIZE, UINT32_MAX - 1);
 		if (count < 2 || !strings_size)
 			continue;
-		elf->symtab.syms = syms;
-		elf->symtab.count = count;
-		elf->symtab.strings = (const char *)strings;
-		elf->symtab.strings_size = strings_size;
+		ret->syms = syms;
+		ret->count = count;
+		ret->strings = (const char *)strings;
+		ret->strings_size = strings_size;
 		return true;
 	}
 	return false;
@@ -47,8 +47,8 @@ static void symtab_load(struct gi_elf *elf)
 	if (elf->symtab.loaded)
 		return;
 	elf->symtab.loaded = true;
-	if (!symtab_load_type(elf, SHT_SYMTAB))
-		symtab_load_type(elf, SHT_DYNSYM);
+	if (!symtab_find(elf, SHT_SYMTAB, &elf->symtab))
+		symtab_find(elf, SHT_DYNSYM, &elf->symtab);
 }
 
 static struct gi_elf_symbol symbol_decode(const struct elf_symtab *st, size_t i, bool *defined_ret)
@@ -147,6 +147,30 @@ bool gi_elf_symbol_by_name(struct gi_elf *elf, const char *name, struct gi_elf_s
 		}
 	}
 	return false;
+}
+
+static bool has_dynamic(struct gi_elf *elf, const char *name, bool want_defined)
+{
+	struct elf_symtab st = { 0 };
+	if (!symtab_find(elf, SHT_DYNSYM, &st))
+		return false;
+	for (size_t i = 1; i < st.count; i++) {
+		bool defined;
+		struct gi_elf_symbol sym = symbol_decode(&st, i, &defined);
+		if (defined == want_defined && strcmp(sym.name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool gi_elf_imports(struct gi_elf *elf, const char *name)
+{
+	return has_dynamic(elf, name, false);
+}
+
+bool gi_elf_exports(struct gi_elf *elf, const char *name)
+{
+	return has_dynamic(elf, name, true);
 }
 
 static int by_addr_cmp(const void *a, const void *b)

@@ -189,11 +189,24 @@ struct gi_error *gi_target_open_core(const char *path, const struct gi_target_op
 		gi_core_look_for_private(c);
 	if (!err)
 		err = gi_core_find_modules(c);
-	if (!err)
-		err = gi_core_find_exe(c, opts);
 	if (err)
 		return err;
-	gi_core_open_libraries(c);
+	_cleanup_(gi_error_freep) struct gi_error *exe_err = gi_core_find_exe(c, opts);
+	// Without its executable a C program may still have its Go code in a library.
+	if (exe_err && ((opts && opts->exe) || gi_error_code(exe_err) == GI_ERR_INTERRUPTED ||
+			gi_error_code(exe_err) == GI_ERR_NOMEM)) {
+		err = exe_err;
+		exe_err = NULL;
+		return err;
+	}
+	gi_core_open_libraries(c, opts);
+	err = gi_core_choose_runtime(c, &exe_err);
+	if (!err) {
+		err = exe_err;
+		exe_err = NULL;
+	}
+	if (err)
+		return err;
 	err = gi_core_make_ranges(c);
 	if (err)
 		return err;

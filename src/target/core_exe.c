@@ -14,67 +14,11 @@
 #include <string.h>
 
 enum {
-	IMAGE_MAX = 1 << 16,	 // of a saved ELF header, how far to look for notes
-	LIBRARIES_MAX = 4096,	 // opened at most; a process has a few dozen
 	SEGMENTS_MAX = 64,	 // of an executable
 	EXECFN_MAX = 4096,
 	COMPARE_MAX = 256 * 1024, // bytes of a segment that are compared
 	PHDR_SIZE = 56,
-	VDSO_MAX = 1 << 20,
-	EVIDENCE = 256, // bytes that are the same, or what counts for as much
 };
-
-static bool ids_any(const struct core_ids *ids)
-{
-	return ids->gnu.len || ids->go[0];
-}
-
-static void ids_of_elf(struct gi_elf *elf, struct core_ids *ret)
-{
-	ret->gnu = gi_elf_build_id(elf);
-	const char *go = gi_elf_go_build_id(elf);
-	size_t n = strnlen(go, sizeof(ret->go) - 1);
-	memcpy(ret->go, go, n);
-	ret->go[n] = '\0';
-}
-
-// The IDs in the ELF header that the core saved at addr.
-void gi_core_ids(struct core *c, uint64_t addr, struct core_ids *ret)
-{
-	*ret = (struct core_ids){ 0 };
-	size_t n;
-	const uint8_t *image = gi_target_view_max(&c->base, addr, IMAGE_MAX, &n);
-	if (image)
-		(void)gi_build_id_from_image(image, n, &ret->gnu, ret->go, sizeof(ret->go));
-}
-
-enum verdict { SAME, DIFFERENT, UNKNOWN };
-
-static enum verdict ids_compare(const struct core_ids *core, const struct core_ids *file)
-{
-	if (core->gnu.len && file->gnu.len)
-		return core->gnu.len == file->gnu.len &&
-				       !memcmp(core->gnu.bytes, file->gnu.bytes, core->gnu.len) ?
-			       SAME :
-			       DIFFERENT;
-	if (core->go[0] && file->go[0])
-		return strcmp(core->go, file->go) == 0 ? SAME : DIFFERENT;
-	// IDs are part of the loaded file: they do not come or go by stripping.
-	return ids_any(core) ? DIFFERENT : UNKNOWN;
-}
-
-static void ids_format(const struct core_ids *ids, const struct core_ids *other, struct gi_str *str)
-{
-	if (ids->gnu.len && (other->gnu.len || !ids->go[0])) {
-		char hex[2 * sizeof(ids->gnu.bytes) + 1];
-		gi_build_id_format(&ids->gnu, hex, sizeof(hex));
-		gi_str_puts(str, hex);
-	} else if (ids->go[0]) {
-		gi_str_puts(str, ids->go);
-	} else {
-		gi_str_puts(str, "none");
-	}
-}
 
 // --- modules ------------------------------------------------------------------
 
@@ -88,10 +32,10 @@ static bool has_elf_header(struct core *c, const struct gi_mapping *m)
 }
 
 // Where the first PT_LOAD of the ELF image at addr wants to be.
-static uint64_t image_vaddr(struct core *c, uint64_t addr)
+uint64_t gi_core_image_vaddr(struct core *c, uint64_t addr)
 {
 	size_t n;
-	const uint8_t *p = gi_target_view_max(&c->base, addr, IMAGE_MAX, &n);
+	const uint8_t *p = gi_target_view_max(&c->base, addr, CORE_IMAGE_MAX, &n);
 	if (!p || n < sizeof(Elf64_Ehdr) || gi_load_u16(p + 54) != PHDR_SIZE)
 		return 0;
 	uint64_t phoff = gi_load_u64(p + 32);
@@ -106,7 +50,7 @@ static uint64_t image_vaddr(struct core *c, uint64_t addr)
 	return 0;
 }
 
-static struct gi_error *add_module(struct core *c, const struct core_module *mod)
+struct gi_error *gi_core_add_module(struct core *c, const struct core_module *mod)
 {
 	struct gi_error *err = gi_grow(&c->modules, &c->module_cap, c->module_count + 1,
 				       sizeof(*c->modules));
@@ -119,7 +63,7 @@ struct gi_error *gi_core_find_modules(struct core *c)
 {
 	const struct gi_process_info *info = &c->base.info;
 	// Module 0 is the executable, whether or not its header was saved.
-	struct gi_error *err = add_module(c, &(struct core_module){ .path = NULL });
+	struct gi_error *err = gi_core_add_module(c, &(struct core_module){ .path = NULL });
 	if (err)
 		return err;
 	size_t current = SIZE_MAX;
@@ -131,16 +75,19 @@ struct gi_error *gi_core_find_modules(struct core *c)
 			struct core_module mod = {
 				.path = m->path,
 				.start = m->start,
-				.bias = m->start - image_vaddr(c, m->start),
+				.bias = m->start - gi_core_image_vaddr(c, m->start),
 			};
 			current = c->module_count;
-			err = add_module(c, &mod);
+			err = gi_core_add_module(c, &mod);
 			if (err)
 				return err;
 		} else if (current == SIZE_MAX || strcmp(c->modules[current].path, m->path) != 0) {
 			// A file without a saved header: its first mapping stands for it.
+			struct core_module mod = { .path = m->path };
+			if (m->file_off == 0 && !(m->flags & GI_MAP_W))
+				mod.start = mod.bias = m->start;
 			current = c->module_count;
-			err = add_module(c, &(struct core_module){ .path = m->path });
+			err = gi_core_add_module(c, &mod);
 			if (err)
 				return err;
 		}
@@ -216,29 +163,29 @@ static bool mapping_fits(struct core *c, struct gi_elf *elf, const struct gi_map
 
 // What of the core and of the file can be compared when one of them has no build ID.
 // *compared_ret says how much was found to be the same, in bytes of evidence.
-static const char *compare_shape(struct core *c, struct gi_elf *elf, uint64_t bias,
-				 uint64_t *compared_ret)
+const char *gi_core_compare_shape(struct core *c, struct gi_elf *elf, size_t module, uint64_t bias,
+				  uint64_t *compared_ret)
 {
 	const struct gi_process_info *info = &c->base.info;
 	struct gi_elf_ident id = gi_elf_ident(elf);
 	uint64_t compared = 0;
 	*compared_ret = 0;
-	if (info->entry) {
+	if (module == 0 && info->entry) {
 		if (bias & (info->page_size - 1) || (id.type == ET_EXEC && bias))
 			return "its entry point is another";
-		compared += id.type == ET_EXEC ? EVIDENCE : 0;
+		compared += id.type == ET_EXEC ? CORE_EVIDENCE : 0;
 	}
-	if (c->at_phnum) {
+	if (module == 0 && c->at_phnum) {
 		if (c->at_phnum != gi_elf_segment_count(elf))
 			return "it has another number of program headers";
-		compared += EVIDENCE / 2; // most executables have the same few
+		compared += CORE_EVIDENCE / 2; // most executables have the same few
 	}
 	for (size_t i = 0; i < c->base.mapping_count; i++) {
-		if (c->origins[i].module != 0)
+		if (c->origins[i].module != module)
 			continue;
 		if (!mapping_fits(c, elf, &c->base.mappings[i], bias))
 			return "it was mapped in other places than its program headers say";
-		compared += EVIDENCE;
+		compared += CORE_EVIDENCE;
 	}
 	size_t size;
 	const uint8_t *bytes = gi_elf_bytes(elf, &size);
@@ -292,14 +239,14 @@ static bool exe_place(struct core *c, struct gi_elf *elf, const struct core_ids 
 	}
 	// The notes are lost: a saved ELF header with the same build ID tells.
 	size_t looked = 0;
-	for (size_t i = 0; i < c->load_count && ids_any(ids) && looked < LIBRARIES_MAX; i++) {
+	for (size_t i = 0; i < c->load_count && gi_core_ids_any(ids) && looked < CORE_LIBRARIES_MAX; i++) {
 		struct core_ids found;
 		const uint8_t *p = gi_target_view(&c->base, c->loads[i].vaddr, SELFMAG);
 		if (!p || memcmp(p, ELFMAG, SELFMAG) != 0)
 			continue;
 		looked++;
 		gi_core_ids(c, c->loads[i].vaddr, &found);
-		if (ids_compare(&found, ids) != SAME)
+		if (gi_core_ids_compare(&found, ids) != CORE_SAME)
 			continue;
 		*start_ret = c->loads[i].vaddr;
 		*bias_ret = *start_ret - first;
@@ -308,30 +255,74 @@ static bool exe_place(struct core *c, struct gi_elf *elf, const struct core_ids 
 	return false;
 }
 
-// A program that was started by naming the dynamic linker runs as the linker's: what looks
-// like a library then is the executable. True if one of the libraries has these IDs; it is
-// module 0 from then on.
-static bool swap_with_library(struct core *c, const struct core_ids *ids)
+void gi_core_swap_modules(struct core *c, size_t i)
 {
-	for (size_t i = 1; i < c->module_count && i < LIBRARIES_MAX; i++) {
+	struct core_module exe = c->modules[i];
+	c->modules[i] = c->modules[0];
+	c->modules[0] = exe;
+	for (size_t k = 0; k < c->base.mapping_count; k++) {
+		if (c->origins[k].module == i)
+			c->origins[k].module = 0;
+		else if (c->origins[k].module == 0)
+			c->origins[k].module = i;
+	}
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash ? slash + 1 : path;
+}
+
+static bool same_base_name(const char *a, const char *b)
+{
+	static const char deleted[] = " (deleted)";
+	size_t n = strlen(base_name(b));
+	return strncmp(base_name(a), base_name(b), n) == 0 &&
+	       (!base_name(a)[n] || strcmp(base_name(a) + n, deleted) == 0);
+}
+
+// What looks like a library may be the executable that is meant: a program that was started by
+// naming the dynamic linker runs as the linker's, and the Go code of a C program is in a library.
+// True if one of the libraries is elf; it is module 0 from then on. *compared_ret: by its build ID
+// (0), or how much of a library of that name without one is the same.
+static bool swap_with_library(struct core *c, struct gi_elf *elf, const struct core_ids *ids,
+			      uint64_t *compared_ret)
+{
+	for (size_t i = 1; i < c->module_count && i < CORE_LIBRARIES_MAX; i++) {
+		struct core_module *mod = &c->modules[i];
 		struct core_ids found;
-		if (!c->modules[i].path || !c->modules[i].start)
+		if (!mod->path || !mod->start)
 			continue;
-		gi_core_ids(c, c->modules[i].start, &found);
-		if (ids_compare(&found, ids) != SAME)
-			continue;
-		struct core_module exe = c->modules[i];
-		c->modules[i] = c->modules[0];
-		c->modules[0] = exe;
-		for (size_t k = 0; k < c->base.mapping_count; k++) {
-			if (c->origins[k].module == i)
-				c->origins[k].module = 0;
-			else if (c->origins[k].module == 0)
-				c->origins[k].module = i;
+		gi_core_ids(c, mod->start, &found);
+		enum core_sameness v = gi_core_ids_compare(&found, ids);
+		*compared_ret = 0;
+		if (v == CORE_UNKNOWN && same_base_name(mod->path, gi_elf_path(elf)) &&
+		    !gi_core_compare_shape(c, elf, i, mod->start - first_vaddr(c, elf),
+					   compared_ret)) {
+			mod->bias = mod->start - first_vaddr(c, elf);
+			v = CORE_SAME;
 		}
+		if (v != CORE_SAME)
+			continue;
+		gi_core_swap_modules(c, i);
 		return true;
 	}
 	return false;
+}
+
+// A note for a file that nothing but its contents tells to be the right one.
+static void note_likeness(struct core *c, const char *shown, uint64_t compared)
+{
+	if (compared >= CORE_EVIDENCE)
+		gi_target_add_note(&c->base,
+				   "the core holds no build ID of its executable: %s fits by "
+				   "its layout and by what the core saved of it",
+				   shown);
+	else
+		gi_target_add_note(&c->base,
+				   "hardly anything in the core tells whether %s is its executable",
+				   shown);
 }
 
 // Takes path as the executable if it is the core's. On GI_ERR_MISMATCH and other errors
@@ -352,7 +343,7 @@ static struct gi_error *try_exe(struct core *c, const char *path)
 				       "%s is an executable of another machine than the core's", path);
 	const char *shown = gi_target_escape(&c->base, path, strlen(path));
 	struct core_ids core_ids, file_ids;
-	ids_of_elf(elf, &file_ids);
+	gi_core_ids_of_elf(elf, &file_ids);
 	uint64_t start, bias;
 	if (!exe_place(c, elf, &file_ids, &start, &bias))
 		return gi_error_create(GI_ERR_MISMATCH,
@@ -360,37 +351,31 @@ static struct gi_error *try_exe(struct core *c, const char *path)
 				       "the core saved tells where it was mapped",
 				       shown);
 	gi_core_ids(c, start, &core_ids);
-	enum verdict v = ids_compare(&core_ids, &file_ids);
-	if (v == DIFFERENT && swap_with_library(c, &file_ids)) {
+	enum core_sameness v = gi_core_ids_compare(&core_ids, &file_ids);
+	uint64_t compared = 0;
+	const char *why = NULL;
+	if (v == CORE_UNKNOWN)
+		why = gi_core_compare_shape(c, elf, 0, bias, &compared);
+	if ((v == CORE_DIFFERENT || why) && swap_with_library(c, elf, &file_ids, &compared)) {
 		start = c->modules[0].start;
 		bias = c->modules[0].bias;
-		v = SAME;
+		v = compared ? CORE_UNKNOWN : CORE_SAME;
+		why = NULL;
 	}
-	if (v == DIFFERENT) {
+	if (v == CORE_DIFFERENT) {
 		_cleanup_(gi_str_deinit) struct gi_str mine = { 0 }, cores = { 0 };
-		ids_format(&file_ids, &core_ids, &mine);
-		ids_format(&core_ids, &file_ids, &cores);
+		gi_core_ids_format(&file_ids, &core_ids, &mine);
+		gi_core_ids_format(&core_ids, &file_ids, &cores);
 		return gi_error_create(GI_ERR_MISMATCH,
 				       "%s is not the executable of this core: its build ID is %s, "
 				       "the core's is %s",
 				       shown, gi_str_cstr(&mine), gi_str_cstr(&cores));
 	}
-	if (v == UNKNOWN) {
-		uint64_t compared;
-		const char *why = compare_shape(c, elf, bias, &compared);
-		if (why)
-			return gi_error_create(GI_ERR_MISMATCH,
-					       "%s is not the executable of this core: %s", shown, why);
-		if (compared >= EVIDENCE)
-			gi_target_add_note(&c->base,
-					   "the core holds no build ID of its executable: %s fits by "
-					   "its layout and by what the core saved of it", shown);
-		else
-			gi_target_add_note(&c->base,
-					   "hardly anything in the core tells whether %s is its "
-					   "executable",
-					   shown);
-	}
+	if (why)
+		return gi_error_create(GI_ERR_MISMATCH, "%s is not the executable of this core: %s",
+				       shown, why);
+	if (v == CORE_UNKNOWN)
+		note_likeness(c, shown, compared);
 	if (gi_elf_unpacking_note(elf))
 		gi_target_add_note(&c->base, "%s", gi_elf_unpacking_note(elf));
 	c->modules[0].start = start;
@@ -444,12 +429,6 @@ static bool search_path(struct search *s, const char *path)
 	return false;
 }
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	return slash ? slash + 1 : path;
-}
-
 static bool search_name(struct search *s, const char *name)
 {
 	_cleanup_(gi_str_deinit) struct gi_str path = { 0 };
@@ -470,37 +449,10 @@ static bool search_name(struct search *s, const char *name)
 	return search_path(s, base);
 }
 
-// The library that Go linked, if the executable's saved header says that it is not Go's.
-static const char *go_library(struct core *c)
-{
-	const char *path = NULL;
-	struct core_ids ids;
-	gi_core_ids(c, c->modules[0].start, &ids);
-	if (!c->modules[0].start || ids.go[0])
-		return NULL;
-	for (size_t i = 1; i < c->module_count && i < LIBRARIES_MAX; i++) {
-		if (!c->modules[i].path || !c->modules[i].start)
-			continue;
-		gi_core_ids(c, c->modules[i].start, &ids);
-		if (!ids.go[0])
-			continue;
-		if (path)
-			return NULL; // several: not for us to choose
-		path = c->modules[i].path;
-	}
-	return path;
-}
-
 static bool search_all(struct search *s)
 {
 	static const char deleted[] = " (deleted)";
 	struct gi_target *t = &s->c->base;
-	const char *library = go_library(s->c);
-	if (library && search_name(s, library)) {
-		gi_target_add_note(t, "the Go code of this process is not in its executable, but in %s",
-				   gi_target_escape(t, library, strlen(library)));
-		return true;
-	}
 	const char *file = s->c->modules[0].path;
 	if (file) {
 		// The kernel says so of a file that is gone; there may be a copy of it.
@@ -588,112 +540,4 @@ struct gi_error *gi_core_find_exe(struct core *c, const struct gi_target_options
 	for (size_t i = 0; i < s.seen_count; i++)
 		free(s.seen[i]);
 	return err;
-}
-
-// --- libraries --------------------------------------------------------------------------
-
-static void open_library(struct core *c, struct core_module *mod)
-{
-	struct core_ids want, got;
-	gi_core_ids(c, mod->start, &want);
-	if (!ids_any(&want)) {
-		mod->why = "the core holds no build ID to tell whether a file is the same one";
-		return;
-	}
-	_cleanup_(gi_str_deinit) struct gi_str path = { 0 };
-	if (c->sysroot)
-		gi_str_printf(&path, "%s/", c->sysroot);
-	gi_str_puts(&path, mod->path);
-	_cleanup_(gi_elf_closep) struct gi_elf *elf = NULL;
-	struct gi_error *err = gi_elf_open(gi_str_cstr(&path), &elf);
-	if (!err)
-		ids_of_elf(elf, &got);
-	bool another = !err && ids_compare(&want, &got) != SAME;
-	gi_error_ignore(err);
-	const char *fetched = !elf || another ? gi_core_fetch(c, &want.gnu) : NULL;
-	if (fetched) {
-		gi_elf_close(elf);
-		elf = NULL;
-		gi_error_ignore(gi_elf_open(fetched, &elf));
-		if (elf)
-			ids_of_elf(elf, &got);
-		another = elf && ids_compare(&want, &got) != SAME;
-	}
-	if (!elf) {
-		mod->why = "that file is not here; --sysroot tells where to look";
-		return;
-	}
-	if (another) {
-		mod->why = "the file of that name here is another build";
-		gi_target_add_note(&c->base,
-				   "%s is not the library of this core (its build ID is another): "
-				   "it is not used",
-				   gi_target_escape(&c->base, path.s, path.len));
-		return;
-	}
-	mod->elf = elf;
-	mod->owned = true;
-	elf = NULL;
-}
-
-// The vDSO is an ELF file that only memory holds, whole and always saved.
-static void open_vdso(struct core *c)
-{
-	const struct gi_mapping *m = gi_target_mapping_at(&c->base, c->base.info.vdso);
-	if (!c->base.info.vdso || !m || m->start != c->base.info.vdso ||
-	    m->end - m->start > VDSO_MAX)
-		return;
-	const uint8_t *p = gi_target_view(&c->base, m->start, m->end - m->start);
-	struct gi_elf *elf = NULL;
-	if (p)
-		gi_error_ignore(gi_elf_open_image("[vdso]", p, m->end - m->start, &elf));
-	if (!elf)
-		return;
-	struct core_module mod = {
-		.path = "[vdso]",
-		.start = m->start,
-		.bias = m->start - image_vaddr(c, m->start),
-		.elf = elf,
-		.owned = true,
-	};
-	struct gi_error *err = add_module(c, &mod);
-	if (err) {
-		gi_error_ignore(err);
-		gi_elf_close(elf);
-		return;
-	}
-	c->origins[m - c->base.mappings].module = c->module_count - 1;
-}
-
-struct gi_elf *gi_core_elf_at(struct gi_target *t, uint64_t addr, uint64_t *bias_ret)
-{
-	struct core *c = core_of(t);
-	const struct gi_mapping *m = gi_target_mapping_at(t, addr);
-	if (m && c->origins[m - t->mappings].module != SIZE_MAX) {
-		const struct core_module *mod = &c->modules[c->origins[m - t->mappings].module];
-		if (mod->elf)
-			*bias_ret = mod->bias;
-		return mod->elf;
-	}
-	// What no file is known to be mapped at may still be the executable's, as .bss is.
-	for (size_t i = 0; i < gi_elf_segment_count(t->exe); i++) {
-		struct gi_elf_segment seg = gi_elf_segment(t->exe, i);
-		if (seg.type == PT_LOAD && addr - t->exe_bias - seg.vaddr < seg.memsz) {
-			*bias_ret = t->exe_bias;
-			return t->exe;
-		}
-	}
-	return NULL;
-}
-
-void gi_core_open_libraries(struct core *c)
-{
-	open_vdso(c);
-	size_t opened = 0;
-	for (size_t i = 1; i < c->module_count && opened < LIBRARIES_MAX; i++) {
-		if (!c->modules[i].path || !c->modules[i].start)
-			continue;
-		open_library(c, &c->modules[i]);
-		opened++;
-	}
 }

@@ -94,10 +94,44 @@ uint64_t gi_core_page_down(const struct core *c, uint64_t v);
 
 /** Finds the modules in the mappings: those whose ELF header the core saved. */
 struct gi_error *gi_core_find_modules(struct core *c) GI_MUST_CHECK;
+struct gi_error *gi_core_add_module(struct core *c, const struct core_module *mod) GI_MUST_CHECK;
+/** Module i is the executable from now on, and what was that is module i. */
+void gi_core_swap_modules(struct core *c, size_t i);
+/** Where the first PT_LOAD of the ELF image at addr wants to be. */
+uint64_t gi_core_image_vaddr(struct core *c, uint64_t addr);
+/**
+ * What of the core and of the file can be compared when one of them has no build ID: NULL, or in
+ * what they differ. *compared_ret says how much was found to be the same, in bytes of evidence.
+ */
+enum { CORE_EVIDENCE = 256 }; // bytes that are the same, or what counts for as much
+const char *gi_core_compare_shape(struct core *c, struct gi_elf *elf, size_t module, uint64_t bias,
+				  uint64_t *compared_ret);
 /** Opens the executable, checks that it belongs to the core, sets the bias. */
 struct gi_error *gi_core_find_exe(struct core *c, const struct gi_target_options *opts) GI_MUST_CHECK;
+
+enum { CORE_IMAGE_MAX = 1 << 16 }; // of a saved ELF header, how far to look
+/** Build IDs of a file, or of the one that was mapped. */
+struct core_ids {
+	struct gi_build_id gnu;
+	char go[256];
+};
+enum core_sameness { CORE_SAME, CORE_DIFFERENT, CORE_UNKNOWN };
+bool gi_core_ids_any(const struct core_ids *ids);
+void gi_core_ids_of_elf(struct gi_elf *elf, struct core_ids *ret);
+/** Those in the ELF header that the core saved at addr; none if it did not. */
+void gi_core_ids(struct core *c, uint64_t addr, struct core_ids *ret);
+enum core_sameness gi_core_ids_compare(const struct core_ids *core, const struct core_ids *file);
+void gi_core_ids_format(const struct core_ids *ids, const struct core_ids *other,
+			struct gi_str *str);
+
+enum { CORE_LIBRARIES_MAX = 4096 }; // opened at most; a process has a few dozen
 /** Opens the libraries that the core needs and that are the same on this machine. */
-void gi_core_open_libraries(struct core *c);
+void gi_core_open_libraries(struct core *c, const struct gi_target_options *opts);
+/**
+ * The executable of the target is from now on the file that holds the Go runtime, if that is a
+ * library. *exe_err: why there is no executable, or NULL; freed if a library stands in for it.
+ */
+struct gi_error *gi_core_choose_runtime(struct core *c, struct gi_error **exe_err) GI_MUST_CHECK;
 struct gi_elf *gi_core_elf_at(struct gi_target *t, uint64_t addr, uint64_t *bias_ret);
 
 /** Takes over what the options say of debug files. */
@@ -113,12 +147,5 @@ struct gi_target_file gi_core_file(struct gi_target *t, size_t i);
  * if it is not to be had. The first failure of the servers becomes a note.
  */
 const char *gi_core_fetch(struct core *c, const struct gi_build_id *id);
-
-/** The build IDs in the ELF header that the core saved at addr; none if it did not. */
-struct core_ids {
-	struct gi_build_id gnu;
-	char go[256];
-};
-void gi_core_ids(struct core *c, uint64_t addr, struct core_ids *ret);
 
 #endif

@@ -89,6 +89,16 @@ struct gi_elf *gi_target_exe(struct gi_target *t)
 	return t->exe;
 }
 
+size_t gi_target_other_runtime_count(const struct gi_target *t)
+{
+	return t->runtime_count;
+}
+
+const char *gi_target_other_runtime(const struct gi_target *t, size_t i)
+{
+	return i < t->runtime_count ? t->runtimes[i] : NULL;
+}
+
 uint64_t gi_target_exe_bias(const struct gi_target *t)
 {
 	return t->exe_bias;

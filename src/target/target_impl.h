@@ -43,6 +43,8 @@ struct gi_target {
 	struct gi_elf *debug_elf; // owned, or NULL: the executable itself
 	bool debug_looked_for;
 	uint64_t exe_bias;
+	const char *runtimes[8]; // files with Go runtimes of their own, beside exe
+	size_t runtime_count;
 	struct gi_arena *arena; // of strings above
 	pthread_mutex_t lock;	// of what is made on first use
 };
