@@ -17,6 +17,9 @@ oracle_builds="default stripped w strip strip-g strip-keep bare no-sections path
 	exp-synctest exp-noallocheaders exp-unified exp-goroutineleakprofile
 	exp-runtimefreegc exp-nosizespecializedmalloc exp-mapsplitgroup"
 oracle_builds=$(echo $oracle_builds)
+# Those that the matrix makes for another processor than the machine's.
+oracle_builds_foreign="default stripped w strip bare no-sections pie pie-stripped cgo cgo-stripped
+	noinline noopt noopt-stripped dwarf4 test-stripped"
 
 # oracle_build BUILD GOROOT RELEASE PROGRAM OUT
 oracle_build() {
@@ -51,18 +54,21 @@ tool() {
 	for t; do command -v "$t" >/dev/null || { echo "there is no $t here"; return; }; done
 }
 
+# binutil NAME: the one for the processor.
+binutil() { if cf_is_foreign; then echo "$(cf_triplet)-$1"; else echo "$1"; fi; }
+
 build_default() { cf_build "$@"; }
 build_stripped() { cf_build "$@" '-ldflags=-s -w'; }
 build_w() { cf_build "$@" -ldflags=-w; }
-build_strip() { cf_build "$@" && strip "$4"; }
-build_strip_g() { cf_build "$@" && strip -g "$4"; }
+build_strip() { cf_build "$@" && $(binutil strip) "$4"; }
+build_strip_g() { cf_build "$@" && $(binutil strip) -g "$4"; }
 # As distributions' packages are.
-build_strip_keep() { cf_build "$@" && strip --strip-unneeded --remove-section=.comment "$4"; }
+build_strip_keep() { cf_build "$@" && $(binutil strip) --strip-unneeded --remove-section=.comment "$4"; }
 # No section that tells the release, either.
-build_bare() { cf_build "$@" && objcopy --strip-all --rename-section .go.buildinfo=.moved "$4"; }
+build_bare() { cf_build "$@" && $(binutil objcopy) --strip-all --rename-section .go.buildinfo=.moved "$4"; }
 # No section headers at all.
 build_no_sections() {
-	cf_build "$@" && strip "$4" &&
+	cf_build "$@" && $(binutil strip) "$4" &&
 		dd if=/dev/zero of="$4" bs=1 seek=40 count=8 conv=notrunc status=none &&
 		dd if=/dev/zero of="$4" bs=1 seek=58 count=6 conv=notrunc status=none
 }
@@ -109,8 +115,8 @@ needs_dwz() { tool dwz; }
 build_dwz() { cf_build "$@" -ldflags=-compressdwarf=false && dwz -L none "$4"; }
 # DWARF and symbols in a file of their own, beside the program.
 build_debugfile() {
-	cf_build "$@" && objcopy --only-keep-debug "$4" "$4.debug" && strip "$4" &&
-		objcopy --add-gnu-debuglink="$4.debug" "$4"
+	cf_build "$@" && $(binutil objcopy) --only-keep-debug "$4" "$4.debug" && $(binutil strip) "$4" &&
+		$(binutil objcopy) --add-gnu-debuglink="$4.debug" "$4"
 }
 
 # oracle_overlay PROGRAM FILE NAME: a -overlay file that adds FILE to the program.
@@ -119,7 +125,7 @@ oracle_overlay() {
 }
 
 # With a profile of the program itself and of one that computes.
-needs_pgo() { since "$2" 1.20; }
+needs_pgo() { cf_is_foreign && echo "profiles come from the processor itself"; since "$2" 1.20; }
 build_pgo() {
 	local root=$1 release=$2 program=$3 out=$4 dir rc=0
 	shift 4
@@ -130,7 +136,7 @@ build_pgo() {
 	rm -rf "$dir"
 	return $rc
 }
-needs_pgo_stripped() { since "$2" 1.20; }
+needs_pgo_stripped() { needs_pgo "$@"; }
 build_pgo_stripped() { build_pgo "$@" '-ldflags=-s -w'; }
 # oracle_profile GOROOT RELEASE PROGRAM OUT: what it computes in a second.
 oracle_profile() {
@@ -188,7 +194,7 @@ build_test() {
 }
 build_test_stripped() { build_test "$@" '-ldflags=-s -w'; }
 
-needs_v3() { grep -qw avx2 /proc/cpuinfo || echo "this processor has no AVX2"; }
+needs_v3() { [[ $cf_goarch == amd64 ]] || { echo -; return; }; grep -qw avx2 /proc/cpuinfo || echo "this processor has no AVX2"; }
 build_v3() {
 	cf_go_env+=(GOAMD64=v3)
 	cf_build "$@"

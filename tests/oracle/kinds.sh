@@ -1,12 +1,13 @@
 # The kinds of core that the oracle makes (sourced by lib.sh).
 #
-# A kind is a name in $oracle_kinds and a function kind_NAME (kind_ARCH_NAME for another
-# processor) that is called with EXE DIR STEM and makes DIR/STEM.core and DIR/STEM.txt, the
-# text of the runtime at the time of that core. It may set
+# A kind is a name in $oracle_kinds and a function kind_NAME that is called with EXE DIR STEM
+# and makes DIR/STEM.core and DIR/STEM.txt, the text of the runtime at the time of that core.
+# It may set
 #	pair_core	another path of the core (a compressed one)
 #	pair_options	options for gcore-inspect
 #	compare_options	options for compare, instead of --threads
-# and needs_kind_NAME prints why it cannot be done on this machine.
+# and needs_kind_NAME prints why it cannot be done on this machine ("-": there is no such
+# thing for this processor). $cf_goarch is the processor.
 
 oracle_kinds="quit crash ancestors"
 
@@ -25,27 +26,16 @@ kind_ancestors() {
 
 # oracle_kind KIND EXE DIR STEM: sets pair_core, pair_text, pair_options, compare_options.
 oracle_kind() {
-	local fn
-	fn=$(oracle_kind_function "$1")
+	local fn=kind_${1//-/_}
 	pair_core=$3/$4.core pair_text=$3/$4.txt pair_options=() compare_options=(--threads)
 	"$fn" "$2" "$3" "$4" || return 1
 	[[ -s $pair_core && -s $pair_text ]]
 }
 
-oracle_kind_function() {
-	if [[ ${oracle_arch:=$(cf_arch)} == "$(cf_arch)" ]]; then
-		echo "kind_${1//-/_}"
-	else
-		echo "kind_${oracle_arch}_${1//-/_}"
-	fi
-}
-
 # oracle_kind_needs KIND: prints why it cannot be done here.
 oracle_kind_needs() {
-	local fn
-	fn=$(oracle_kind_function "$1")
-	declare -F "$fn" >/dev/null || { echo "there is no way to make one for $oracle_arch here"; return; }
-	! declare -F "needs_$fn" >/dev/null || "needs_$fn"
+	local fn=needs_kind_${1//-/_}
+	! declare -F "$fn" >/dev/null || "$fn"
 }
 
 # what_ended PROGRAM KIND: what the summary must say of the end; nothing: not known here.
