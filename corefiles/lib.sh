@@ -281,6 +281,8 @@ cf_dump() {
 		local found
 		if found=$(cf_find_core $pid "$dir"); then
 			mv "$found" "$core"
+			# qemu writes pages of zeroes out.
+			[[ $cf_method == qemu ]] && fallocate -d "$core" 2>/dev/null
 		else
 			note "no core of pid $pid ($exe $*)"
 			[[ -s $err ]] && head -n 5 "$err" >&2

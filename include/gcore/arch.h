@@ -121,6 +121,7 @@ struct gi_machine {
 	// information. GI_NO_REG: not kept.
 	const uint8_t *dwarf;
 	uint8_t dwarf_count, dwarf_return;
+	uint64_t callee_saved; // in C: bit i is register i
 
 	// ELF core: NT_PRSTATUS's pr_reg.
 	const struct gi_reg_slot *prstatus;

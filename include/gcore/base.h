@@ -83,6 +83,7 @@ uint16_t gi_cursor_u16(struct gi_cursor *c); // little-endian, as all supported 
 uint32_t gi_cursor_u32(struct gi_cursor *c);
 uint64_t gi_cursor_u64(struct gi_cursor *c);
 uint64_t gi_cursor_uleb(struct gi_cursor *c);
+int64_t gi_cursor_sleb(struct gi_cursor *c);
 /** Go's varint of at most 32 bits, as pc-value tables use. */
 uint32_t gi_cursor_uvarint32(struct gi_cursor *c);
 const void *gi_cursor_bytes(struct gi_cursor *c, size_t n); // NULL if bad

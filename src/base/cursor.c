@@ -53,6 +53,25 @@ uint64_t gi_cursor_uleb(struct gi_cursor *c)
 	return 0;
 }
 
+int64_t gi_cursor_sleb(struct gi_cursor *c)
+{
+	uint64_t v = 0;
+	for (unsigned shift = 0; shift < 70; shift += 7) {
+		uint8_t b = gi_cursor_u8(c);
+		if (c->bad)
+			return 0;
+		if (shift < 64)
+			v |= (uint64_t)(b & 0x7f) << shift;
+		if (b & 0x80)
+			continue;
+		if (b & 0x40 && shift + 7 < 64)
+			v |= UINT64_MAX << (shift + 7);
+		return (int64_t)v;
+	}
+	c->bad = true;
+	return 0;
+}
+
 uint32_t gi_cursor_uvarint32(struct gi_cursor *c)
 {
 	uint32_t v = 0;

@@ -100,6 +100,8 @@ const struct gi_machine gi_machine_amd64 = {
 	.dwarf = dwarf,
 	.dwarf_count = GI_ARRAY_SIZE(dwarf),
 	.dwarf_return = 16,
+	.callee_saved = 1 << GI_AMD64_RBX | 1 << GI_AMD64_RBP | 1 << GI_AMD64_R12 |
+			1 << GI_AMD64_R13 | 1 << GI_AMD64_R14 | 1 << GI_AMD64_R15,
 
 	.prstatus = prstatus,
 	.prstatus_count = GI_ARRAY_SIZE(prstatus),

@@ -90,7 +90,8 @@ const struct gi_machine gi_machine_arm64 = {
 
 	.dwarf = dwarf,
 	.dwarf_count = GI_ARRAY_SIZE(dwarf),
-	.dwarf_return = GI_ARM64_LR,
+	.dwarf_return = 30,
+	.callee_saved = UINT64_C(0x7ff) << 19, // x19 to x29
 
 	.prstatus = prstatus,
 	.prstatus_count = GI_ARRAY_SIZE(prstatus),

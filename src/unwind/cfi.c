@@ -1,4 +1,5 @@
-// C frames, by call frame information: libunwind over our target.
+// C frames, by call frame information: libunwind over our target, for amd64; other machines
+// are frame_info.c's.
 //
 // libunwind asks for everything it needs: memory and registers, which come from the
 // target and the registers given, and for the unwind information of a pc. That is found
@@ -41,7 +42,9 @@ struct gi_cfi {
 	struct gi_target *t;
 	unw_addr_space_t as;
 	unw_cursor_t cursor;
-	struct gi_regs start;
+	struct gi_frame_info *own; // used instead, where libunwind does not know the machine
+	struct gi_regs start;	   // own: the current ones
+	bool exact;
 	bool found_info; // in the last step
 	struct eh_module *modules;
 	size_t module_len, module_cap;
@@ -243,14 +246,20 @@ struct gi_error *gi_cfi_create(struct gi_target *t, struct gi_cfi **ret)
 		.resume = resume,
 		.get_proc_name = get_proc_name,
 	};
-	if (gi_target_arch(t) != GI_ARCH_AMD64)
-		return gi_error_create(GI_ERR_UNSUPPORTED,
-				       "C frames of %s cannot be unwound yet",
-				       gi_target_machine(t)->name);
 	struct gi_cfi *cfi = calloc(1, sizeof(*cfi));
 	if (!cfi)
 		return gi_error_nomem();
 	cfi->t = t;
+	// The library is made for one machine.
+	if (gi_target_arch(t) != GI_ARCH_AMD64) {
+		struct gi_error *err = gi_frame_info_create(t, &cfi->own);
+		if (err) {
+			free(cfi);
+			return err;
+		}
+		*ret = cfi;
+		return NULL;
+	}
 	cfi->as = unw_create_addr_space(&accessors, 0);
 	if (!cfi->as) {
 		free(cfi);
@@ -264,16 +273,21 @@ void gi_cfi_destroy(struct gi_cfi *cfi)
 {
 	if (!cfi)
 		return;
-	unw_destroy_addr_space(cfi->as);
+	if (cfi->as)
+		unw_destroy_addr_space(cfi->as);
+	gi_frame_info_destroy(cfi->own);
 	for (size_t i = 0; i < cfi->module_len; i++)
 		free(cfi->modules[i].table);
 	free(cfi->modules);
 	free(cfi);
 }
 
-struct gi_error *gi_cfi_begin(struct gi_cfi *cfi, const struct gi_regs *regs)
+struct gi_error *gi_cfi_begin(struct gi_cfi *cfi, const struct gi_regs *regs, bool exact)
 {
 	cfi->start = *regs;
+	cfi->exact = exact;
+	if (cfi->own)
+		return NULL;
 	int r = unw_init_remote(&cfi->cursor, cfi->as, cfi);
 	if (r < 0)
 		return gi_error_create(GI_ERR_UNSUPPORTED, "C frames cannot be unwound: %s",
@@ -283,11 +297,19 @@ struct gi_error *gi_cfi_begin(struct gi_cfi *cfi, const struct gi_regs *regs)
 
 bool gi_cfi_is_signal_frame(struct gi_cfi *cfi)
 {
-	return unw_is_signal_frame(&cfi->cursor) > 0;
+	return !cfi->own && unw_is_signal_frame(&cfi->cursor) > 0;
 }
 
 enum gi_cfi_result gi_cfi_step(struct gi_cfi *cfi, struct gi_regs *ret)
 {
+	if (cfi->own) {
+		enum gi_cfi_result own =
+			gi_frame_info_step(cfi->own, &cfi->start, cfi->exact, ret);
+		if (own == GI_CFI_STEP || own == GI_CFI_GUESSED)
+			cfi->start = *ret;
+		cfi->exact = false;
+		return own;
+	}
 	cfi->found_info = false;
 	int r = unw_step(&cfi->cursor);
 	if (r < 0)

@@ -6,7 +6,8 @@
 // of 32-bit offsets, of a function's first pc and of its frame description, from the
 // section's address. Sources: Linux Standard Base 5.0, 10.6; DWARF 5, 6.4.1.
 //
-// Only what the search needs is parsed; the rest of a description is libunwind's.
+// Where libunwind is used, only what the search needs is parsed here, and the rest of a
+// description is libunwind's; frame_info.c takes the parts of one record from here.
 
 #include "unwind/unwind_impl.h"
 
@@ -48,10 +49,45 @@ static bool next_record(const uint8_t *data, size_t size, size_t *off, size_t *b
 	return true;
 }
 
-// How pcs are encoded in the descriptions of a CIE whose id field is at `body`.
-static uint8_t pc_encoding(const uint8_t *data, size_t body, size_t end)
+/** The part that descriptions share. */
+struct cie {
+	uint8_t encoding; // of pcs; PE_OMIT: not understood
+	bool augmented;	  // descriptions have a length and more behind their pcs
+	uint64_t code_align;
+	int64_t data_align;
+	size_t program; // where its instructions begin
+};
+
+static bool read_augmentation(struct gi_cursor *c, const char *aug, struct cie *ret)
+{
+	for (; *aug; aug++) {
+		uint8_t enc;
+		switch (*aug) {
+		case 'R':
+			ret->encoding = gi_cursor_u8(c);
+			break;
+		case 'L':
+			gi_cursor_u8(c);
+			break;
+		case 'P':
+			enc = gi_cursor_u8(c) & 0x0f;
+			gi_cursor_skip(c, enc == PE_UDATA4 || enc == PE_SDATA4 ? 4 : 8);
+			break;
+		case 'S':
+		case 'B':
+			break;
+		default:
+			return false;
+		}
+	}
+	return !c->bad;
+}
+
+// The CIE whose id field is at `body`.
+static bool read_cie(const uint8_t *data, size_t body, size_t end, struct cie *ret)
 {
 	struct gi_cursor c = gi_cursor_make(data + body, end - body);
+	struct cie cie = {.encoding = PE_ABSPTR};
 	gi_cursor_u32(&c); // id
 	uint8_t version = gi_cursor_u8(&c);
 	char aug[16];
@@ -60,37 +96,46 @@ static uint8_t pc_encoding(const uint8_t *data, size_t body, size_t end)
 		aug[n++] = (char)b;
 	aug[n] = '\0';
 	if (c.bad || (version != 1 && version != 3) || (aug[0] && aug[0] != 'z'))
-		return PE_OMIT;
-	gi_cursor_uleb(&c); // code alignment
-	gi_cursor_uleb(&c); // data alignment: signed, but of the same length
+		return false;
+	cie.code_align = gi_cursor_uleb(&c);
+	cie.data_align = gi_cursor_sleb(&c);
 	if (version == 1)
 		gi_cursor_u8(&c);
 	else
 		gi_cursor_uleb(&c);
-	if (!aug[0])
-		return PE_ABSPTR;
-	gi_cursor_uleb(&c); // length of what follows
-	for (size_t i = 1; i < n; i++) {
-		uint8_t enc;
-		switch (aug[i]) {
-		case 'R':
-			enc = gi_cursor_u8(&c);
-			return c.bad ? PE_OMIT : enc;
-		case 'L':
-			gi_cursor_u8(&c);
-			break;
-		case 'P':
-			enc = gi_cursor_u8(&c) & 0x0f;
-			gi_cursor_skip(&c, enc == PE_UDATA4 || enc == PE_SDATA4 ? 4 : 8);
-			break;
-		case 'S':
-		case 'B':
-			break;
-		default:
-			return PE_OMIT;
-		}
+	cie.augmented = aug[0];
+	if (cie.augmented) {
+		size_t len = (size_t)gi_cursor_uleb(&c), at = c.off;
+		if (!read_augmentation(&c, aug + 1, &cie))
+			return false;
+		gi_cursor_seek(&c, at);
+		gi_cursor_skip(&c, len);
 	}
-	return PE_ABSPTR;
+	cie.program = body + c.off;
+	if (c.bad)
+		return false;
+	*ret = cie;
+	return true;
+}
+
+// A number in an encoding whose form is that of a number.
+static bool read_encoded(struct gi_cursor *c, uint8_t enc, uint64_t *ret)
+{
+	switch (enc & 0x0f) {
+	case PE_UDATA4:
+		*ret = gi_cursor_u32(c);
+		return !c->bad;
+	case PE_SDATA4:
+		*ret = (uint64_t)(int64_t)(int32_t)gi_cursor_u32(c);
+		return !c->bad;
+	case PE_ABSPTR:
+	case PE_UDATA8:
+	case PE_SDATA8:
+		*ret = gi_cursor_u64(c);
+		return !c->bad;
+	default:
+		return false;
+	}
 }
 
 // The first pc of the description whose CIE pointer is at body, as a link-time address.
@@ -100,27 +145,14 @@ static bool first_pc(const uint8_t *data, uint64_t addr, size_t body, size_t end
 	struct gi_cursor c = gi_cursor_make(data + body, end - body);
 	uint64_t v;
 	gi_cursor_u32(&c);
-	switch (enc & 0x0f) {
-	case PE_UDATA4:
-		v = gi_cursor_u32(&c);
-		break;
-	case PE_SDATA4:
-		v = (uint64_t)(int64_t)(int32_t)gi_cursor_u32(&c);
-		break;
-	case PE_ABSPTR:
-	case PE_UDATA8:
-	case PE_SDATA8:
-		v = gi_cursor_u64(&c);
-		break;
-	default:
+	if (!read_encoded(&c, enc, &v))
 		return false;
-	}
 	if ((enc & 0x70) == PE_PCREL)
 		v += addr + body + 4;
 	else if (enc & 0xf0)
 		return false;
 	*ret = v;
-	return !c.bad;
+	return true;
 }
 
 static bool fits(uint64_t off)
@@ -149,10 +181,12 @@ bool gi_eh_table_make(struct gi_elf *elf, uint8_t **ret, size_t *count_ret, uint
 			continue; // a CIE
 		if (body - back != cie) {
 			size_t at = body - back, cie_body, cie_end;
+			struct cie read;
 			cie = at;
 			enc = PE_OMIT;
-			if (next_record(data, size, &at, &cie_body, &cie_end))
-				enc = pc_encoding(data, cie_body, cie_end);
+			if (next_record(data, size, &at, &cie_body, &cie_end) &&
+			    read_cie(data, cie_body, cie_end, &read))
+				enc = read.encoding;
 		}
 		if (enc == PE_OMIT || !first_pc(data, addr, body, end, enc, &pc) ||
 		    !fits(pc - addr) || !fits(start))
@@ -171,5 +205,41 @@ bool gi_eh_table_make(struct gi_elf *elf, uint8_t **ret, size_t *count_ret, uint
 	*ret = (uint8_t *)table;
 	*count_ret = n;
 	*addr_ret = addr;
+	return true;
+}
+
+bool gi_eh_record_read(const uint8_t *data, size_t size, uint64_t addr, size_t off,
+		       struct gi_eh_record *ret)
+{
+	size_t body, end, cie_body, cie_end;
+	struct cie cie;
+	struct gi_eh_record rec;
+
+	if (!next_record(data, size, &off, &body, &end))
+		return false;
+	uint32_t back = gi_load_u32(data + body);
+	if (!back || back > body)
+		return false;
+	size_t at = body - back;
+	if (!next_record(data, size, &at, &cie_body, &cie_end) ||
+	    !read_cie(data, cie_body, cie_end, &cie) ||
+	    !first_pc(data, addr, body, end, cie.encoding, &rec.pc))
+		return false;
+	struct gi_cursor c = gi_cursor_make(data + body, end - body);
+	gi_cursor_u32(&c);
+	if (!read_encoded(&c, cie.encoding, &rec.pc_len) ||
+	    !read_encoded(&c, cie.encoding, &rec.pc_len))
+		return false;
+	if (cie.augmented)
+		gi_cursor_skip(&c, (size_t)gi_cursor_uleb(&c));
+	if (c.bad)
+		return false;
+	rec.code_align = cie.code_align;
+	rec.data_align = cie.data_align;
+	rec.initial = data + cie.program;
+	rec.initial_len = cie_end - cie.program;
+	rec.code = data + body + c.off;
+	rec.code_len = end - body - c.off;
+	*ret = rec;
 	return true;
 }

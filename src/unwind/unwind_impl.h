@@ -68,6 +68,7 @@ struct gi_walk {
 	bool syscall;	   // pc and sp are those that entersyscall saved
 	bool injected;	   // exact, because a signal made a call here
 	bool first;	   // of the whole walk
+	bool sp_guessed;   // where C returned to Go: sp is not above it
 	unsigned switches; // of stacks, bounded
 	size_t frames;	   // physical ones
 	unsigned flat;	   // in a row that did not move sp, bounded
@@ -127,8 +128,9 @@ void gi_siginfo_read(struct gi_target *t, uint64_t addr, struct gi_signal_contex
 
 struct gi_error *gi_cfi_create(struct gi_target *t, struct gi_cfi **ret) GI_MUST_CHECK;
 void gi_cfi_destroy(struct gi_cfi *cfi);
-struct gi_error *gi_cfi_begin(struct gi_cfi *cfi,
-			      const struct gi_regs *regs) GI_MUST_CHECK;
+/** exact: the pc is no return address. */
+struct gi_error *gi_cfi_begin(struct gi_cfi *cfi, const struct gi_regs *regs,
+			      bool exact) GI_MUST_CHECK;
 enum gi_cfi_result {
 	GI_CFI_END,	// the outermost frame
 	GI_CFI_STEP,	// by call frame information
@@ -144,6 +146,25 @@ enum gi_cfi_result gi_cfi_step(struct gi_cfi *cfi, struct gi_regs *ret);
  */
 bool gi_eh_table_make(struct gi_elf *elf, uint8_t **ret, size_t *count_ret,
 		      uint64_t *addr_ret);
+/** One frame description: a function's pcs and what unwinds it. */
+struct gi_eh_record {
+	uint64_t pc, pc_len; // link time
+	uint64_t code_align;
+	int64_t data_align;
+	const uint8_t *initial, *code; // instructions: the shared ones, its own
+	size_t initial_len, code_len;
+};
+/** The record at off of an .eh_frame section; false: it is none, or is not understood. */
+bool gi_eh_record_read(const uint8_t *data, size_t size, uint64_t addr, size_t off,
+		       struct gi_eh_record *ret);
+
+/** C frames of machines that libunwind is not used for: frame_info.c. */
+struct gi_frame_info;
+struct gi_error *gi_frame_info_create(struct gi_target *t, struct gi_frame_info **ret) GI_MUST_CHECK;
+void gi_frame_info_destroy(struct gi_frame_info *fi);
+/** From a frame's registers to its caller's. */
+enum gi_cfi_result gi_frame_info_step(struct gi_frame_info *fi, const struct gi_regs *in,
+				      bool exact, struct gi_regs *ret);
 /** True if the current frame was interrupted by a signal: its pc is exact. */
 bool gi_cfi_is_signal_frame(struct gi_cfi *cfi);
 

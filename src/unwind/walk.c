@@ -32,6 +32,8 @@
 
 // MAX_FLAT: a function without a frame below one that a signal interrupted in its prologue.
 enum { MAX_FLAT = 2, MAX_SWITCHES = 64, POLL_FRAMES = 1024, STACK_SLACK = 8192 };
+// What may lie between a frame record of C and the stack pointer of the Go code that called.
+enum { C_FRAME_MAX = 1024 };
 
 void gi_walk_why(struct gi_walk *w, const char *fmt, ...)
 {
@@ -237,27 +239,39 @@ static bool move_to_g(struct gi_walk *w, const struct gi_g *g, uint64_t pc, uint
 	return !w->found_g;
 }
 
-// asmcgocall on a system stack: where its frame is on the stack it came from.
-static bool asmcgocall_origin(struct gi_walk *w, struct gi_g *buf, const struct gi_g **g_ret,
-			      uint64_t *sp_ret)
+// The same, of a frame at sp.
+static bool asmcgocall_at(struct gi_walk *w, uint64_t at, const struct gi_g *g,
+			  const struct gi_g **g_ret, uint64_t *sp_ret)
 {
 	const int8_t(*slots)[2] = w->u->machine->asmcgocall;
-	const struct gi_g *g = gi_walk_curg(w, buf);
 	for (; slots[0][0] >= 0; slots++) {
 		uint64_t depth, gaddr;
-		if (!load(w, w->sp + (uint64_t)slots[0][0], &depth) ||
-		    !load(w, w->sp + (uint64_t)slots[0][1], &gaddr))
+		if (!load(w, at + (uint64_t)slots[0][0], &depth) ||
+		    !load(w, at + (uint64_t)slots[0][1], &gaddr))
 			continue;
 		if (g && gaddr == g->addr && depth < g->stack_hi - g->stack_lo && depth >= 8) {
 			*g_ret = g;
 			*sp_ret = g->stack_hi - depth;
 			return true;
 		}
-		if (!gaddr && depth > w->sp && depth <= w->hi && depth - w->sp <= 256) {
+		if (!gaddr && depth > at && depth <= w->hi && depth - at <= 256) {
 			*g_ret = NULL;
 			*sp_ret = depth;
 			return true;
 		}
+	}
+	return false;
+}
+
+// asmcgocall on a system stack: where its frame is on the stack it came from.
+static bool asmcgocall_origin(struct gi_walk *w, struct gi_g *buf, const struct gi_g **g_ret,
+			      uint64_t *sp_ret)
+{
+	const struct gi_g *g = gi_walk_curg(w, buf);
+	uint64_t end = w->sp_guessed ? C_FRAME_MAX : 0;
+	for (uint64_t off = 0; off <= end && off < w->hi - w->sp; off += 8) {
+		if (asmcgocall_at(w, w->sp + off, g, g_ret, sp_ret))
+			return true;
 	}
 	return false;
 }

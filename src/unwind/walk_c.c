@@ -81,7 +81,7 @@ bool gi_walk_c(struct gi_walk *w)
 	if (!u->cfi)
 		err = gi_cfi_create(u->t, &u->cfi);
 	if (!err)
-		err = gi_cfi_begin(u->cfi, &u->regs);
+		err = gi_cfi_begin(u->cfi, &u->regs, w->exact);
 	if (err) {
 		if (show_c(w, GI_FRAME_C, w->sp))
 			gi_walk_why(w, "%s", gi_error_message(err));
@@ -130,6 +130,13 @@ bool gi_walk_c(struct gi_walk *w)
 			return false;
 		}
 		guessed = r == GI_CFI_GUESSED;
+		bool to_go = is_go(w, gi_regs_pc(&regs));
+		// A guess by C's habits is none for Go: what is known is the end of C's record.
+		if (to_go && guessed && u->machine->lr != GI_NO_REG) {
+			sp = u->regs.r[u->machine->fp] + 16;
+			gi_regs_set(&regs, u->machine->sp, sp);
+			w->sp_guessed = true;
+		}
 		u->regs = regs;
 		w->pc = gi_regs_pc(&regs);
 		w->sp = sp;
@@ -139,7 +146,7 @@ bool gi_walk_c(struct gi_walk *w)
 		w->first = false;
 		if (signal)
 			gi_walk_enter(w, sp);
-		if (is_go(w, w->pc))
+		if (to_go)
 			return true;
 		if (guessed && !gi_target_mapping_at(u->t, w->pc)) {
 			gi_walk_why(w, "no unwind information for the frame of %s", w->frame.name);
