@@ -86,6 +86,13 @@ const char *gi_elf_mapped_at(const void *addr, uint64_t *off_ret, uint64_t *size
  */
 struct gi_error *gi_elf_check_unchanged(const struct gi_elf *elf) GI_MUST_CHECK;
 
+/**
+ * Appends to ret where path leads for a process whose root is the folder root: ".." and symbolic
+ * links, absolute ones too, stay inside of it. ret has no links behind root. GI_ERR_IO if
+ * there is no such file.
+ */
+struct gi_error *gi_elf_resolve(const char *root, const char *path, struct gi_str *ret) GI_MUST_CHECK;
+
 /** An ELF image in memory, which is copied (a core's vDSO). name stands for its path. */
 struct gi_error *gi_elf_open_image(const char *name, const uint8_t *image, size_t n,
 				   struct gi_elf **ret) GI_MUST_CHECK;

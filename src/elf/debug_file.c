@@ -111,6 +111,15 @@ static bool same_file(const char *a, const char *b)
 	       x.st_ino == y.st_ino;
 }
 
+// Is path below root? Then what follows it, with its slash.
+static const char *below(const char *path, const char *root)
+{
+	size_t n = root ? strlen(root) : 0;
+	while (n && root[n - 1] == '/')
+		n--;
+	return n && !strncmp(path, root, n) && path[n] == '/' ? path + n : NULL;
+}
+
 struct gi_elf *gi_debug_try(const char *path, struct gi_debug_search *s)
 {
 	struct gi_elf *elf = NULL;
@@ -118,6 +127,17 @@ struct gi_elf *gi_debug_try(const char *path, struct gi_debug_search *s)
 	if (s->tried.len)
 		gi_str_puts(&s->tried, ", ");
 	gi_str_puts(&s->tried, path);
+	// Links below the root that the process had are links of that root.
+	const char *inner = below(path, s->sysroot);
+	_cleanup_(gi_str_deinit) struct gi_str inside = {0};
+	if (inner) {
+		struct gi_error *lost = gi_elf_resolve(s->sysroot, inner, &inside);
+		if (lost) {
+			gi_error_ignore(lost);
+			return NULL;
+		}
+		path = gi_str_cstr(&inside);
+	}
 	if (stat(path, &st) < 0)
 		return NULL;
 	struct gi_error *err = gi_elf_open(path, &elf);
@@ -175,15 +195,6 @@ void gi_debug_build_id_path(const char *dir, const struct gi_build_id *id, struc
 	char hex[2 * sizeof(id->bytes) + 1];
 	gi_build_id_format(id, hex, sizeof(hex));
 	gi_str_printf(path, "%s/.build-id/%.2s/%s.debug", dir, hex, hex + 2);
-}
-
-// Is path below root? Then what follows it, with its slash.
-static const char *below(const char *path, const char *root)
-{
-	size_t n = root ? strlen(root) : 0;
-	while (n && root[n - 1] == '/')
-		n--;
-	return n && !strncmp(path, root, n) && path[n] == '/' ? path + n : NULL;
 }
 
 // The file called name that belongs to elf, which lies in dir.

@@ -429,20 +429,32 @@ static bool search_path(struct search *s, const char *path)
 	return false;
 }
 
+// The same below the root that the process had.
+static bool search_below(struct search *s, const char *name)
+{
+	_cleanup_(gi_str_deinit) struct gi_str path = { 0 };
+	struct gi_error *err = gi_elf_resolve(s->c->sysroot, name, &path);
+	if (!err)
+		return search_path(s, gi_str_cstr(&path));
+	gi_error_ignore(err);
+	gi_str_reset(&path);
+	gi_str_printf(&path, "%s%s%s", s->c->sysroot, name[0] == '/' ? "" : "/", name);
+	if (s->tried.len)
+		gi_str_puts(&s->tried, ", ");
+	gi_str_put_escaped(&s->tried, gi_str_cstr(&path), path.len);
+	return false;
+}
+
 static bool search_name(struct search *s, const char *name)
 {
 	_cleanup_(gi_str_deinit) struct gi_str path = { 0 };
 	const char *base = base_name(name);
 	if (!base[0] || strcmp(base, ".") == 0 || strcmp(base, "..") == 0)
 		return false;
-	if (s->c->sysroot) {
-		gi_str_printf(&path, "%s/%s", s->c->sysroot, name);
-		if (search_path(s, gi_str_cstr(&path)))
-			return true;
-	} else if (strchr(name, '/') && search_path(s, name)) {
+	if (s->c->sysroot && search_below(s, name))
 		return true;
-	}
-	gi_str_reset(&path);
+	if (strchr(name, '/') && search_path(s, name))
+		return true;
 	gi_str_printf(&path, "%s%s", s->dir, base);
 	if (search_path(s, gi_str_cstr(&path)))
 		return true;
@@ -525,8 +537,11 @@ struct gi_error *gi_core_find_exe(struct core *c, const struct gi_target_options
 		} else if (s.tried.len) {
 			err = gi_error_create(GI_ERR_NOT_FOUND,
 					      "%s: its executable was not found; looked for %s: name "
-					      "it with --exe FILE",
-					      core_path, gi_str_cstr(&s.tried));
+					      "it with --exe FILE%s",
+					      core_path, gi_str_cstr(&s.tried),
+					      c->sysroot ? "" :
+							   ", or with --sysroot DIR the root folder "
+							   "of the container that it ran in");
 		} else {
 			err = gi_error_create(GI_ERR_NOT_FOUND,
 					      "%s does not name its executable%s: name it with --exe FILE",

@@ -38,7 +38,7 @@ struct names {
 	size_t ndirs;
 };
 
-// True if the library is opened. other: the first file that is another build.
+// True if the library is opened. other: the first file that is another build, with its ID.
 static bool try_library(struct core *c, struct core_module *mod, const char *path,
 			struct gi_str *other)
 {
@@ -49,8 +49,16 @@ static bool try_library(struct core *c, struct core_module *mod, const char *pat
 		return false;
 	}
 	if (!is_same(c, mod, elf)) {
-		if (!other->len)
-			gi_str_puts(other, path);
+		if (!other->len) {
+			struct core_ids want, got;
+			gi_core_ids(c, mod->start, &want);
+			gi_core_ids_of_elf(elf, &got);
+			gi_str_put_escaped(other, path, strlen(path));
+			gi_str_puts(other, " is not the library of this core: its build ID is ");
+			gi_core_ids_format(&got, &want, other);
+			gi_str_puts(other, ", the core's is ");
+			gi_core_ids_format(&want, &got, other);
+		}
 		return false;
 	}
 	mod->elf = elf;
@@ -66,9 +74,16 @@ static void open_library(struct core *c, struct core_module *mod, const struct n
 	size_t len = strlen(mod->path), cut = sizeof(deleted) - 1;
 	if (len > cut && strcmp(mod->path + len - cut, deleted) == 0)
 		len -= cut;
-	if (c->sysroot)
-		gi_str_printf(&path, "%s/", c->sysroot);
 	gi_str_putn(&path, mod->path, len);
+	// Below the root that the process had, then as this machine has it.
+	if (c->sysroot) {
+		_cleanup_(gi_str_deinit) struct gi_str below = { 0 };
+		struct gi_error *err = gi_elf_resolve(c->sysroot, gi_str_cstr(&path), &below);
+		bool opened = !err && try_library(c, mod, gi_str_cstr(&below), &other);
+		gi_error_ignore(err);
+		if (opened)
+			return;
+	}
 	if (try_library(c, mod, gi_str_cstr(&path), &other))
 		return;
 	size_t base = len;
@@ -94,10 +109,7 @@ static void open_library(struct core *c, struct core_module *mod, const struct n
 		return;
 	}
 	mod->why = "the file of that name here is another build";
-	gi_target_add_note(&c->base,
-			   "%s is not the library of this core (its build ID is another): "
-			   "it is not used",
-			   gi_target_escape(&c->base, other.s, other.len));
+	gi_target_add_note(&c->base, "%s: it is not used", gi_str_cstr(&other));
 }
 
 // The vDSO is an ELF file that only memory holds, whole and always saved.

@@ -295,7 +295,9 @@ static void test_libraries(void **state)
 	byte_fails(t, 0x30001000, GI_ERR_NOT_SAVED, "not here");
 	byte_fails(t, 0x40000000, GI_ERR_NOT_SAVED, "was not saved");
 	byte_is(t, 0x20000000, 0x7f);
-	assert_true(has_note(t, "lib/other.so is not the library of this core"));
+	// Wanted and found: "lib two", "lib 2.1".
+	assert_true(has_note(t, "lib/other.so is not the library of this core: its build ID is "
+				"6c696220322e31, the core's is 6c69622074776f: it is not used"));
 	uint64_t bias = 0;
 	struct gi_elf *elf = gi_target_elf_at(t, 0x18001000, &bias);
 	assert_non_null(elf);
@@ -321,6 +323,24 @@ static void test_sysroot(void **state)
 	struct gi_target *t = NULL;
 	assert_null(gi_target_open_core(core, &opts, &t));
 	byte_is(t, EXE + 0x1000, 't');
+	gi_target_close(t);
+	// The file is where this machine has it.
+	make_exe("exe", "right id");
+	_cleanup_(gi_freep) char *nowhere = test_path("nowhere");
+	gi_target_close(open_path(core, NULL));
+	opts.sysroot = nowhere;
+	assert_null(gi_target_open_core(core, &opts, &t));
+	assert_string_equal(gi_target_info(t)->exe_path, exe);
+	gi_target_close(t);
+	// Below the root first, and a wrong one there is passed over.
+	make_exe(gi_str_cstr(&name), "right id");
+	opts.sysroot = root;
+	assert_null(gi_target_open_core(core, &opts, &t));
+	assert_non_null(strstr(gi_target_info(t)->exe_path, "/root/"));
+	gi_target_close(t);
+	make_exe(gi_str_cstr(&name), "wrong id");
+	assert_null(gi_target_open_core(core, &opts, &t));
+	assert_string_equal(gi_target_info(t)->exe_path, exe);
 	gi_target_close(t);
 }
 

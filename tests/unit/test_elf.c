@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <elf.h>
@@ -621,6 +622,73 @@ static void test_image(void **state)
 	assert_null(none);
 }
 
+// --- names below another root -------------------------------------------------------
+
+static void leads(const char *root, const char *path, const char *want)
+{
+	_cleanup_(gi_str_deinit) struct gi_str got = { 0 };
+	struct gi_error *err = gi_elf_resolve(root, path, &got);
+	if (err)
+		fail_msg("%s", gi_error_message(err));
+	assert_int_equal(strncmp(gi_str_cstr(&got), root, strlen(root)), 0);
+	assert_string_equal(gi_str_cstr(&got) + strlen(root), want);
+}
+
+static void leads_nowhere(const char *root, const char *path, const char *words)
+{
+	_cleanup_(gi_str_deinit) struct gi_str got = { 0 };
+	struct gi_error *err = gi_elf_resolve(root, path, &got);
+	assert_non_null(err);
+	if (!strstr(gi_error_message(err), words))
+		fail_msg("%s", gi_error_message(err));
+	assert_int_equal(gi_error_code(err), GI_ERR_IO);
+	gi_error_free(err);
+}
+
+static void make_link(const char *target, const char *name)
+{
+	_cleanup_(gi_freep) char *path = test_path(name);
+	assert_int_equal(symlink(target, path), 0);
+}
+
+static void test_resolve(void **state)
+{
+	(void)state;
+	free(test_write("outside", "o", 1));
+	free(test_write("top/usr/lib/real.so", "r", 1));
+	free(test_write("top/etc/passwd", "p", 1));
+	_cleanup_(gi_freep) char *root = test_path("top");
+	_cleanup_(gi_freep) char *outside = test_path("outside");
+	make_link("usr/lib", "top/lib");
+	make_link("/lib/real.so", "top/usr/lib/absolute.so");
+	make_link("../lib/../../../../../usr/lib/real.so", "top/usr/lib/up.so");
+	make_link("../../../../../../../../../../etc", "top/etc2");
+	make_link(outside, "top/out");
+	make_link("../outside", "top/out2");
+	make_link("loop2", "top/loop");
+	make_link("loop", "top/loop2");
+	make_link("/", "top/self");
+	leads(root, "/usr/lib/real.so", "/usr/lib/real.so");
+	leads(root, "usr//lib/./real.so", "/usr/lib/real.so");
+	leads(root, "/lib/real.so", "/usr/lib/real.so");
+	leads(root, "/lib/absolute.so", "/usr/lib/real.so");
+	leads(root, "/usr/lib/up.so", "/usr/lib/real.so");
+	leads(root, "/../../../etc/passwd", "/etc/passwd");
+	leads(root, "/etc2/passwd", "/etc/passwd");
+	leads(root, "/self/self/etc/passwd", "/etc/passwd");
+	leads(root, "..", "");
+	leads_nowhere(root, "/out", "No such file");
+	leads_nowhere(root, "/out2", "No such file");
+	leads_nowhere(root, "/usr/lib/missing.so", "missing.so: No such file");
+	leads_nowhere(root, "/loop", "Too many levels");
+	leads_nowhere(root, "/etc/passwd/x", "Not a directory");
+	// The root itself may be a link, and is not followed by name: /proc/PID/root cannot be.
+	make_link("top", "link");
+	_cleanup_(gi_freep) char *link = test_path("link");
+	leads(link, "/lib/absolute.so", "/usr/lib/real.so");
+	leads("/proc/self/root", root, root);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -631,6 +699,7 @@ int main(void)
 		cmocka_unit_test(test_symbols),	     cmocka_unit_test(test_notes),
 		cmocka_unit_test(test_go_id_text),   cmocka_unit_test(test_debug_link),
 		cmocka_unit_test(test_debug_build_id), cmocka_unit_test(test_image),
+		cmocka_unit_test(test_resolve),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
