@@ -143,6 +143,11 @@ struct gi_target_file gi_target_file(struct gi_target *t, size_t i);
  * there is none. Borrowed, as long as t. Thread-safe.
  */
 struct gi_elf *gi_target_elf_at(struct gi_target *t, uint64_t addr, uint64_t *bias_ret);
+/**
+ * Of the file that is mapped at addr, where its debug information is: the file or its separate
+ * debug file, which is looked for on first use.
+ */
+struct gi_elf *gi_target_debug_elf_at(struct gi_target *t, uint64_t addr, uint64_t *bias_ret);
 
 // --- memory ---------------------------------------------------------------
 

@@ -81,6 +81,9 @@ void gi_go_close(struct gi_go *go)
 	gi_witnesses_destroy(go->witnesses);
 	gi_functab_destroy(go->functab);
 	gi_dwarf_close(go->dwarf);
+	for (size_t i = 0; i < go->file_count; i++)
+		gi_dwarf_close(go->files[i].dwarf);
+	free(go->files);
 	free(go->g_by_id.slots);
 	free(go->g_by_addr.slots);
 	gi_map_deinit(&go->start_kinds);
@@ -260,17 +263,47 @@ static bool in_data(const struct gi_go *go, uint64_t addr)
 	return false;
 }
 
+// Debug information of the file elf, made on first use; NULL if there is none.
+static struct gi_dwarf *dwarf_of(struct gi_go *go, struct gi_elf *elf)
+{
+	struct gi_dwarf *dwarf = NULL;
+	struct gi_error *err;
+
+	for (size_t i = 0; i < go->file_count; i++) {
+		if (go->files[i].elf == elf)
+			return go->files[i].dwarf;
+	}
+	err = gi_grow(&go->files, &go->file_cap, go->file_count + 1, sizeof(*go->files));
+	if (!err) {
+		gi_error_ignore(gi_dwarf_open(elf, &dwarf));
+		go->files[go->file_count++] = (struct gi_go_file){.elf = elf, .dwarf = dwarf};
+	}
+	gi_error_ignore(err);
+	return dwarf;
+}
+
 bool gi_go_name_at(struct gi_go *go, uint64_t addr, const char *want_type,
 		   struct gi_str *ret)
 {
-	uint64_t link_addr = addr - gi_target_exe_bias(go->target);
+	uint64_t bias;
+	struct gi_elf *exe = gi_target_exe(go->target);
+	struct gi_elf *elf = gi_target_elf_at(go->target, addr, &bias), *debug;
+	struct gi_dwarf *dwarf = go->dwarf;
 	size_t len = ret->len;
 	struct gi_error *err;
 
 	if (!in_data(go, addr))
 		return false;
-	if (go->dwarf) {
-		err = gi_dwarf_name_at(go->dwarf, link_addr, want_type, ret);
+	if (!elf || elf == exe) {
+		elf = exe;
+		bias = gi_target_exe_bias(go->target);
+		debug = gi_target_debug_elf(go->target);
+	} else {
+		debug = gi_target_debug_elf_at(go->target, addr, &bias);
+		dwarf = dwarf_of(go, debug);
+	}
+	if (dwarf) {
+		err = gi_dwarf_name_at(dwarf, addr - bias, want_type, ret);
 		if (!err)
 			return true;
 		gi_error_ignore(err);
@@ -278,8 +311,7 @@ bool gi_go_name_at(struct gi_go *go, uint64_t addr, const char *want_type,
 	ret->len = len;
 	if (ret->s)
 		ret->s[len] = '\0';
-	return symbol_name_at(gi_target_debug_elf(go->target), link_addr, ret) ||
-	       symbol_name_at(gi_target_exe(go->target), link_addr, ret);
+	return symbol_name_at(debug, addr - bias, ret) || symbol_name_at(elf, addr - bias, ret);
 }
 
 // --- reading -----------------------------------------------------------------------

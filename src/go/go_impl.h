@@ -36,9 +36,17 @@ enum gi_start_kind {
 	GI_START_CLEANUPS,   // likewise for cleanups, told by a flag of the g
 };
 
+/** Debug information of another file than that of the runtime: a plugin. */
+struct gi_go_file {
+	struct gi_elf *elf; // where it is; borrowed
+	struct gi_dwarf *dwarf; // NULL: there is none
+};
+
 struct gi_go {
 	struct gi_target *target;
 	struct gi_dwarf *dwarf;
+	struct gi_go_file *files; // made on first use
+	size_t file_count, file_cap;
 	struct gi_functab *functab;
 	struct gi_arena *arena;
 	struct gi_layout layout;
@@ -139,6 +147,9 @@ void gi_go_load_sched(struct gi_go *go);
 struct gi_error *gi_go_load_wait_reasons(struct gi_go *go) GI_MUST_CHECK;
 /** Threads to Ms, and goroutines to threads; needs all Gs and Ms. */
 struct gi_error *gi_go_match_threads(struct gi_go *go) GI_MUST_CHECK;
+/** Where g may lie, relative to the thread pointer, the likeliest first; returns how many. */
+enum { GI_TLS_MAX_PLACES = 1024 };
+size_t gi_go_tls_places(struct gi_go *go, uint64_t *ret, size_t max);
 /** Evidence of "now" that lies outside of the structs that are read anyway; needs all of
  * them. */
 void gi_go_find_now(struct gi_go *go);

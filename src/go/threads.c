@@ -12,7 +12,6 @@
 
 #include "go/go_impl.h"
 
-#include <elf.h>
 #include <stdlib.h>
 
 struct stack_range {
@@ -42,35 +41,6 @@ static void pair(struct matcher *x, size_t thread, size_t m)
 		x->other_ids++;
 }
 
-// Where g lies, relative to the thread pointer: in the executable's TLS segment, which ends at
-// the thread pointer or begins behind the thread control block there, as the machine has it.
-// Pure Go programs have no such segment; some use the word below the thread pointer. False:
-// g is in no such place.
-static bool tls_g_offset(struct gi_go *go, uint64_t *ret)
-{
-	const struct gi_machine *machine = gi_target_machine(go->target);
-	struct gi_elf *exe = gi_target_exe(go->target);
-	const struct gi_global *tlsg = &go->layout.global.tlsg;
-
-	for (size_t i = 0; tlsg->ok && i < gi_elf_segment_count(exe); i++) {
-		struct gi_elf_segment s = gi_elf_segment(exe, i);
-		uint64_t size = s.memsz, align = s.align;
-
-		if (s.type != PT_TLS || !gi_in_bounds(tlsg->addr, 8, size))
-			continue;
-		if (align <= 1 || (align & (align - 1)) != 0)
-			align = 1;
-		if (machine->tcb_size)
-			*ret = machine->tcb_size + ((s.vaddr - machine->tcb_size) & (align - 1)) +
-			       tlsg->addr;
-		else
-			*ret = tlsg->addr - size - ((0 - size - s.vaddr) & (align - 1));
-		return true;
-	}
-	*ret = (uint64_t)-8;
-	return machine->tls_without_cgo;
-}
-
 static bool find_m_of_g(struct gi_go *go, uint64_t addr, size_t *ret)
 {
 	struct gi_g g;
@@ -91,14 +61,13 @@ static bool find_m_of_g(struct gi_go *go, uint64_t addr, size_t *ret)
 	return true;
 }
 
-static void match_by_tls(struct matcher *x)
+// How many threads have an M's g at off from their thread pointer; they are paired then.
+static size_t match_at(struct matcher *x, uint64_t off)
 {
 	struct gi_go *go = x->go;
 	unsigned tls = gi_target_machine(go->target)->tls;
-	uint64_t off;
+	size_t found = 0;
 
-	if (!tls_g_offset(go, &off))
-		return;
 	for (size_t i = 0; i < gi_target_thread_count(go->target); i++) {
 		const struct gi_regs *r = &gi_target_thread(go->target, i)->regs;
 		uint64_t g;
@@ -106,9 +75,23 @@ static void match_by_tls(struct matcher *x)
 
 		if (!gi_regs_has(r, tls) || !r->r[tls])
 			continue;
-		if (gi_target_peek_u64(go->target, r->r[tls] + off, &g) &&
-		    find_m_of_g(go, g, &m))
-			pair(x, i, m);
+		if (!gi_target_peek_u64(go->target, r->r[tls] + off, &g) || !find_m_of_g(go, g, &m))
+			continue;
+		pair(x, i, m);
+		found++;
+	}
+	return found;
+}
+
+// A word that holds an M's g is g's: nothing else in thread-local storage does.
+static void match_by_tls(struct matcher *x)
+{
+	uint64_t offs[GI_TLS_MAX_PLACES];
+	size_t n = gi_go_tls_places(x->go, offs, GI_ARRAY_SIZE(offs));
+
+	for (size_t i = 0; i < n; i++) {
+		if (match_at(x, offs[i]))
+			return;
 	}
 }
 

@@ -53,6 +53,7 @@ static const struct gi_target_ops core_ops = {
 	.explain = gi_core_explain,
 	.elf_at = gi_core_elf_at,
 	.open_debug = gi_core_open_debug,
+	.library_debug = gi_core_library_debug,
 	.symbol_at = gi_core_symbol_at,
 	.file_count = gi_core_file_count,
 	.file = gi_core_file,

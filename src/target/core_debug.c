@@ -153,8 +153,9 @@ static void look_for_debug(struct core *c, struct core_module *mod)
 	if (mod->debug_looked_for || !mod->elf || mod == &c->modules[0])
 		return;
 	mod->debug_looked_for = true;
-	// The vDSO has no file.
-	if (gi_elf_has_section(mod->elf, ".symtab") || !mod->path || mod->path[0] == '[')
+	// The vDSO has no file. Of C code symbols are all that is asked for; of Go's, types.
+	if (!mod->path || mod->path[0] == '[' || gi_elf_has_section(mod->elf, ".debug_info") ||
+	    (gi_elf_has_section(mod->elf, ".symtab") && !gi_elf_is_go(mod->elf)))
 		return;
 	if (gi_elf_has_section(mod->elf, ".gnu_debugdata"))
 		gi_error_ignore(gi_elf_open_mini(mod->elf, &mod->mini));
@@ -163,18 +164,23 @@ static void look_for_debug(struct core *c, struct core_module *mod)
 
 // --- symbols --------------------------------------------------------------------
 
-static struct core_module *module_at(struct core *c, uint64_t addr)
+struct gi_elf *gi_core_library_debug(struct gi_target *t, uint64_t addr)
 {
-	const struct gi_mapping *m = gi_target_mapping_at(&c->base, addr);
-	size_t i = m ? c->origins[m - c->base.mappings].module : SIZE_MAX;
-	return i != SIZE_MAX ? &c->modules[i] : NULL;
+	struct core *c = core_of(t);
+	struct core_module *mod = gi_core_module_at(c, addr);
+	if (!mod)
+		return NULL;
+	pthread_mutex_lock(&t->lock);
+	look_for_debug(c, mod);
+	pthread_mutex_unlock(&t->lock);
+	return mod->debug;
 }
 
 bool gi_core_symbol_at(struct gi_target *t, uint64_t addr, struct gi_elf_symbol *ret,
 		       uint64_t *bias_ret)
 {
 	struct core *c = core_of(t);
-	struct core_module *mod = module_at(c, addr);
+	struct core_module *mod = gi_core_module_at(c, addr);
 	struct gi_elf *elf = gi_core_elf_at(t, addr, bias_ret);
 	struct gi_elf *sources[3] = {NULL};
 	if (!elf)

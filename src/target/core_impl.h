@@ -132,12 +132,15 @@ void gi_core_open_libraries(struct core *c, const struct gi_target_options *opts
  * library. *exe_err: why there is no executable, or NULL; freed if a library stands in for it.
  */
 struct gi_error *gi_core_choose_runtime(struct core *c, struct gi_error **exe_err) GI_MUST_CHECK;
+/** The module whose file is mapped at addr, with what no file is mapped at (.bss); NULL: none. */
+struct core_module *gi_core_module_at(struct core *c, uint64_t addr);
 struct gi_elf *gi_core_elf_at(struct gi_target *t, uint64_t addr, uint64_t *bias_ret);
 
 /** Takes over what the options say of debug files. */
 struct gi_error *gi_core_debug_init(struct core *c, const struct gi_target_options *opts) GI_MUST_CHECK;
 void gi_core_debug_deinit(struct core *c);
 struct gi_elf *gi_core_open_debug(struct gi_target *t);
+struct gi_elf *gi_core_library_debug(struct gi_target *t, uint64_t addr);
 bool gi_core_symbol_at(struct gi_target *t, uint64_t addr, struct gi_elf_symbol *ret,
 		       uint64_t *bias_ret);
 size_t gi_core_file_count(const struct gi_target *t);

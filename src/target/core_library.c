@@ -266,26 +266,28 @@ struct gi_error *gi_core_choose_runtime(struct core *c, struct gi_error **exe_er
 
 // --- what is mapped where ----------------------------------------------------------
 
-struct gi_elf *gi_core_elf_at(struct gi_target *t, uint64_t addr, uint64_t *bias_ret)
+struct core_module *gi_core_module_at(struct core *c, uint64_t addr)
 {
-	struct core *c = core_of(t);
-	const struct gi_mapping *m = gi_target_mapping_at(t, addr);
-	if (m && c->origins[m - t->mappings].module != SIZE_MAX) {
-		const struct core_module *mod = &c->modules[c->origins[m - t->mappings].module];
-		if (mod->elf)
-			*bias_ret = mod->bias;
-		return mod->elf;
-	}
+	const struct gi_mapping *m = gi_target_mapping_at(&c->base, addr);
+	if (m && c->origins[m - c->base.mappings].module != SIZE_MAX)
+		return &c->modules[c->origins[m - c->base.mappings].module];
 	// What no file is known to be mapped at may still be a file's, as .bss is.
 	for (size_t k = 0; k < c->module_count; k++) {
-		const struct core_module *mod = &c->modules[k];
+		struct core_module *mod = &c->modules[k];
 		for (size_t i = 0; mod->elf && i < gi_elf_segment_count(mod->elf); i++) {
 			struct gi_elf_segment seg = gi_elf_segment(mod->elf, i);
-			if (seg.type == PT_LOAD && addr - mod->bias - seg.vaddr < seg.memsz) {
-				*bias_ret = mod->bias;
-				return mod->elf;
-			}
+			if (seg.type == PT_LOAD && addr - mod->bias - seg.vaddr < seg.memsz)
+				return mod;
 		}
 	}
 	return NULL;
+}
+
+struct gi_elf *gi_core_elf_at(struct gi_target *t, uint64_t addr, uint64_t *bias_ret)
+{
+	const struct core_module *mod = gi_core_module_at(core_of(t), addr);
+	if (!mod || !mod->elf)
+		return NULL;
+	*bias_ret = mod->bias;
+	return mod->elf;
 }

@@ -122,6 +122,16 @@ struct gi_elf *gi_target_elf_at(struct gi_target *t, uint64_t addr, uint64_t *bi
 	return t->ops->elf_at ? t->ops->elf_at(t, addr, bias_ret) : NULL;
 }
 
+struct gi_elf *gi_target_debug_elf_at(struct gi_target *t, uint64_t addr, uint64_t *bias_ret)
+{
+	struct gi_elf *elf = gi_target_elf_at(t, addr, bias_ret), *debug = NULL;
+	if (elf && elf == t->exe)
+		return gi_target_debug_elf(t);
+	if (elf && t->ops->library_debug)
+		debug = t->ops->library_debug(t, addr);
+	return debug ? debug : elf;
+}
+
 bool gi_target_symbol_at(struct gi_target *t, uint64_t addr, struct gi_elf_symbol *ret,
 			 uint64_t *bias_ret)
 {

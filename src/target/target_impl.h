@@ -21,6 +21,8 @@ struct gi_target_ops {
 	struct gi_error *(*check_unchanged)(struct gi_target *t);
 	/** Opens the separate debug file of the executable, NULL if there is none. t->lock is held. */
 	struct gi_elf *(*open_debug)(struct gi_target *t);
+	/** The debug file of a library that is mapped at addr, NULL if there is none. */
+	struct gi_elf *(*library_debug)(struct gi_target *t, uint64_t addr);
 	/** See gi_target_symbol_at(). */
 	bool (*symbol_at)(struct gi_target *t, uint64_t addr, struct gi_elf_symbol *ret,
 			  uint64_t *bias_ret);
