@@ -15,7 +15,8 @@ PKGS := libelf 'libdw >= 0.188' libunwind-generic readline jansson libarchive ca
 PKGS_TEST := cmocka
 # The one list of what a Debian machine needs: to build, to unpack the shipped cores, to test.
 DEBIAN_PACKAGES := gcc make pkg-config libc6-dev libelf-dev libdw-dev libunwind-dev libreadline-dev \
-	libcmocka-dev libjansson-dev libarchive-dev libcapstone-dev zlib1g-dev zstd gdb binutils
+	libcmocka-dev libjansson-dev libarchive-dev libcapstone-dev zlib1g-dev zstd gdb binutils \
+	dwz elfutils libdebuginfod1
 
 WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wpointer-arith -Werror
 OPT ?= -O2 -g

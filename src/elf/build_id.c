@@ -108,6 +108,21 @@ void gi_build_id_format(const struct gi_build_id *id, char *buf, size_t n)
 	buf[at] = '\0';
 }
 
+// Go's linker (1.24 to 1.27 at least) puts GNU's note right behind Go's and does not count it to
+// the PT_NOTE. Nothing but that very note is believed there.
+static void id_behind(const uint8_t *image, size_t n, size_t at, struct gi_build_id *id)
+{
+	struct gi_elf_note note;
+	size_t off = 0;
+	at = (at + 3) & ~(size_t)3;
+	if (at < n && gi_elf_note_next(image + at, n - at, &off, &note) &&
+	    note.type == NOTE_GNU_BUILD_ID && note.name_len == 3 && !memcmp(note.name, "GNU", 3) &&
+	    note.desc_len >= 8 && note.desc_len <= 32) {
+		memcpy(id->bytes, note.desc, note.desc_len);
+		id->len = note.desc_len;
+	}
+}
+
 bool gi_build_id_from_image(const uint8_t *image, size_t n, struct gi_build_id *id_ret,
 			    char *go_id, size_t go_id_size)
 {
@@ -127,7 +142,10 @@ bool gi_build_id_from_image(const uint8_t *image, size_t n, struct gi_build_id *
 		uint64_t off = gi_load_u64(p + 8), size = gi_load_u64(p + 32);
 		if (gi_load_u32(p) != PT_NOTE || off >= n)
 			continue;
-		ids_from_notes(image + off, gi_min_u64(size, n - off), &id, go_id, go_id_size);
+		size = gi_min_u64(size, n - off);
+		ids_from_notes(image + off, size, &id, go_id, go_id_size);
+		if (!id.len)
+			id_behind(image, n, off + size, &id);
 	}
 	*id_ret = id;
 	return id.len > 0 || (go_id_size && go_id[0]);

@@ -25,8 +25,8 @@ struct gi_debuginfod {
 	void *library;
 	const char *kind;  // what is on its way
 	const char *hex;   // its build ID
-	bool too_large;	   // why we stopped it
-	char *over;	   // why nothing is asked for any more, or NULL
+	bool interrupted, too_large; // why we stopped it
+	char *over;		     // why nothing is asked for any more, or NULL
 	void (*end)(struct debuginfod_client *);
 	int (*find_debuginfo)(struct debuginfod_client *, const unsigned char *, int, char **);
 	int (*find_executable)(struct debuginfod_client *, const unsigned char *, int, char **);
@@ -40,10 +40,12 @@ static int on_progress(struct debuginfod_client *client, long done, long total)
 {
 	struct gi_debuginfod *d = waiting;
 	(void)client;
-	if (gi_interrupted())
-		return 1;
 	if (!d)
-		return 0;
+		return gi_interrupted();
+	if (gi_interrupted()) {
+		d->interrupted = true;
+		return 1;
+	}
 	uint64_t n = done > 0 ? (uint64_t)done : 0, all = total > 0 ? (uint64_t)total : 0;
 	if (gi_max_u64(n, all) > d->opts.max_size) {
 		d->too_large = true;
@@ -102,6 +104,11 @@ struct gi_error *gi_debuginfod_open(const struct gi_debuginfod_options *opts,
 	d->opts = *opts;
 	if (!d->opts.max_size)
 		d->opts.max_size = GI_DEBUGINFOD_SIZE_MAX;
+	// The library asks a server to mind this, and looks at no file that comes all the same.
+	const char *max = getenv("DEBUGINFOD_MAXSIZE");
+	long long n = max ? strtoll(max, NULL, 10) : 0;
+	if (n > 0)
+		d->opts.max_size = gi_min_u64(d->opts.max_size, (uint64_t)n);
 	if (!load(d)) {
 		const char *why = d->library ? NULL : dlerror();
 		struct gi_error *err = gi_error_create(
@@ -131,13 +138,14 @@ void gi_debuginfod_close(struct gi_debuginfod *d)
 // What a failed download means; all but "no such file" ends our asking.
 static struct gi_error *explain(struct gi_debuginfod *d, int rc)
 {
-	if (rc == -ENOENT)
-		return gi_error_create(GI_ERR_NOT_FOUND, "no server has %s %s", d->kind, d->hex);
+	// What we stopped comes back as "no such file".
 	if (d->too_large || rc == -EFBIG)
-		return gi_error_create(GI_ERR_IO, "%s %s is larger than the limit", d->kind,
-				       d->hex);
+		return gi_error_create(GI_ERR_IO, "%s %s is larger than the limit of %llu bytes",
+				       d->kind, d->hex, (unsigned long long)d->opts.max_size);
+	if (rc == -ENOENT && !d->interrupted)
+		return gi_error_create(GI_ERR_NOT_FOUND, "no server has %s %s", d->kind, d->hex);
 	_cleanup_(gi_str_deinit) struct gi_str why = {0};
-	if (gi_interrupted()) {
+	if (d->interrupted) {
 		gi_interrupt_clear();
 		gi_str_puts(&why, "the download was interrupted, no more is fetched");
 	} else if (rc == -ETIME || rc == -ETIMEDOUT) {
@@ -161,7 +169,7 @@ static struct gi_error *fetch(struct gi_debuginfod *d, const struct gi_build_id 
 	gi_build_id_format(id, hex, sizeof(hex));
 	d->kind = debug ? "debug file" : "executable";
 	d->hex = hex;
-	d->too_large = false;
+	d->interrupted = d->too_large = false;
 	waiting = d;
 	int fd = (debug ? d->find_debuginfo : d->find_executable)(d->client,
 								   (const unsigned char *)hex, 0, &copy);
