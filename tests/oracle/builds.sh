@@ -88,7 +88,7 @@ build_cgo_stripped() {
 	cf_go_env+=(CGO_ENABLED=1)
 	cf_build "$@" '-ldflags=-linkmode=external -s -w'
 }
-cells_cgo_static() { printf '%s quit\n' zoo_cgo abba healthy && echo nilderef_c crash; }
+cells_cgo_static() { echo zoo_cgo quit && echo nilderef_c crash; }
 build_cgo_static() {
 	cf_go_env+=(CGO_ENABLED=1)
 	cf_build "$@" '-ldflags=-linkmode=external -extldflags=-static'
@@ -209,7 +209,7 @@ build_fips() {
 needs_upx() { tool upx; }
 build_upx() { cf_build "$@" '-ldflags=-s -w' && upx -q -1 "$4" >/dev/null; }
 needs_patchelf() { tool patchelf; }
-cells_patchelf() { cells_cgo_static; }
+cells_patchelf() { printf '%s quit\n' zoo_cgo abba healthy && echo nilderef_c crash; }
 build_patchelf() { build_cgo "$@" && patchelf --set-rpath /a/quite/long/path/that/needs/room/of/its/own "$4"; }
 
 # needs_experiment NAME GOROOT RELEASE: those that the release does not know and those that
