@@ -184,6 +184,7 @@ static struct gi_fn *fn_make(struct gi_code *code, const struct gi_code_func *f)
 		return NULL;
 	fn->code = code;
 	fn->arch = code->env.arch;
+	fn->machine = gi_machine(fn->arch->arch);
 	fn->f = *f;
 	err = gi_grow(&code->all, &code->fn_cap, code->fn_count + 1, sizeof(*code->all));
 	if (!err)

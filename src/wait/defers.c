@@ -91,7 +91,7 @@ struct gi_error *gi_pendings_add_open(struct gi_pendings *ps, struct gi_wait_env
 	const struct gi_phys *f = &fs->f[i];
 	// Below the return address, where the call put it there, and, if there is a frame at
 	// all, a saved frame pointer.
-	uint64_t varp = f->cfa - env->arch->call_pushes, closure;
+	uint64_t varp = f->cfa - env->machine->return_size, closure;
 	struct gi_error *err = NULL;
 	uint8_t bits;
 

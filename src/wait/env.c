@@ -143,6 +143,7 @@ struct gi_error *gi_wait_env_init(struct gi_wait_env *env, struct gi_go *go)
 	*env = (struct gi_wait_env){.go = go, .t = gi_go_target(go), .ft = gi_go_functab(go)};
 	env->has_sync = gi_go_sync_layout(go, &env->sync);
 	env->arch = gi_insn_arch_of(gi_target_arch(env->t));
+	env->machine = gi_machine(gi_target_arch(env->t));
 	if (!env->arch)
 		return gi_error_create(GI_ERR_UNSUPPORTED,
 				       "the code of this architecture is not known");
@@ -171,7 +172,7 @@ void gi_wait_env_deinit(struct gi_wait_env *env)
 
 gi_value gi_wait_first_arg(const struct gi_wait_env *env, const struct gi_point *pt)
 {
-	return pt->regs[env->arch->args[0]];
+	return pt->regs[env->machine->int_args[0]];
 }
 
 const struct gi_point *gi_wait_point(struct gi_wait_env *env, const struct gi_phys *f)
@@ -323,7 +324,7 @@ bool gi_wait_eval_closure(struct gi_wait_env *env, const struct gi_values *vs, g
 		return true;
 	case GI_V_ENTRY:
 		*ret = closure;
-		return n->reg == env->arch->ctx;
+		return n->reg == env->machine->closure;
 	case GI_V_ADD:
 		if (!gi_wait_eval_closure(env, vs, n->base, closure, ret))
 			return false;

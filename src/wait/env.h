@@ -35,6 +35,7 @@ struct gi_wait_env {
 	struct gi_functab *ft;
 	struct gi_code *code;
 	const struct gi_insn_arch *arch;
+	const struct gi_machine *machine;
 	struct gi_sync_layout sync;
 	bool has_sync;
 };

@@ -103,6 +103,7 @@ struct gi_flow_deed {
 struct gi_fn {
 	struct gi_code *code;
 	const struct gi_insn_arch *arch;
+	const struct gi_machine *machine;
 	struct gi_code_func f;
 	struct gi_insn *insns;
 	size_t insn_count;

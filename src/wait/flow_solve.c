@@ -192,7 +192,7 @@ static bool is_given(const struct gi_values *vs, gi_value v)
 static bool for_callers(struct gi_fn *fn, const struct gi_flow_state *st, struct gi_lock_fact *f)
 {
 	enum { RESULTS = 4 };
-	const uint8_t *regs = fn->arch->args;
+	const uint8_t *regs = fn->machine->int_args;
 	int64_t off, roff;
 
 	if (f->is_call)

@@ -16,14 +16,14 @@ enum { DUFF_MAX_BYTES = 1024 };
 /** Where the stack pointer, which must be known, points: an offset from the CFA. */
 static int64_t sp_off(const struct gi_fn *fn, uint32_t i)
 {
-	return -(int64_t)fn->sp[i] - fn->arch->call_pushes;
+	return -(int64_t)fn->sp[i] - fn->machine->return_size;
 }
 
 static gi_value get_reg(struct gi_fn *fn, const struct gi_flow_state *st, uint32_t i, int reg)
 {
 	if (reg < 0)
 		return 0;
-	if (reg == fn->arch->sp)
+	if (reg == fn->machine->sp)
 		return fn->sp[i] < 0 ? 0 : gi_value_frame(&fn->values, sp_off(fn, i));
 	return st->regs[reg];
 }
@@ -40,7 +40,7 @@ static gi_value define(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i, i
 
 static void set_reg(const struct gi_fn *fn, struct gi_flow_state *st, int reg, gi_value v)
 {
-	if (reg >= 0 && reg != fn->arch->sp)
+	if (reg >= 0 && reg != fn->machine->sp)
 		st->regs[reg] = v;
 }
 
@@ -317,7 +317,7 @@ static gi_value translate(struct gi_fn *fn, const struct gi_flow_state *st,
 	case GI_V_CONST:
 		return gi_value_const(&fn->values, (uint64_t)n->off);
 	case GI_V_ENTRY:
-		return n->reg == fn->arch->sp ? 0 : st->regs[n->reg];
+		return n->reg == fn->machine->sp ? 0 : st->regs[n->reg];
 	case GI_V_ADD:
 		return gi_value_add(&fn->values, translate(fn, st, cvs, n->base), n->off);
 	case GI_V_LOAD:
@@ -447,11 +447,11 @@ static void apply_callee(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i,
 static bool call_prim(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i, struct gi_prim prim,
 		      gi_value *result)
 {
-	gi_value recv = st->regs[fn->arch->args[0]];
+	gi_value recv = st->regs[fn->machine->int_args[0]];
 	uint64_t added;
 
 	if (prim.bound) {
-		gi_value ctx = st->regs[fn->arch->ctx];
+		gi_value ctx = st->regs[fn->machine->closure];
 		int64_t off;
 		recv = is_slot(fn, ctx, &off) ? gi_flow_slot_get(st, off + 8, 8)
 					      : gi_value_load(&fn->values, ctx, 8);
@@ -474,7 +474,7 @@ static bool call_prim(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i, st
 		note_deed(fn, i, FLOW_LETS_GO, recv, prim.kind);
 		break;
 	case GI_PRIM_ADD:
-		if (gi_value_is_const(&fn->values, st->regs[fn->arch->args[1]], &added) &&
+		if (gi_value_is_const(&fn->values, st->regs[fn->machine->int_args[1]], &added) &&
 		    added == UINT64_MAX)
 			release(fn, st, i, recv, prim.kind);
 		break;
@@ -506,7 +506,7 @@ static bool contains(const char *s, const char *part)
 static struct gi_error *step_call(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i)
 {
 	const struct gi_code_env *env = &fn->code->env;
-	const struct gi_insn_arch *arch = fn->arch;
+	const struct gi_machine *m = fn->machine;
 	struct gi_code_func f = {0};
 	struct gi_error *err = NULL;
 	gi_value result = 0;
@@ -514,46 +514,46 @@ static struct gi_error *step_call(struct gi_fn *fn, struct gi_flow_state *st, ui
 	int64_t off;
 
 	// What the callee returns is new in each round.
-	for (size_t k = 0; fn->has_loop && k < arch->arg_count; k++)
-		define(fn, st, i, arch->args[k]);
+	for (size_t k = 0; fn->has_loop && k < m->int_arg_count; k++)
+		define(fn, st, i, m->int_args[k]);
 	gi_value callee = gi_flow_target(fn, st, i, &addr);
 	bool known = addr && env->func(env->arg, addr, &f);
 	if (known && gi_prim_keeps_regs(f.name)) {
-		int to = gi_prim_copies(f.name) ? arch->copy_to : arch->clear_to;
+		int to = gi_prim_copies(f.name) ? fn->arch->copy_to : fn->arch->clear_to;
 		if (gi_prim_fills(f.name) && is_slot(fn, st->regs[to], &off))
 			err = gi_flow_slot_set(st, off, DUFF_MAX_BYTES, 0);
-		clobber(fn, st, i, arch->helper_writes);
+		clobber(fn, st, i, fn->arch->helper_writes);
 		return err;
 	}
 	if (!known) {
 		// A closure may let go of any lock.
 		const struct gi_value_node *n = gi_value_node(&fn->values, callee);
-		if (n->kind == GI_V_LOAD && n->base == st->regs[arch->ctx])
+		if (n->kind == GI_V_LOAD && n->base == st->regs[m->closure])
 			note_deed(fn, i, FLOW_LETS_GO, 0, 0);
-		unresolved_call(fn, st, i, callee, st->regs[arch->args[0]], st->regs[arch->ctx]);
+		unresolved_call(fn, st, i, callee, st->regs[m->int_args[0]], st->regs[m->closure]);
 	} else if (call_prim(fn, st, i, gi_code_prim(fn->code, f.entry), &result)) {
 	} else if (outer_prim(fn, i) && contains(f.name, "atomic.")) {
 		// The race detector's build calls what is one instruction elsewhere.
 		bool cas = contains(f.name, "CompareAndSwap") || contains(f.name, "Cas");
 		if (cas || contains(f.name, "Add") || contains(f.name, "add"))
-			atomic_op(fn, st, i, st->regs[arch->args[0]], cas, &result);
+			atomic_op(fn, st, i, st->regs[m->int_args[0]], cas, &result);
 	} else if (strcmp(f.name, "runtime.deferreturn") == 0) {
 		gi_flow_release_maybe(st);
 	} else {
 		apply_callee(fn, st, i, f.entry);
 	}
 
-	for (unsigned r = 0; r < arch->reg_count; r++) {
-		if (!(arch->kept >> r & 1))
+	for (unsigned r = 0; r < fn->arch->reg_count; r++) {
+		if (r != m->fp && r != m->g)
 			st->regs[r] = 0;
 	}
-	for (size_t k = 0; k < arch->arg_count; k++)
-		st->regs[arch->args[k]] = gi_value_def(&fn->values, i, arch->args[k]);
+	for (size_t k = 0; k < m->int_arg_count; k++)
+		st->regs[m->int_args[k]] = gi_value_def(&fn->values, i, m->int_args[k]);
 	if (result)
-		st->regs[arch->args[0]] = result;
+		st->regs[m->int_args[0]] = result;
 	// Stack arguments and results are the callee's to change.
 	if (known && f.args && fn->sp[i] >= 0)
-		err = gi_flow_slot_set(st, sp_off(fn, i) + arch->args_at, f.args, 0);
+		err = gi_flow_slot_set(st, sp_off(fn, i) + m->args_above_cfa, f.args, 0);
 	return err;
 }
 

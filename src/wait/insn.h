@@ -1,6 +1,6 @@
 // Machine instructions, reduced to what the analysis of locks needs: how values move
-// between registers, stack slots and memory, and where control goes; and what the analysis has
-// to know of an architecture's calling convention. Each architecture is one file.
+// between registers, stack slots and memory, and where control goes. Each architecture is one
+// file.
 #ifndef GCORE_WAIT_INSN_H
 #define GCORE_WAIT_INSN_H
 
@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gcore/arch.h"
 #include "gcore/error.h"
-#include "gcore/target.h"
 
 /**
  * General registers are numbered as the architecture's set in gi_regs numbers them (enum
@@ -20,8 +20,8 @@ enum { GI_INSN_REGS = 32, GI_INSN_NOREG = -1 };
 enum gi_insn_op {
 	GI_OP_OTHER, // clobbers `writes`, and memory if `stores`
 	GI_OP_NOP,
-	GI_OP_MOV,     // dst or memory <- src, imm or memory, `size` bytes; smaller than 8:
-		       // zero-extended
+	GI_OP_MOV, // dst or memory <- src, imm or memory, `size` bytes; smaller than 8:
+		   // zero-extended
 	GI_OP_LEA,     // dst <- address
 	GI_OP_ADD,     // dst += imm, 8 bytes
 	GI_OP_ZERO,    // dst <- 0
@@ -79,19 +79,13 @@ enum gi_glance {
 	GI_GLANCE_INDIRECT, // a call through a register or memory
 };
 
-enum { GI_INSN_MAX_ARGS = 16 };
-
-/** An architecture, and Go's calling convention (ABIInternal) on it. */
+/**
+ * What the analysis has to know of an architecture's code beside struct gi_machine: its Go calling
+ * convention (ABIInternal) keeps no register over a call but sp, fp and g.
+ */
 struct gi_insn_arch {
 	enum gi_arch arch;
 	uint8_t reg_count; // general registers and the stack pointer: 0 to reg_count - 1
-	uint8_t sp;
-	uint8_t ctx; // the closure, at a call
-	uint8_t arg_count;
-	uint8_t args[GI_INSN_MAX_ARGS]; // that carry arguments and results, in their order
-	uint32_t kept;			// what a call keeps, but for sp
-	uint8_t call_pushes; // bytes that a call puts on the stack; the CFA is above them
-	uint8_t args_at;     // where stack arguments begin, from the stack pointer before a call
 	// The runtime's functions that keep registers (gi_prim_keeps_regs): where they clear and
 	// copy to, and what they change after all.
 	uint8_t clear_to, copy_to;

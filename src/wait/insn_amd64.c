@@ -13,7 +13,6 @@
 #include <capstone/capstone.h>
 
 #include "gcore/base.h"
-#include "gcore/target.h"
 
 struct reg_name {
 	uint16_t id;
@@ -467,18 +466,10 @@ static enum gi_glance glance(const uint8_t *p, size_t n, uint64_t addr, size_t *
 	return GI_GLANCE_END;
 }
 
-// Source of the convention: src/cmd/compile/abi-internal.md; duff_amd64.s, asm_amd64.s.
+// Source: src/runtime/duff_amd64.s, asm_amd64.s.
 const struct gi_insn_arch gi_insn_amd64 = {
 	.arch = GI_ARCH_AMD64,
 	.reg_count = 16,
-	.sp = GI_AMD64_RSP,
-	.ctx = GI_AMD64_RDX,
-	.arg_count = 9,
-	.args = {GI_AMD64_RAX, GI_AMD64_RBX, GI_AMD64_RCX, GI_AMD64_RDI, GI_AMD64_RSI, GI_AMD64_R8,
-		 GI_AMD64_R9, GI_AMD64_R10, GI_AMD64_R11},
-	.kept = 1u << GI_AMD64_RBP | 1u << GI_AMD64_R14,
-	.call_pushes = 8,
-	.args_at = 0,
 	.clear_to = GI_AMD64_RDI,
 	.copy_to = GI_AMD64_RDI,
 	.helper_writes = 1u << GI_AMD64_RDI | 1u << GI_AMD64_RSI | 1u << GI_AMD64_R11,

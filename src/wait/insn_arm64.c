@@ -38,8 +38,8 @@ enum {
 	X28 = 28,
 	X29 = 29,
 	X30 = 30,
-	SP = 31, // as an address or with immediates
-	ZR = 31, // elsewhere
+	SP = GI_ARM64_SP, // as an address or with immediates
+	ZR = 31,	  // elsewhere
 };
 
 enum {
@@ -934,13 +934,6 @@ static enum gi_glance glance(const uint8_t *code, size_t n, uint64_t addr, size_
 const struct gi_insn_arch gi_insn_arm64 = {
 	.arch = GI_ARCH_ARM64,
 	.reg_count = 32,
-	.sp = SP,
-	.ctx = X26,
-	.arg_count = 16,
-	.args = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
-	.kept = 1u << X28 | 1u << X29,
-	.call_pushes = 0,
-	.args_at = 8,
 	.clear_to = X20,
 	.copy_to = X21,
 	.helper_writes = 1u << X16 | 1u << X17 | 1u << X20 | 1u << X21 | 1u << X25 | 1u << X26 |

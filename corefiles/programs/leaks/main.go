@@ -27,12 +27,13 @@ func grow(depth int, ch chan int) *tree {
 //
 //go:noinline
 func abandonedAnswer() {
-	answer := make(chan *tree)
-	go func() { answer <- grow(5, nil) }()
+	answer, gone := make(chan *tree), make(chan struct{})
+	go func() { <-gone; answer <- grow(5, nil) }()
 	select {
 	case <-answer:
 	default:
 	}
+	close(gone)
 }
 
 //go:noinline
