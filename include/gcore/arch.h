@@ -153,6 +153,12 @@ struct gi_machine {
 	const int8_t (*asmcgocall)[2];
 	uint8_t racecall_sp; // where racecall keeps its caller's SP (race.c)
 
+	// System calls: the instruction that enters the kernel; where the number, the arguments and the
+	// result are; where the kernel keeps the number while the call runs (GI_NO_REG: where it was).
+	struct gi_code_bytes syscall_insn;
+	uint8_t syscall_number, syscall_result, syscall_kept;
+	uint8_t syscall_args[6];
+
 	// TLS segment of the executable: above the thread pointer (variant I), behind a
 	// thread control block of so many bytes; or it ends there (variant II): 0.
 	uint8_t tcb_size;

@@ -120,7 +120,8 @@ struct gi_error *gi_report_goroutine(struct gi_out *out, struct gi_go *go, struc
 
 // report/threads.c, sched.c, mappings.c. go and u may be NULL for those that take a target too.
 struct gi_error *gi_report_threads(struct gi_out *out, struct gi_target *t, struct gi_go *go,
-				   struct gi_unwinder *u, size_t selected) GI_MUST_CHECK;
+				   struct gi_unwinder *u, size_t selected,
+				   bool syscalls) GI_MUST_CHECK;
 struct gi_error *gi_report_thread(struct gi_out *out, struct gi_target *t, struct gi_go *go,
 				  struct gi_unwinder *u, size_t thread) GI_MUST_CHECK;
 struct gi_error *gi_report_ms(struct gi_out *out, struct gi_go *go) GI_MUST_CHECK;

@@ -54,6 +54,12 @@ struct gi_error *gi_go_poll_descs(struct gi_go *go, gi_poll_fn fn, void *arg) GI
  */
 bool gi_go_poll_desc_name(struct gi_go *go, const struct gi_poll_desc *d, struct gi_str *ret);
 
+/**
+ * Appends what the futex word at addr belongs to: "m.park of M 3: ...", "runtime.sched.lock, ...", the
+ * name of a global. false: nothing that is known.
+ */
+bool gi_go_futex_name(struct gi_go *go, uint64_t addr, struct gi_str *ret);
+
 /** Has the goroutine been asked to give way (g.preempt)? false if that cannot be read. */
 bool gi_go_g_preempt(struct gi_go *go, const struct gi_g *g);
 

@@ -93,6 +93,13 @@ struct gi_signal_context {
 	bool has_fault; // the processor's own fault address, where signal frames have it (arm64)
 	uint64_t fault;
 };
+/**
+ * The system call that the thread is in: its own, or, if it handles a signal, the one that this
+ * broke off. false: none.
+ */
+struct gi_syscall;
+bool gi_unwind_syscall(struct gi_unwinder *u, size_t thread, struct gi_syscall *ret,
+		       bool *broken_off_ret);
 /** True if the thread is in a signal handler of the Go runtime: on its M's stack for those. */
 bool gi_unwind_in_handler(struct gi_unwinder *u, size_t thread);
 /** False if it is not, or if what the signal interrupted cannot be read. */

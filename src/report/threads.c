@@ -1,6 +1,7 @@
 // Threads, as the core has them, with what the runtime knows of each.
 
 #include "report/frame.h"
+#include "report/syscall.h"
 #include "report/table.h"
 
 #include <string.h>
@@ -44,6 +45,36 @@ static const struct gi_g *goroutine_on(struct gi_go *go, const struct gi_m *m)
 	return m && m->curg ? gi_go_g_by_addr(go, m->curg) : NULL;
 }
 
+static void json_syscall(struct gi_out *out, struct gi_target *t, struct gi_go *go,
+			 struct gi_unwinder *u, size_t thread)
+{
+	struct gi_syscall call;
+	bool broken_off;
+	_cleanup_(gi_str_deinit) struct gi_str text = {0};
+	if (!gi_thread_syscall(t, u, thread, &call, &broken_off)) {
+		gi_json_null(out, "syscall");
+		return;
+	}
+	gi_syscall_format(t, go, &call, &text);
+	gi_json_object(out, "syscall");
+	gi_json_str(out, "text", gi_str_cstr(&text));
+	if (call.nr >= 0)
+		gi_json_i64(out, "number", call.nr);
+	else
+		gi_json_null(out, "number");
+	gi_json_str(out, "name", call.name);
+	gi_json_array(out, "arguments");
+	for (size_t i = 0; i < GI_SYSCALL_ARGS; i++) {
+		if (call.known >> i & 1)
+			gi_json_hex(out, NULL, call.args[i]);
+		else
+			gi_json_null(out, NULL);
+	}
+	gi_json_close(out);
+	gi_json_bool(out, "broken_off", broken_off);
+	gi_json_close(out);
+}
+
 static void json_thread(struct gi_out *out, struct gi_target *t, struct gi_go *go,
 			struct gi_unwinder *u, size_t i)
 {
@@ -67,14 +98,16 @@ static void json_thread(struct gi_out *out, struct gi_target *t, struct gi_go *g
 	else
 		gi_json_null(out, "signal");
 	gi_json_location(out, "location", &loc);
+	json_syscall(out, t, go, u, i);
 	gi_json_end(out);
 }
 
 struct gi_error *gi_report_threads(struct gi_out *out, struct gi_target *t, struct gi_go *go,
-				   struct gi_unwinder *u, size_t selected)
+				   struct gi_unwinder *u, size_t selected, bool syscalls)
 {
-	static const char *const heads[] = {">",	  ">NR",    ">TID",  ">M",
-					    ">GOROUTINE", "SIGNAL", "WHERE", NULL};
+	const char *const heads[] = {">",	  ">NR",    ">TID",  ">M",
+					    ">GOROUTINE", "SIGNAL", syscalls ? "SYSTEM CALL" : "WHERE",
+				    NULL};
 	_cleanup_(gi_table_deinit) struct gi_table table;
 	gi_table_init(&table, heads);
 	for (size_t i = 0; i < gi_target_thread_count(t); i++) {
@@ -103,9 +136,15 @@ struct gi_error *gi_report_threads(struct gi_out *out, struct gi_target *t, stru
 		if (th->signal)
 			gi_signal_format(th->signal, &text);
 		gi_table_text(&table, gi_str_cstr(&text));
-		struct gi_location loc = where_is(t, u, i);
 		gi_str_reset(&text);
-		gi_location_format(&text, loc.function, loc.file, loc.line, loc.pc);
+		struct gi_syscall call;
+		bool broken_off;
+		if (!syscalls) {
+			struct gi_location loc = where_is(t, u, i);
+			gi_location_format(&text, loc.function, loc.file, loc.line, loc.pc);
+		} else if (gi_thread_syscall(t, u, i, &call, &broken_off)) {
+			gi_syscall_format(t, go, &call, &text);
+		}
 		gi_table_text(&table, gi_str_cstr(&text));
 	}
 	gi_table_print(&table, out);
@@ -129,6 +168,19 @@ static void put_m(struct gi_out *out, struct gi_go *go, const struct gi_m *m)
 			      m->g0_hi);
 }
 
+static void put_syscall(struct gi_out *out, struct gi_target *t, struct gi_go *go,
+			struct gi_unwinder *u, size_t thread)
+{
+	struct gi_syscall call;
+	bool broken_off;
+	_cleanup_(gi_str_deinit) struct gi_str text = {0};
+	if (!gi_thread_syscall(t, u, thread, &call, &broken_off))
+		return;
+	gi_syscall_format(t, go, &call, &text);
+	gi_out_printf(out, "  system call  %s%s\n", gi_str_cstr(&text),
+		      broken_off ? " (a signal broke it off)" : "");
+}
+
 struct gi_error *gi_report_thread(struct gi_out *out, struct gi_target *t, struct gi_go *go,
 				  struct gi_unwinder *u, size_t thread)
 {
@@ -149,6 +201,7 @@ struct gi_error *gi_report_thread(struct gi_out *out, struct gi_target *t, struc
 		gi_signal_format(th->signal, &text);
 		gi_out_printf(out, "  signal       %s\n", gi_str_cstr(&text));
 	}
+	put_syscall(out, t, go, u, thread);
 	if (go)
 		put_m(out, go, gi_go_m_by_thread(go, thread));
 	return NULL;

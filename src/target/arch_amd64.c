@@ -120,6 +120,13 @@ const struct gi_machine gi_machine_amd64 = {
 	.asmcgocall = asmcgocall,
 	.racecall_sp = GI_AMD64_R12,
 
+	.syscall_insn = {2, {0x0f, 0x05}},
+	.syscall_number = GI_AMD64_RAX,
+	.syscall_result = GI_AMD64_RAX,
+	.syscall_kept = GI_AMD64_ORIG_RAX,
+	.syscall_args = {GI_AMD64_RDI, GI_AMD64_RSI, GI_AMD64_RDX, GI_AMD64_R10, GI_AMD64_R8,
+			 GI_AMD64_R9},
+
 	.tls_without_cgo = true,
 
 	.dump = dump,

@@ -116,5 +116,12 @@ const struct gi_machine gi_machine_arm64 = {
 
 	.tcb_size = 16,
 
+	.syscall_insn = {4, {0x01, 0, 0, 0xd4}},
+	.syscall_number = GI_ARM64_X0 + 8,
+	.syscall_result = GI_ARM64_X0,
+	.syscall_kept = GI_NO_REG,
+	.syscall_args = {GI_ARM64_X0, GI_ARM64_X0 + 1, GI_ARM64_X0 + 2, GI_ARM64_X0 + 3,
+			 GI_ARM64_X0 + 4, GI_ARM64_X0 + 5},
+
 	.dump = dump,
 };

@@ -233,6 +233,7 @@ static const char *const lines[] = {
 	"thread",
 	"thread 1",
 	"threads",
+	"threads -s",
 	"traceback",
 	"traceback -level crash 1",
 	"x/4gx $rsp",
