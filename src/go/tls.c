@@ -77,7 +77,7 @@ size_t gi_go_tls_places(struct gi_go *go, uint64_t *ret, size_t max)
 	struct gi_elf *exe = gi_target_exe(go->target);
 	struct gi_elf_segment tls = {0};
 
-	for (size_t i = 0; i < gi_elf_segment_count(exe); i++) {
+	for (size_t i = 0; exe && i < gi_elf_segment_count(exe); i++) {
 		struct gi_elf_segment s = gi_elf_segment(exe, i);
 
 		if (s.type == PT_TLS)
@@ -87,7 +87,8 @@ size_t gi_go_tls_places(struct gi_go *go, uint64_t *ret, size_t max)
 		add(&p, in_program(machine, &tls, tlsg->addr));
 	else if (!tls.type && machine->tls_without_cgo)
 		add(&p, (uint64_t)-8);
-	add_relocated(go, &p);
+	if (exe)
+		add_relocated(go, &p);
 	if (machine->tls_without_cgo)
 		add(&p, (uint64_t)-8);
 	for (uint64_t off = 0; off < tls.memsz && p.n < max; off += 8)
