@@ -161,6 +161,71 @@ static bool mapping_fits(struct core *c, struct gi_elf *elf, const struct gi_map
 	return false;
 }
 
+// True if [addr, addr + n) is never written: in a segment that is loaded as it is in the file.
+static bool is_read_only(struct gi_elf *elf, uint64_t addr, uint64_t n)
+{
+	size_t count = gi_min_u64(gi_elf_segment_count(elf), SEGMENTS_MAX);
+
+	for (size_t i = 0; i < count; i++) {
+		struct gi_elf_segment seg = gi_elf_segment(elf, i);
+
+		if (seg.type == PT_LOAD && !(seg.flags & PF_W) && addr >= seg.vaddr &&
+		    gi_in_bounds(addr - seg.vaddr, n, seg.filesz))
+			return true;
+	}
+	return false;
+}
+
+static bool same_segments(struct core *c, struct gi_elf *elf, uint64_t bias, uint64_t *compared)
+{
+	size_t size, n = gi_min_u64(gi_elf_segment_count(elf), SEGMENTS_MAX);
+	const uint8_t *bytes = gi_elf_bytes(elf, &size);
+
+	for (size_t i = 0; i < n; i++) {
+		struct gi_elf_segment seg = gi_elf_segment(elf, i);
+
+		if (seg.type != PT_LOAD || (seg.flags & PF_W) || seg.offset >= size)
+			continue;
+		uint64_t len = gi_min_u64(seg.filesz, size - seg.offset);
+		// The ELF header tells of sections, which stripping changes: not it.
+		uint64_t skip = seg.offset < sizeof(Elf64_Ehdr) ?
+					gi_min_u64(len, sizeof(Elf64_Ehdr) - seg.offset) :
+					0;
+		len = gi_min_u64(len - skip, COMPARE_MAX);
+		if (!same_bytes(c, bias + seg.vaddr + skip, bytes + seg.offset + skip, len,
+				compared))
+			return false;
+	}
+	return true;
+}
+
+// What stripping leaves as it is. It changes the headers, and between the sections that are
+// loaded there may be ones that are not, which it removes: old Go linkers put the section
+// headers and their names there.
+static bool same_sections(struct core *c, struct gi_elf *elf, uint64_t bias, uint64_t *compared)
+{
+	static const char *const names[] = {".note.go.buildid", ".text", ".rodata", ".gopclntab"};
+	bool any = false;
+
+	for (size_t i = 0; i < GI_ARRAY_SIZE(names); i++) {
+		const uint8_t *bytes;
+		size_t size;
+		uint64_t addr;
+		struct gi_error *err = gi_elf_section(elf, names[i], &bytes, &size, &addr);
+
+		if (err) {
+			gi_error_ignore(err);
+			continue;
+		}
+		if (!is_read_only(elf, addr, size))
+			continue;
+		any = true;
+		if (!same_bytes(c, bias + addr, bytes, gi_min_u64(size, COMPARE_MAX), compared))
+			return false;
+	}
+	return any || same_segments(c, elf, bias, compared);
+}
+
 // What of the core and of the file can be compared when one of them has no build ID.
 // *compared_ret says how much was found to be the same, in bytes of evidence.
 const char *gi_core_compare_shape(struct core *c, struct gi_elf *elf, size_t module, uint64_t bias,
@@ -187,23 +252,8 @@ const char *gi_core_compare_shape(struct core *c, struct gi_elf *elf, size_t mod
 			return "it was mapped in other places than its program headers say";
 		compared += CORE_EVIDENCE;
 	}
-	size_t size;
-	const uint8_t *bytes = gi_elf_bytes(elf, &size);
-	size_t n = gi_min_u64(gi_elf_segment_count(elf), SEGMENTS_MAX);
-	for (size_t i = 0; i < n; i++) {
-		struct gi_elf_segment seg = gi_elf_segment(elf, i);
-		if (seg.type != PT_LOAD || (seg.flags & PF_W) || seg.offset >= size)
-			continue;
-		uint64_t len = gi_min_u64(seg.filesz, size - seg.offset);
-		// The ELF header tells of sections, which stripping changes: not it.
-		uint64_t skip = seg.offset < sizeof(Elf64_Ehdr) ?
-					gi_min_u64(len, sizeof(Elf64_Ehdr) - seg.offset) :
-					0;
-		len = gi_min_u64(len - skip, COMPARE_MAX);
-		if (!same_bytes(c, bias + seg.vaddr + skip, bytes + seg.offset + skip, len,
-				&compared))
-			return "what the core saved of its read-only data is not the same";
-	}
+	if (!same_sections(c, elf, bias, &compared))
+		return "what the core saved of its read-only data is not the same";
 	*compared_ret = compared;
 	return NULL;
 }
