@@ -1,6 +1,7 @@
 // Writes the layout table of one Go release from two unstripped executables of it.
 //
-//	dump RELEASE PROGRAM BASE [PROGRAM BASE]
+//	dump "RELEASE..." PROGRAM BASE [PROGRAM BASE]...
+//	dump --check TABLE PROGRAM...
 //
 // PROGRAM's DWARF describes every type of src/go/layout.def. BASE is the smallest program:
 // what it holds of the runtime is in every program. The table, on standard output, is of
@@ -15,8 +16,10 @@
 // T_REF says that the index-th reference in the code of the last T_FUNC leads to a global,
 // off bytes into it; shape is a hash over the shapes of all of the function's references.
 // Of the functions in BASE those are chosen that give each global some independent
-// witnesses. The second pair is of the same programs, built in another way: it gives
-// further witnesses.
+// witnesses. Further pairs are of the same programs, built in another way, or by later
+// patch levels: they add what they lack of witnesses.
+//
+// --check says which globals of an unstripped PROGRAM the witnesses of a table do not find.
 //
 // The resolver itself asks the DWARF, through a source of layouts that writes down each
 // answer: so the table holds all that the resolver can ask for, and nothing else.
@@ -31,7 +34,7 @@
 #include "go/layout.h"
 #include "go/shape.h"
 
-enum { WITNESSES = 7, WITNESSES_OTHER = 3, MAX_GLOBALS = 64, MAX_REFS = 128, MAX_PRINTED = 512 };
+enum { WITNESSES = 7, WITNESSES_OTHER = 3, MAX_GLOBALS = 128, MAX_REFS = 128, MAX_PRINTED = 1024 };
 
 struct global {
 	char *name;
@@ -253,17 +256,36 @@ static size_t name_length(const char *name)
 	return dot && !dot[5] ? (size_t)(dot - name) : strlen(name);
 }
 
-// One reference to each global is enough: the shape holds for all of them.
-static void print_function(struct dump *d, struct function *f)
+static bool is_printed(const struct dump *d, const struct function *f)
 {
 	for (size_t i = 0; i < d->printed_count; i++) {
 		if (d->printed[i].hash == f->shape.hash && strcmp(d->printed[i].name, f->name) == 0)
-			return;
+			return true;
 	}
-	if (d->printed_count < MAX_PRINTED) {
-		d->printed[d->printed_count].hash = f->shape.hash;
-		d->printed[d->printed_count++].name = f->name;
+	return false;
+}
+
+// Another pair of programs begins with the witnesses that the ones before gave it.
+static void count_witnesses(struct function *f)
+{
+	for (size_t i = 0; i < f->ref_count; i++) {
+		bool first = true;
+
+		for (size_t k = 0; k < i; k++)
+			first = first && f->refs[k].global != f->refs[i].global;
+		f->refs[i].global->witnesses += first;
 	}
+}
+
+// One reference to each global is enough: the shape holds for all of them.
+static void print_function(struct dump *d, struct function *f)
+{
+	if (is_printed(d, f))
+		return;
+	if (d->printed_count == MAX_PRINTED)
+		die(gi_error_create(GI_ERR_UNSUPPORTED, "too many witnesses"));
+	d->printed[d->printed_count].hash = f->shape.hash;
+	d->printed[d->printed_count++].name = f->name;
 	printf("T_FUNC(\"%.*s\", %zu, 0x%016llx)\n", (int)name_length(f->name), f->name,
 	       f->shape.count, (unsigned long long)f->shape.hash);
 	for (size_t i = 0; i < f->ref_count; i++) {
@@ -301,6 +323,8 @@ static void dump_functions(struct dump *d, unsigned want)
 		if (!all[count])
 			exit(1);
 		*all[count++] = f;
+		if (is_printed(d, &f))
+			count_witnesses(&f);
 	}
 	// Small ones first: a change of the source seldom touches them. Then any.
 	qsort(all, count, sizeof(struct function *), by_use);
@@ -359,6 +383,100 @@ static void move_globals(struct dump *d)
 	}
 }
 
+// --- are the witnesses of a table enough? ---------------------------------------------------
+
+struct references {
+	struct gi_shape shape;
+	uint64_t targets[GI_SHAPE_MAX];
+};
+
+static bool collect_target(void *arg, const struct gi_code_ref *ref)
+{
+	struct references *r = arg;
+
+	if (gi_shape_counts(&r->shape, ref))
+		r->targets[r->shape.count] = ref->target;
+	return gi_shape_add(&r->shape, ref);
+}
+
+// False if there is no such function.
+static bool refer(struct dump *d, const char *name, struct references *ret)
+{
+	struct gi_elf_symbol sym;
+	struct gi_str abi0 = {0};
+	const uint8_t *text;
+	size_t size;
+	uint64_t addr;
+	bool found;
+	struct gi_error *err = gi_elf_section(d->elf, ".text", &text, &size, &addr);
+
+	if (err)
+		die(err);
+	gi_str_printf(&abi0, "%s.abi0", name);
+	found = gi_elf_symbol_by_name(d->elf, name, &sym) ||
+		gi_elf_symbol_by_name(d->elf, gi_str_cstr(&abi0), &sym);
+	gi_str_deinit(&abi0);
+	if (!found || sym.value < addr || !gi_in_bounds(sym.value - addr, sym.size, size))
+		return false;
+	gi_shape_init(&ret->shape, addr, addr + size);
+	err = gi_code_refs(d->arch, sym.value, text + (sym.value - addr), sym.size, collect_target,
+			   ret);
+	if (err)
+		die(err);
+	return true;
+}
+
+// As src/go/witness.c does, but that it knows where the globals are.
+static int check_witnesses(const char *table, const char *path)
+{
+	struct dump d = {0};
+	static struct references r;
+	FILE *file = fopen(table, "r");
+	char line[512], name[256];
+	size_t count, index;
+	unsigned long long n;
+	bool same = false;
+	int missing = 0;
+	struct gi_error *err = gi_elf_open(path, &d.elf);
+
+	if (!err && !file)
+		err = gi_error_create(GI_ERR_IO, "%s cannot be opened", table);
+	if (err)
+		die(err);
+	d.arch = arch_of(d.elf);
+	while (fgets(line, sizeof(line), file)) {
+		struct gi_elf_symbol sym;
+
+		if (sscanf(line, "T_GLOBAL(\"%255[^\"]\"", name) == 1 &&
+		    gi_elf_symbol_by_name(d.elf, name, &sym) && d.global_count < MAX_GLOBALS) {
+			d.globals[d.global_count++] =
+				(struct global){strdup(name), sym.value, sym.size, 0};
+		} else if (sscanf(line, "T_FUNC(\"%255[^\"]\", %zu, %llx", name, &count, &n) == 3) {
+			same = refer(&d, name, &r) && r.shape.count == count && r.shape.hash == n;
+		} else if (same &&
+			   sscanf(line, "T_REF(%zu, \"%255[^\"]\", %llu", &index, name, &n) == 3) {
+			for (size_t i = 0; i < d.global_count; i++) {
+				struct global *g = &d.globals[i];
+
+				if (strcmp(g->name, name) != 0)
+					continue;
+				if (r.targets[index] - n == g->addr)
+					g->witnesses++;
+				else
+					missing += printf("%s: %s is somewhere else\n", path, name) > 0;
+			}
+		}
+	}
+	fclose(file);
+	for (size_t i = 0; i < d.global_count; i++) {
+		// No code refers to the first of these by itself. The next has a form.
+		if (!d.globals[i].witnesses && strcmp(d.globals[i].name, "runtime.tlsg") != 0 &&
+		    strcmp(d.globals[i].name, "runtime.firstmoduledata") != 0)
+			missing += printf("%s: no witness of %s\n", path, d.globals[i].name) > 0;
+	}
+	return missing ? 1 : 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct dump d = {0};
@@ -373,14 +491,23 @@ int main(int argc, char **argv)
 	int minor = 0, patch = 0;
 	struct gi_error *err;
 
-	if ((argc != 4 && argc != 6) || sscanf(argv[1], "1.%d.%d", &minor, &patch) < 1) {
-		fprintf(stderr, "usage: dump RELEASE PROGRAM BASE [PROGRAM BASE]\n");
+	if (argc >= 4 && strcmp(argv[1], "--check") == 0) {
+		int status = 0;
+
+		for (int i = 3; i < argc; i++)
+			status |= check_witnesses(argv[2], argv[i]);
+		return status;
+	}
+	if (argc < 4 || argc % 2 || sscanf(argv[1], "1.%d.%d", &minor, &patch) < 1) {
+		fprintf(stderr, "usage: dump \"RELEASE...\" PROGRAM BASE [PROGRAM BASE]...\n"
+				"       dump --check TABLE PROGRAM...\n");
 		return 2;
 	}
 	open_pair(&d, argv + 2);
-	printf("// Made by `make layouts` from programs that go%s built. Do not edit.\n"
-	       "T_RELEASE(%d, %d)\n",
-	       argv[1], minor, patch);
+	printf("// Made by `make layouts` from programs of go");
+	for (const char *p = argv[1]; *p; p++)
+		printf(*p == ' ' ? ", go" : "%c", *p);
+	printf(". Do not edit.\nT_RELEASE(%d, %d)\n", minor, patch);
 	err = gi_layout_resolve(&src, minor, &l, &missing);
 	if (err)
 		die(err);
@@ -390,8 +517,8 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	dump_functions(&d, WITNESSES);
-	if (argc == 6) {
-		open_pair(&d, argv + 4);
+	for (int i = 4; i < argc; i += 2) {
+		open_pair(&d, argv + i);
 		move_globals(&d);
 		dump_functions(&d, WITNESSES_OTHER);
 	}
