@@ -90,6 +90,16 @@ $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(call obj,$(UNIT_SHARED) $(S
 
 .PRECIOUS: $(BUILD)/obj/%.o
 
+# The layout tables in a small form.
+LAYOUTS := $(sort $(wildcard src/go/layouts/*/all.def))
+$(BUILD)/layouts.gen.def: src/go/layouts/pack.awk $(wildcard src/go/layouts/*/*.def)
+	@mkdir -p $(@D)
+	$(call say,AWK,$@)
+	$(Q)awk -f $< $(LAYOUTS) > $@.new && mv $@.new $@
+
+$(BUILD)/obj/src/go/layout_table.o: ALL_CPPFLAGS += -I$(BUILD)
+$(BUILD)/obj/src/go/layout_table.o: $(BUILD)/layouts.gen.def
+
 # --- set-up -------------------------------------------------------------------
 
 # Installs what is missing where apt-get is; elsewhere names it and stops.

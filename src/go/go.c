@@ -23,6 +23,28 @@ static const char *exe_name(struct gi_go *go)
 	return gi_elf_path(gi_target_exe(go->target));
 }
 
+// What the process's data hold, checked.
+static struct gi_error *load_live(struct gi_go *go)
+{
+	struct gi_error *err = gi_go_load_wait_reasons(go);
+
+	if (err)
+		return err;
+	gi_go_load_sched(go);
+	err = gi_go_load_ms(go);
+	if (!err)
+		err = gi_go_load_ps(go);
+	if (!err)
+		err = gi_go_load_gs(go);
+	if (!err)
+		err = gi_go_match_threads(go);
+	if (!err)
+		err = gi_go_check_live(go);
+	if (!err && go->table.count)
+		err = gi_go_check_fit(go);
+	return err;
+}
+
 struct gi_error *gi_go_open(struct gi_target *t, struct gi_go **ret)
 {
 	_cleanup_(gi_go_closep) struct gi_go *go = calloc(1, sizeof(*go));
@@ -47,23 +69,9 @@ struct gi_error *gi_go_open(struct gi_target *t, struct gi_go **ret)
 	err = gi_go_resolve(go);
 	if (err)
 		return err;
-	err = gi_go_load_wait_reasons(go);
-	if (err)
-		return err;
-	gi_go_load_sched(go);
-	err = gi_go_load_ms(go);
-	if (err)
-		return err;
-	err = gi_go_load_ps(go);
-	if (err)
-		return err;
-	err = gi_go_load_gs(go);
-	if (err)
-		return err;
-	err = gi_go_match_threads(go);
-	if (err)
-		return err;
-	err = gi_go_check_live(go);
+	err = load_live(go);
+	if (err && gi_go_has_foreign_table(go))
+		return gi_go_misfit(go, err);
 	if (err)
 		return err;
 	gi_go_find_now(go);

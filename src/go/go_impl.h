@@ -158,6 +158,14 @@ void gi_go_find_now(struct gi_go *go);
 struct gi_error *gi_go_check_static(struct gi_go *go) GI_MUST_CHECK;
 /** After all is read: what must hold for a layout to be believed. */
 struct gi_error *gi_go_check_live(struct gi_go *go) GI_MUST_CHECK;
+/**
+ * A stripped program: do the data have what its table says? Of another release's table
+ * GI_ERR_MISMATCH if not; of its own a note is made.
+ */
+struct gi_error *gi_go_check_fit(struct gi_go *go) GI_MUST_CHECK;
+bool gi_go_has_foreign_table(const struct gi_go *go);
+/** What to say of a table that does not fit, and what to do. Takes err. */
+struct gi_error *gi_go_misfit(struct gi_go *go, struct gi_error *err) GI_MUST_CHECK;
 
 // --- stripped programs ------------------------------------------------------------
 

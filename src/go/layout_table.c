@@ -10,11 +10,19 @@
 
 #include <string.h>
 
+// The tables as pack.awk makes them small: its names as one string, its entries with where
+// theirs is in it.
+static const char names[] =
+#include "layouts.gen.def"
+	;
+
 static const struct gi_table_entry entries[] = {
-#define T_RELEASE(minor, patch) {.kind = GI_T_RELEASE, .size = (minor), .count = (patch)},
+#define GI_T_ENTRIES
+#define T_RELEASE(arch_, minor, patch) \
+	{.kind = GI_T_RELEASE, .arch = (arch_), .u = (minor), .count = (patch)},
 #define T_STRUCT(name_, size_) {.kind = GI_T_STRUCT, .name = (name_), .u = (size_)},
-#define T_FIELD(path, off, size_, count_) \
-	{.kind = GI_T_FIELD, .name = (path), .u = (off), .size = (size_), .count = (count_)},
+#define T_FIELD(path, off_, size_, count_) \
+	{.kind = GI_T_FIELD, .name = (path), .field = {(off_), (size_)}, .count = (count_)},
 #define T_GLOBAL(name_, size_, count_) \
 	{.kind = GI_T_GLOBAL, .name = (name_), .u = (size_), .count = (count_)},
 #define T_CONST(name_, value) {.kind = GI_T_CONST, .name = (name_), .i = (value)},
@@ -22,48 +30,57 @@ static const struct gi_table_entry entries[] = {
 	{.kind = GI_T_FUNC, .name = (name_), .u = UINT64_C(shape), .count = (refs)},
 #define T_REF(index, global, off) \
 	{.kind = GI_T_REF, .name = (global), .u = (off), .count = (index)},
-#include "go/layouts/amd64/all.def"
+#include "layouts.gen.def"
 };
 
-size_t gi_layout_table_count(void)
+_Static_assert(sizeof(names) <= UINT16_MAX, "names have offsets of 16 bits");
+_Static_assert(sizeof(struct gi_table_entry) == 16, "there are some ten thousand of them");
+
+const char *gi_layout_table_name(const struct gi_table_entry *e)
+{
+	return names + e->name;
+}
+
+static bool begins_table(const struct gi_table_entry *e, enum gi_arch arch)
+{
+	return e->kind == GI_T_RELEASE && e->arch == arch;
+}
+
+size_t gi_layout_table_count(enum gi_arch arch)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < GI_ARRAY_SIZE(entries); i++)
-		n += entries[i].kind == GI_T_RELEASE;
+		n += begins_table(&entries[i], arch);
 	return n;
 }
 
-struct gi_layout_table gi_layout_table(size_t i)
+struct gi_layout_table gi_layout_table(enum gi_arch arch, size_t i)
 {
 	struct gi_layout_table t = {0};
+	const struct gi_table_entry *e = entries, *end = entries + GI_ARRAY_SIZE(entries);
 
-	for (size_t k = 0; k < GI_ARRAY_SIZE(entries); k++) {
-		const struct gi_table_entry *e = &entries[k];
-
-		if (e->kind == GI_T_RELEASE && i-- == 0) {
-			t.entries = e + 1;
-			t.minor = (int)e->size;
-			t.patch = (int)e->count;
-			continue;
-		}
-		if (!t.entries)
-			continue;
-		if (e->kind == GI_T_RELEASE)
-			break;
-		t.count++;
-	}
+	while (e < end && (!begins_table(e, arch) || i-- > 0))
+		e++;
+	if (e == end)
+		return t;
+	t.minor = (int)e->u;
+	t.patch = (int)e->count;
+	t.entries = ++e;
+	while (e < end && e->kind != GI_T_RELEASE)
+		e++;
+	t.count = (size_t)(e - t.entries);
 	return t;
 }
 
-struct gi_layout_table gi_layout_table_for(int minor, int patch)
+struct gi_layout_table gi_layout_table_for(enum gi_arch arch, int minor, int patch)
 {
-	size_t n = gi_layout_table_count();
+	size_t n = gi_layout_table_count(arch);
 	int level = patch < 0 ? 0 : patch;
-	struct gi_layout_table best = gi_layout_table(0);
+	struct gi_layout_table best = gi_layout_table(arch, 0);
 
 	for (size_t i = 1; i < n; i++) {
-		struct gi_layout_table t = gi_layout_table(i);
+		struct gi_layout_table t = gi_layout_table(arch, i);
 
 		if (t.minor < minor || (t.minor == minor && t.patch <= level))
 			best = t;
@@ -84,7 +101,7 @@ static size_t find(const struct gi_layout_table *t, enum gi_table_kind kind, con
 	size_t i = 0;
 
 	while (i < t->count &&
-	       (t->entries[i].kind != kind || strcmp(t->entries[i].name, name) != 0))
+	       (t->entries[i].kind != kind || strcmp(gi_layout_table_name(&t->entries[i]), name) != 0))
 		i++;
 	return i;
 }
@@ -110,9 +127,10 @@ struct gi_error *gi_layout_table_member(const struct gi_layout_table *t, const c
 	for (i++; i < t->count && t->entries[i].kind == GI_T_FIELD; i++) {
 		const struct gi_table_entry *e = &t->entries[i];
 
-		if (strcmp(e->name, path) != 0)
+		if (strcmp(gi_layout_table_name(e), path) != 0)
 			continue;
-		*ret = (struct gi_field){.off = (uint32_t)e->u, .size = e->size, .count = e->count};
+		*ret = (struct gi_field){
+			.off = e->field.off, .size = e->field.size, .count = e->count};
 		return NULL;
 	}
 	return not_found(t, "member", path);

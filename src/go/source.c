@@ -87,8 +87,8 @@ static struct gi_error *dwarf_constant(void *arg, const char *name, int64_t *ret
 	// to know that there is none. What a release has there is in its table.
 	if (go->version_known && go->version.major == 1 &&
 	    strncmp(name, "runtime.", strlen("runtime.")) != 0) {
-		struct gi_layout_table t =
-			gi_layout_table_for(go->version.minor, go->version.patch);
+		struct gi_layout_table t = gi_layout_table_for(
+			gi_target_arch(go->target), go->version.minor, go->version.patch);
 		struct gi_error *err = gi_layout_table_constant(&t, name, ret);
 
 		if (!err || t.minor == go->version.minor)
@@ -263,9 +263,13 @@ static struct gi_error *resolve_by_table(struct gi_go *go)
 	struct gi_error *err;
 
 	forget(go);
-	go->table = gi_layout_table_for(go->version.minor, go->version.patch);
+	go->table = gi_layout_table_for(gi_target_arch(go->target), go->version.minor,
+					go->version.patch);
 	gi_str_printf(&what, "the stripped program %s", exe_name(go));
 	src.what = gi_str_cstr(&what);
+	if (!go->table.count)
+		return gi_error_create(GI_ERR_UNSUPPORTED,
+				       "there are no tables of layouts for its architecture");
 
 	err = gi_layout_resolve_types(&src, go->table.minor, l, &missing);
 	if (err)
@@ -295,17 +299,27 @@ static struct gi_error *resolve_by_table(struct gi_go *go)
 	return gi_go_check_static(go);
 }
 
+bool gi_go_has_foreign_table(const struct gi_go *go)
+{
+	return go->table.count && go->table.minor != go->version.minor;
+}
+
+struct gi_error *gi_go_misfit(struct gi_go *go, struct gi_error *err)
+{
+	return gi_error_wrap(err,
+			     "%s is stripped, and the layouts of go1.%d do not fit it (give its "
+			     "debug file's folder with --debug-dir, or the file as it was before "
+			     "strip with --exe)",
+			     exe_name(go), go->table.minor);
+}
+
 static struct gi_error *resolve_release(struct gi_go *go)
 {
 	struct gi_error *err = resolve_by_table(go);
 
 	if (err)
-		return gi_error_wrap(err,
-				     "%s is stripped, and the layouts of go1.%d do not fit "
-				     "it (give its debug file's folder with --debug-dir, or "
-				     "the file as it was before strip with --exe)",
-				     exe_name(go), go->table.minor);
-	if (go->table.minor != go->version.minor)
+		return gi_go_misfit(go, err);
+	if (gi_go_has_foreign_table(go))
 		gi_go_add_note(go,
 			       "there is no table of layouts for %s, and no debug "
 			       "information: the one of go1.%d is used, and fits as far as "

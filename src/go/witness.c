@@ -58,7 +58,7 @@ static struct gi_error *examine(struct gi_go *go, const struct gi_table_entry *e
 	struct gi_error *err;
 
 	*same_ret = false;
-	if (!gi_functab_find_name(go->functab, e->name, &f) || f.end <= f.entry ||
+	if (!gi_functab_find_name(go->functab, gi_layout_table_name(e), &f) || f.end <= f.entry ||
 	    f.end - f.entry > MAX_CODE)
 		return NULL;
 	err = gi_go_bytes(go, f.entry, (size_t)(f.end - f.entry), &buf, &code);
@@ -119,7 +119,7 @@ struct gi_error *gi_witnesses_create(struct gi_go *go, struct gi_witnesses **ret
 			if (err)
 				return err;
 		} else if (e->kind == GI_T_REF && same && e->count < r->shape.count) {
-			vote(w, e->name, r->targets[e->count] - e->u);
+			vote(w, gi_layout_table_name(e), r->targets[e->count] - e->u);
 		}
 	}
 	*ret = w;

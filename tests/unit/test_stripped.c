@@ -215,10 +215,11 @@ static void test_debug_info_of_c(void **state)
 
 // --- releases that are not known ------------------------------------------------------
 
-// Replaces text everywhere in a stripped copy of a program, which must have it; free() it.
-static char *with_version(const char *name, const char *from, const char *to)
+// Replaces text everywhere in a copy of a program made by objcopy, which must have it;
+// free() it.
+static char *with_text(const char *name, const char *options, const char *from, const char *to)
 {
-	char *path = reduced(name, "--strip-all");
+	char *path = reduced(name, options);
 	FILE *f = fopen(path, "rb");
 	size_t size, len = strlen(from), count = 0;
 	char *bytes;
@@ -245,6 +246,11 @@ static char *with_version(const char *name, const char *from, const char *to)
 	return path;
 }
 
+static char *with_version(const char *name, const char *from, const char *to)
+{
+	return with_text(name, "--strip-all", from, to);
+}
+
 static bool has_note(struct gi_go *go, const char *text)
 {
 	for (size_t i = 0; i < gi_go_note_count(go); i++) {
@@ -269,11 +275,126 @@ static void test_newer_release(void **state)
 	free(exe);
 }
 
+// With debug information no table is asked.
+static void test_newer_release_debug(void **state)
+{
+	char *exe = with_text("abba-go1.27.4", "", "go1.27.4", "go1.28.1");
+	struct program p = open_program("abba-go1.27.4", exe);
+
+	(void)state;
+	assert_string_equal(gi_go_version(p.go)->text, "go1.28.1");
+	assert_non_null(gi_go_dwarf(p.go));
+	assert_true(has_note(p.go, "newer than the newest Go release"));
+	assert_false(has_note(p.go, "no table"));
+	assert_true(gi_go_g_count(p.go) > 3);
+	close_program(&p);
+	free(exe);
+}
+
+// What a wrong layout would make of the data, one struct at a time.
+static void break_start(struct gi_go *go)
+{
+	for (size_t i = 0; i < go->g_count; i++)
+		go->gs[i].start_pc++;
+}
+
+static void break_main(struct gi_go *go)
+{
+	struct gi_func f;
+
+	assert_true(gi_functab_find_name(go->functab, "runtime.mcall", &f));
+	for (size_t i = 0; i < go->g_count; i++)
+		go->gs[i].start_pc = go->gs[i].goid == 1 ? f.entry : 0;
+	for (size_t i = 0; i < go->g_count; i++)
+		go->gs[i].go_pc = go->gs[i].goid == 1;
+}
+
+static void break_pc(struct gi_go *go)
+{
+	for (size_t i = 0; i < go->g_count; i++)
+		go->gs[i].sched_pc = go->gs[i].sched_sp;
+}
+
+static void break_reason(struct gi_go *go)
+{
+	for (size_t i = 0; i < go->g_count; i++)
+		go->gs[i].wait_reason = 255;
+}
+
+static void break_sudog(struct gi_go *go)
+{
+	go->layout.sudog.g.off += 8;
+}
+
+static void break_chan(struct gi_go *go)
+{
+	go->layout.hchan.qcount.off = go->layout.hchan.buf.off;
+}
+
+static void break_procid(struct gi_go *go)
+{
+	for (size_t i = 0; i < go->m_count; i++)
+		go->ms[i].procid = go->ms[i].g0;
+}
+
+static void break_m0(struct gi_go *go)
+{
+	go->layout.global.m0.addr += 8;
+}
+
+static void break_ps(struct gi_go *go)
+{
+	for (size_t i = 0; i < go->p_count; i++)
+		go->ps[i].m = go->ps[i].addr;
+}
+
+static void break_g_size(struct gi_go *go)
+{
+	go->layout.g.rec.size *= 2;
+}
+
+static void break_heap(struct gi_go *go)
+{
+	go->layout.mheap.allspans.off += 8;
+}
+
+static void test_fit(void **state)
+{
+	static void (*const breaks[])(struct gi_go *go) = {
+		NULL,	     break_start,  break_main, break_pc, break_reason, break_sudog,
+		break_chan,  break_procid, break_m0,   break_ps, break_g_size, break_heap};
+	char *exe = reduced("zoo-go1.27.4", "--strip-all");
+
+	(void)state;
+	for (size_t i = 0; i < GI_ARRAY_SIZE(breaks); i++) {
+		struct program p = open_program("zoo-go1.27.4", exe);
+		struct gi_error *err;
+		size_t notes = gi_go_note_count(p.go);
+
+		assert_false(gi_go_has_foreign_table(p.go));
+		p.go->version.minor = 99;
+		assert_true(gi_go_has_foreign_table(p.go));
+		if (breaks[i])
+			breaks[i](p.go);
+		err = gi_go_check_fit(p.go);
+		if (!breaks[i])
+			no_error(err);
+		else if (!err)
+			fail_msg("what break %zu broke fits", i);
+		else
+			assert_int_equal(gi_error_code(err), GI_ERR_MISMATCH);
+		gi_error_free(err);
+		assert_int_equal(gi_go_note_count(p.go), notes);
+		close_program(&p);
+	}
+	free(exe);
+}
+
 // Each other release's table must be refused, rather than give nonsense.
 static void test_wrong_table(void **state)
 {
 	static const char *const versions[] = {"go1.18.1", "go1.20.1", "go1.21.1", "go1.22.1",
-					       "go1.23.1", "go1.24.1", "go1.25.1"};
+					       "go1.23.1", "go1.24.1", "go1.25.1", "go1.26.1"};
 
 	(void)state;
 	for (size_t i = 0; i < GI_ARRAY_SIZE(versions); i++) {
@@ -409,14 +530,13 @@ static struct gi_error *constant(void *arg, const char *name, int64_t *ret)
 }
 
 // Every line of layout.def that belongs to a release is in its table.
-static void test_tables_are_whole(void **state)
+static void check_tables(enum gi_arch arch)
 {
 	int last = 17;
 
-	(void)state;
-	for (size_t i = 0; i < gi_layout_table_count(); i++) {
+	for (size_t i = 0; i < gi_layout_table_count(arch); i++) {
 		_cleanup_(gi_str_deinit) struct gi_str missing = {0};
-		struct table_arg a = {gi_layout_table(i)};
+		struct table_arg a = {gi_layout_table(arch, i)};
 		const struct gi_layout_source src = {.arg = &a,
 						     .what = "a table",
 						     .record = record,
@@ -435,9 +555,17 @@ static void test_tables_are_whole(void **state)
 	assert_int_equal(last, 27);
 }
 
-static void expect_table(int minor, int patch, int want_minor, int want_patch_max)
+static void test_tables_are_whole(void **state)
 {
-	struct gi_layout_table t = gi_layout_table_for(minor, patch);
+	(void)state;
+	check_tables(GI_ARCH_AMD64);
+	check_tables(GI_ARCH_ARM64);
+}
+
+static void expect_table(enum gi_arch arch, int minor, int patch, int want_minor,
+			 int want_patch_max)
+{
+	struct gi_layout_table t = gi_layout_table_for(arch, minor, patch);
 
 	assert_int_equal(t.minor, want_minor);
 	assert_in_range(t.patch, 0, want_patch_max);
@@ -446,15 +574,18 @@ static void expect_table(int minor, int patch, int want_minor, int want_patch_ma
 static void test_choice(void **state)
 {
 	(void)state;
-	expect_table(18, -1, 18, 0);
-	expect_table(18, 10, 18, 10);
-	expect_table(23, 0, 23, 0);
-	expect_table(23, 12, 23, 12);
-	expect_table(24, 5, 24, 5);
-	assert_true(gi_layout_table_for(24, 13).patch > 5);
-	expect_table(27, 99, 27, 99);
-	expect_table(99, 1, 27, 99);
-	expect_table(3, 1, 18, 0);
+	for (enum gi_arch arch = GI_ARCH_AMD64; arch <= GI_ARCH_ARM64; arch++) {
+		expect_table(arch, 18, -1, 18, 0);
+		expect_table(arch, 18, 10, 18, 10);
+		expect_table(arch, 23, 0, 23, 0);
+		expect_table(arch, 23, 12, 23, 12);
+		expect_table(arch, 24, 5, 24, 5);
+		assert_true(gi_layout_table_for(arch, 24, 13).patch > 5);
+		expect_table(arch, 27, 99, 27, 99);
+		expect_table(arch, 99, 1, 27, 99);
+		expect_table(arch, 3, 1, 18, 0);
+	}
+	assert_int_equal(gi_layout_table_for((enum gi_arch)99, 27, 0).count, 0);
 }
 
 int main(void)
@@ -465,6 +596,8 @@ int main(void)
 		cmocka_unit_test(test_no_build_info),
 		cmocka_unit_test(test_debug_info_of_c),
 		cmocka_unit_test(test_newer_release),
+		cmocka_unit_test(test_newer_release_debug),
+		cmocka_unit_test(test_fit),
 		cmocka_unit_test(test_wrong_table),
 		cmocka_unit_test(test_too_old),
 		cmocka_unit_test(test_lists_by_form),
