@@ -3,6 +3,7 @@
 
 #include "target/fake.h"
 
+#include <elf.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,10 +51,29 @@ static const void *fake_view(struct gi_target *t, uint64_t addr, size_t max, siz
 	return p->bytes + (addr - m->start);
 }
 
+static struct gi_elf *fake_elf_at(struct gi_target *t, uint64_t addr, uint64_t *bias_ret)
+{
+	for (size_t i = 0; t->exe && i < gi_elf_segment_count(t->exe); i++) {
+		struct gi_elf_segment s = gi_elf_segment(t->exe, i);
+		if (s.type != PT_LOAD || addr - t->exe_bias - s.vaddr >= s.memsz)
+			continue;
+		*bias_ret = t->exe_bias;
+		return t->exe;
+	}
+	return NULL;
+}
+
+void gi_fake_set_arch(struct gi_target *t, enum gi_arch arch)
+{
+	t->arch = arch;
+	t->info.page_size = gi_target_machine(t)->page_size;
+}
+
 static const struct gi_target_ops fake_ops = {
 	.name = "fake",
 	.destroy = fake_destroy,
 	.view = fake_view,
+	.elf_at = fake_elf_at,
 };
 
 struct gi_error *gi_fake_create(struct gi_target **ret)

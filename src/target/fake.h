@@ -24,7 +24,9 @@ struct gi_error *gi_fake_add_thread(struct gi_target *t, const struct gi_thread 
 /** Names the piece at addr. */
 struct gi_error *gi_fake_set_path(struct gi_target *t, uint64_t addr, const char *path,
 				  uint64_t file_off) GI_MUST_CHECK;
-/** Takes elf over. */
+/** Of another architecture than amd64. */
+void gi_fake_set_arch(struct gi_target *t, enum gi_arch arch);
+/** Takes elf over; it is what gi_target_elf_at() gives for its segments. */
 void gi_fake_set_exe(struct gi_target *t, struct gi_elf *elf, uint64_t bias);
 /** To be filled in as a test likes; its strings must outlive t. */
 struct gi_process_info *gi_fake_info(struct gi_target *t);
