@@ -428,6 +428,11 @@ static struct gi_error *try_exe(struct core *c, const char *path)
 		note_likeness(c, shown, compared);
 	if (gi_elf_unpacking_note(elf))
 		gi_target_add_note(&c->base, "%s", gi_elf_unpacking_note(elf));
+	// Without an auxiliary vector the executable's mappings looked like a library's.
+	for (size_t i = 1; !c->modules[0].path && i < c->module_count; i++) {
+		if (c->modules[i].path && c->modules[i].start == start)
+			gi_core_swap_modules(c, i);
+	}
 	c->modules[0].start = start;
 	c->base.exe = elf;
 	c->base.exe_bias = bias;

@@ -113,6 +113,18 @@ static void note_siginfo(struct notes *n, const struct gi_elf_note *note)
 	}
 }
 
+// criu's converter takes each word of the vector for an entry, the value being 0, and cuts off the
+// second half. A real one has the page size, which is not 0.
+static bool auxv_is_spread(const struct gi_elf_note *note)
+{
+	size_t n = note->desc_len / 16;
+	for (size_t i = 0; i < n; i++) {
+		if (gi_load_u64(note->desc + 16 * i + 8))
+			return false;
+	}
+	return n >= 4;
+}
+
 static void note_auxv(struct notes *n, const struct gi_elf_note *note)
 {
 	struct gi_process_info *info = &n->c->base.info;
@@ -120,8 +132,13 @@ static void note_auxv(struct notes *n, const struct gi_elf_note *note)
 		return;
 	n->has_auxv = true;
 	struct gi_cursor cur = gi_cursor_make(note->desc, note->desc_len);
-	while (gi_cursor_left(&cur) >= 16) {
+	bool spread = auxv_is_spread(note);
+	while (gi_cursor_left(&cur) >= (spread ? 32 : 16)) {
 		uint64_t type = gi_cursor_u64(&cur), value = gi_cursor_u64(&cur);
+		if (spread) {
+			value = gi_cursor_u64(&cur);
+			gi_cursor_skip(&cur, 8);
+		}
 		switch (type) {
 		case AT_NULL:
 			return;

@@ -6,6 +6,8 @@
 #	pair_core	another path of the core (a compressed one)
 #	pair_options	options for gcore-inspect
 #	compare_options	options for compare, instead of --threads
+#	pair_refused	the core cannot be used, and gcore-inspect must say so in one line
+#			with these words (a regular expression)
 # and needs_kind_NAME prints why it cannot be done on this machine ("-": there is no such
 # thing for this processor). $cf_goarch is the processor.
 
@@ -24,10 +26,11 @@ kind_ancestors() {
 	return $rc
 }
 
-# oracle_kind KIND EXE DIR STEM: sets pair_core, pair_text, pair_options, compare_options.
+# oracle_kind KIND EXE DIR STEM: sets pair_core, pair_text, pair_options, compare_options,
+# pair_refused.
 oracle_kind() {
 	local fn=kind_${1//-/_}
-	pair_core=$3/$4.core pair_text=$3/$4.txt pair_options=() compare_options=(--threads)
+	pair_core=$3/$4.core pair_text=$3/$4.txt pair_options=() compare_options=(--threads) pair_refused=
 	"$fn" "$2" "$3" "$4" || return 1
 	[[ -s $pair_core && -s $pair_text ]]
 }

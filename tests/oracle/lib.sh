@@ -49,6 +49,7 @@ oracle_releases() {
 
 . "$oracle_dir/builds.sh"
 . "$oracle_dir/kinds.sh"
+. "$oracle_dir/producers.sh"
 
 # oracle_stem PROGRAM RELEASE: the beginning of a pair's name.
 oracle_stem() {

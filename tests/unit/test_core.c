@@ -126,6 +126,35 @@ static void test_delve_core(void **state)
 	assert_int_equal(gi_target_thread_count(plain), 3);
 }
 
+// criu's converter writes each word of the auxiliary vector as an entry of its own.
+static void test_spread_auxv(void **state)
+{
+	(void)state;
+	make_exe("exe", "right id");
+	_cleanup_(gi_freep) char *exe = test_path("exe");
+	size_t n;
+	_cleanup_(gi_freep) uint8_t *file = exe_bytes("exe", &n);
+	for (int auxv = 0; auxv < 2; auxv++) {
+		_cleanup_(core_builder_destroyp) struct core_builder *b =
+			core_builder_create(CORE_BY_GDB);
+		core_builder_add_load(b, EXE, GI_MAP_R | GI_MAP_X, file, 4096, TEXT_SIZE);
+		core_builder_add_file(b, EXE, EXE + TEXT_SIZE, 0, exe);
+		core_builder_add_thread(b, 101, NULL, 0);
+		const uint64_t words[] = { AT_PAGESZ, 4096,  AT_PHDR, EXE + 64, AT_PHNUM, file[56],
+					   AT_ENTRY,  ENTRY, AT_NULL, 0 };
+		for (size_t i = 0; auxv && i < GI_ARRAY_SIZE(words); i++)
+			core_builder_add_auxv(b, words[i], 0);
+		_cleanup_(gi_freep) char *core = core_builder_write(b, "core");
+		_cleanup_(gi_target_closep) struct gi_target *t = open_path(core, exe);
+		assert_int_equal(gi_target_info(t)->entry, auxv ? ENTRY : 0);
+		byte_is(t, EXE + 0x1000, 't');
+		// The mappings are the executable's and no library's.
+		uint64_t bias;
+		assert_ptr_equal(gi_target_elf_at(t, EXE + 0x1000, &bias), gi_target_exe(t));
+		assert_int_equal(gi_target_note_count(t), auxv ? 0 : 1); // there is none
+	}
+}
+
 static void test_signal_sender(void **state)
 {
 	(void)state;
@@ -616,7 +645,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kernel_core),   cmocka_unit_test(test_gdb_core),
-		cmocka_unit_test(test_delve_core),    cmocka_unit_test(test_no_private),
+		cmocka_unit_test(test_spread_auxv),   cmocka_unit_test(test_delve_core),    cmocka_unit_test(test_no_private),
 		cmocka_unit_test(test_signal_sender), cmocka_unit_test(test_pie),
 		cmocka_unit_test(test_never_overlaid), cmocka_unit_test(test_only_nt_file),
 		cmocka_unit_test(test_libraries),     cmocka_unit_test(test_sysroot),
