@@ -142,6 +142,11 @@ bool gi_build_id_from_image(const uint8_t *image, size_t n, struct gi_build_id *
 
 /** True if the file looks like it was linked by Go (.gopclntab, .go.buildinfo or the Go note). */
 bool gi_elf_is_go(struct gi_elf *elf);
+/**
+ * What the file is instead, if another tool made it what it is (UPX, gccgo): the end of a
+ * sentence that begins with its name, or NULL.
+ */
+const char *gi_elf_describe_foreign(struct gi_elf *elf);
 
 // --- separate debug files ------------------------------------------------------
 

@@ -27,6 +27,7 @@ static const struct {
 	  3, "is cut off inside of its ELF header" },
 	{ "!<arch>\n", 8, "is an ar archive, not an ELF file" },
 	{ "#!", 2, "is a script, not an ELF file" },
+	{ "\0asm", 4, "is a WebAssembly module, not an ELF file" },
 };
 
 static bool looks_like_text(const uint8_t *p, size_t n)
@@ -62,6 +63,21 @@ const char *gi_elf_describe_other(const uint8_t *head, size_t n)
 	if (looks_like_text(head, n))
 		return "is a text file, not an ELF file";
 	return "is not an ELF file";
+}
+
+const char *gi_elf_describe_foreign(struct gi_elf *elf)
+{
+	size_t n;
+	const uint8_t *p = gi_elf_bytes(elf, &n);
+
+	// The packer's header follows the program headers; there are no sections.
+	if (memmem(p, gi_min_u64(n, 4096), "UPX!", 4) && !gi_elf_has_section(elf, ".text"))
+		return "is packed with UPX, and the program is unpacked in memory only: name the "
+		       "file as it was before (or \"upx -d\" of a copy) with --exe";
+	if (gi_elf_has_section(elf, ".go_export") || gi_elf_imports(elf, "__go_go"))
+		return "was built by gccgo: only programs of the Go project's own compiler (gc) "
+		       "are supported";
+	return NULL;
 }
 
 const char *gi_elf_machine_name(uint16_t machine)

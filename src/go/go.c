@@ -59,13 +59,18 @@ struct gi_error *gi_go_open(struct gi_target *t, struct gi_go **ret)
 	if (err)
 		return err;
 
-	if (!gi_elf_is_go(gi_target_exe(t)))
+	if (!gi_elf_is_go(gi_target_exe(t))) {
+		const char *foreign = gi_elf_describe_foreign(gi_target_exe(t));
+
+		if (foreign)
+			return gi_error_create(GI_ERR_UNSUPPORTED, "%s %s", exe_name(go), foreign);
 		return gi_error_create(
 			GI_ERR_FORMAT,
 			"%s is no Go program: it has no Go function table (.gopclntab), no Go "
 			"build information and no Go note. If the Go code of the process is in "
 			"a library, name that with --exe",
 			exe_name(go));
+	}
 	err = gi_go_resolve(go);
 	if (err)
 		return err;

@@ -328,6 +328,14 @@ static struct gi_error *resolve_release(struct gi_go *go)
 	return NULL;
 }
 
+// Every program has this function, under this name, in its function table.
+static bool is_obfuscated(struct gi_go *go)
+{
+	struct gi_func f;
+
+	return !go->functab || !gi_functab_find_name(go->functab, "runtime.main", &f);
+}
+
 // Versions that stand in the data: the first whose layout fits, and where the code says
 // that runtime.buildVersion is that very string.
 static struct gi_error *resolve_candidates(struct gi_go *go)
@@ -353,6 +361,12 @@ static struct gi_error *resolve_candidates(struct gi_go *go)
 	}
 	if (err)
 		return err;
+	if (is_obfuscated(go))
+		return gi_error_create(
+			GI_ERR_UNSUPPORTED,
+			"%s is stripped, and its function table is in no form that Go has: an "
+			"obfuscated build (as garble makes) hides what is needed to read it",
+			exe_name(go));
 	return gi_error_create(
 		GI_ERR_UNSUPPORTED,
 		"%s is stripped, and the Go release that built it is unknown: it has no "

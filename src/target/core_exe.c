@@ -270,6 +270,27 @@ static uint64_t first_vaddr(struct core *c, struct gi_elf *elf)
 	return 0;
 }
 
+// A saved ELF header with the build ID of elf tells where it was mapped.
+static bool find_saved(struct core *c, struct gi_elf *elf, const struct core_ids *ids,
+		       uint64_t *start_ret, uint64_t *bias_ret)
+{
+	size_t looked = 0;
+	for (size_t i = 0; i < c->load_count && gi_core_ids_any(ids) && looked < CORE_LIBRARIES_MAX; i++) {
+		struct core_ids found;
+		const uint8_t *p = gi_target_view(&c->base, c->loads[i].vaddr, SELFMAG);
+		if (!p || memcmp(p, ELFMAG, SELFMAG) != 0)
+			continue;
+		looked++;
+		gi_core_ids(c, c->loads[i].vaddr, &found);
+		if (gi_core_ids_compare(&found, ids) != CORE_SAME)
+			continue;
+		*start_ret = c->loads[i].vaddr;
+		*bias_ret = *start_ret - first_vaddr(c, elf);
+		return true;
+	}
+	return false;
+}
+
 // Where the ELF header of elf was mapped, and its bias. False if nothing tells.
 static bool exe_place(struct core *c, struct gi_elf *elf, const struct core_ids *ids,
 		      uint64_t *start_ret, uint64_t *bias_ret)
@@ -287,22 +308,8 @@ static bool exe_place(struct core *c, struct gi_elf *elf, const struct core_ids 
 		*bias_ret = *start_ret - first;
 		return true;
 	}
-	// The notes are lost: a saved ELF header with the same build ID tells.
-	size_t looked = 0;
-	for (size_t i = 0; i < c->load_count && gi_core_ids_any(ids) && looked < CORE_LIBRARIES_MAX; i++) {
-		struct core_ids found;
-		const uint8_t *p = gi_target_view(&c->base, c->loads[i].vaddr, SELFMAG);
-		if (!p || memcmp(p, ELFMAG, SELFMAG) != 0)
-			continue;
-		looked++;
-		gi_core_ids(c, c->loads[i].vaddr, &found);
-		if (gi_core_ids_compare(&found, ids) != CORE_SAME)
-			continue;
-		*start_ret = c->loads[i].vaddr;
-		*bias_ret = *start_ret - first;
-		return true;
-	}
-	return false;
+	// The notes are lost.
+	return find_saved(c, elf, ids, start_ret, bias_ret);
 }
 
 void gi_core_swap_modules(struct core *c, size_t i)
@@ -412,6 +419,15 @@ static struct gi_error *try_exe(struct core *c, const char *path)
 		v = compared ? CORE_UNKNOWN : CORE_SAME;
 		why = NULL;
 	}
+	// A packed program (as by UPX) unpacks another one into memory and becomes that: what the
+	// notes tell is the packed one's.
+	if ((v == CORE_DIFFERENT || why) && find_saved(c, elf, &file_ids, &start, &bias)) {
+		v = CORE_SAME;
+		why = NULL;
+	}
+	if ((v == CORE_DIFFERENT || why) && gi_elf_describe_foreign(elf))
+		return gi_error_create(GI_ERR_MISMATCH, "%s %s", shown,
+				       gi_elf_describe_foreign(elf));
 	if (v == CORE_DIFFERENT) {
 		_cleanup_(gi_str_deinit) struct gi_str mine = { 0 }, cores = { 0 };
 		gi_core_ids_format(&file_ids, &core_ids, &mine);

@@ -73,6 +73,7 @@ static struct {
 } count;
 
 static bool loaded;
+static bool catches_quit; // see 4
 
 static void die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 
@@ -485,9 +486,19 @@ static bool was_woken(const struct block *r, const struct block *o)
 	if (!loaded || r->goid == 0 || id != identity_len(o->header) ||
 	    memcmp(r->header.s, o->header.s, id) != 0)
 		return false;
-	if (!starts(was, "[IO wait") && !starts(was, "[syscall"))
+	if (!starts(was, "[IO wait") && !starts(was, "[syscall") &&
+	    !(catches_quit && (starts(was, "[chan receive") || starts(was, "[select"))))
 		return false;
 	return memmem(o->header.s + id, n, "[runnable", 9) != NULL;
+}
+
+/** The goroutine of package os/signal that hands out signals, of a program at it. */
+static bool hands_out_signals(const struct text *t, const struct block *b)
+{
+	for (size_t i = 0; catches_quit && i < b->count; i++)
+		if (starts(block_line(t, b, i), "os/signal.loop("))
+			return true;
+	return false;
 }
 
 /** Our block of that key; the one with a stack, if there are several. */
@@ -514,6 +525,8 @@ static void compare_blocks(const struct text *tr, const struct block *r,
 	if (same_header && r->count == o->count && same_lines(tr, r, 0, to, o, 0, r->count)) {
 		count_frames(tr, r);
 	} else if (same_header && r->printing && is_outer_end(tr, r, to, o)) {
+		count_frames(tr, r);
+	} else if (hands_out_signals(tr, r) && hands_out_signals(to, o)) {
 		count_frames(tr, r);
 	} else if (!is_unavailable(tr, r) || !may_be_unseen(tr, r, to, o)) {
 		show_difference(tr, r, to, o);
@@ -564,6 +577,7 @@ static void compare(struct text *tr, struct text *to, bool need_threads)
 		if (to->blocks[i].goid == 0)
 			have_threads = true;
 	tr->blocks[0].printing = true;
+	catches_quit = loaded && !sections;
 
 	for (size_t i = 0; i < tr->blocks_len; i++) {
 		struct block *r = &tr->blocks[i];
@@ -599,7 +613,7 @@ static void compare(struct text *tr, struct text *to, bool need_threads)
 		}
 	}
 	for (size_t i = 0; i < to->blocks_len; i++) {
-		if (!to->blocks[i].used && loaded && !sections && to->blocks[i].goid == 0) {
+		if (!to->blocks[i].used && catches_quit && to->blocks[i].goid == 0) {
 			count.not_shown++;
 		} else if (!to->blocks[i].used) {
 			printf("not in %s:\n", tr->path);

@@ -71,6 +71,7 @@ static void test_refused(void **state)
 		{ "PK\x03\x04", 4, GI_ERR_FORMAT, "unzip" },
 		{ "\0\0\0\0\0\0\0\0", 8, GI_ERR_FORMAT, "begins with zeros" },
 		{ "\x80\x81\x00\xff", 4, GI_ERR_FORMAT, "is not an ELF file" },
+		{ "\0asm\1\0\0\0", 8, GI_ERR_FORMAT, "is a WebAssembly module" },
 		{ "\x7f", 1, GI_ERR_FORMAT, "is not an ELF file" },
 		{ "\x7f" "ELF", 4, GI_ERR_FORMAT, "is cut off inside of its ELF header" },
 	};
