@@ -91,13 +91,18 @@ static bool first_signal(struct gi_target *t, struct gi_unwinder *u, struct gi_s
 	       (ret->signal != info->signal || ret->code == SI_USER);
 }
 
-// Was the first signal that the thread handled the one that the runtime raised on it?
+// Was the first signal that the thread handled the one that the runtime raised on it? In a C
+// program the runtime leaves SIGABRT to that, and there was no handler at all.
 static bool died_by_itself(struct gi_target *t, struct gi_go *go, struct gi_unwinder *u)
 {
+	const struct gi_process_info *info = gi_target_info(t);
 	const struct gi_m *m = go ? gi_go_m_by_thread(go, 0) : NULL;
 	struct gi_signal_context first;
-	return u && m && m->dying && gi_unwind_signal(u, 0, &first) &&
-	       first.signal == gi_target_info(t)->signal && first.code != SI_USER;
+	if (!u || !m || !m->dying)
+		return false;
+	if (!gi_unwind_signal(u, 0, &first))
+		return info->signal == SIGABRT && info->signal_code == SI_TKILL;
+	return first.signal == info->signal && first.code != SI_USER;
 }
 
 static void put_end(struct gi_str *s, struct gi_target *t, struct gi_go *go, struct gi_unwinder *u)

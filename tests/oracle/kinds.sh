@@ -44,15 +44,16 @@ oracle_kind_needs() {
 # what_ended PROGRAM KIND: what the summary must say of the end; nothing: not known here.
 what_ended() {
 	case $2-$1 in
-	quit-* | ancestors-*) echo "after SIGQUIT" ;;
-	crash-panic | crash-nilderef) echo "after a panic" ;;
+	linked-crash*-* | crash-panic | crash-nilderef) echo "after a panic" ;;
+	quit-* | ancestors-* | linked-*) echo "after SIGQUIT" ;;
 	crash-throw | crash-asleep | crash-overflow) echo "after a fatal error" ;;
 	esac
 }
 
-# verdict_of PROGRAM: the exit status that --check must have; nothing: not known here.
+# verdict_of PROGRAM KIND: the exit status that --check must have; nothing: not known here.
 verdict_of() {
 	case $1 in
+	linked) [[ ${2-} == *well ]] && echo 0 || echo 1 ;;
 	abba | abba_explicit | selflock | threeway | rwmutex | rwupgrade | chanpair) echo 1 ;;
 	structlock | leaks | asleep) echo 1 ;;
 	healthy | reachable | handover | many | busy) echo 0 ;;

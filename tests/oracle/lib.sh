@@ -48,6 +48,7 @@ oracle_releases() {
 }
 
 . "$oracle_dir/builds.sh"
+. "$oracle_dir/links.sh"
 . "$oracle_dir/kinds.sh"
 . "$oracle_dir/producers.sh"
 

@@ -1,0 +1,3 @@
+module linked
+
+go 1.18

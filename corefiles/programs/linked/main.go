@@ -1,0 +1,9 @@
+//go:build !linked_host
+
+package main
+
+func main() {
+	hang()
+	settled()
+	select {}
+}
