@@ -146,7 +146,8 @@ static struct gi_error *check_ms(struct gi_go *go)
 	for (size_t i = 0; i < go->m_count; i++) {
 		const struct gi_m *m = &go->ms[i];
 
-		if (m->p || m->curg)
+		// One that waits for a thread of C to need it has a curg, and no thread.
+		if (m->p || (m->curg && m->procid))
 			count(&t, m->procid && m->procid <= TID_MAX &&
 					  (!m->p || gi_go_p_by_addr(go, m->p)));
 	}
