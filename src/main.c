@@ -291,8 +291,8 @@ static bool run_steps(struct gi_session *s, const struct options *o, int *status
 	return true;
 }
 
-// --check: the verdict and nothing else.
-static int check(struct gi_session *s, const struct options *o)
+// --check: the verdict and nothing else; of several runtimes in a process with the file's name.
+static int check(struct gi_session *s, const struct options *o, bool named)
 {
 	_cleanup_(gi_out_destroyp) struct gi_out *out = NULL;
 	_cleanup_(gi_error_freep) struct gi_error *err = NULL;
@@ -300,6 +300,10 @@ static int check(struct gi_session *s, const struct options *o)
 	err = gi_out_create_fd(STDOUT_FILENO, o->session.json, o->session.color, &out);
 	if (!err)
 		err = gi_session_graph(s, &graph);
+	if (!err && named && !o->session.json) {
+		gi_out_text(out, gi_target_info(gi_session_target(s))->exe_path);
+		gi_out_puts(out, ": ");
+	}
 	if (!err)
 		err = gi_report_verdict_line(out, gi_session_go(s), graph);
 	if (!err)
@@ -312,6 +316,34 @@ static int check(struct gi_session *s, const struct options *o)
 	}
 	// Who does not read the verdict still gets the status.
 	return graph && gi_graph_stuck_count(graph) ? EXIT_STUCK : EXIT_FINE;
+}
+
+// A process may have several Go runtimes, and any may be stuck: all are looked at, unless one
+// was chosen. What is stuck for good counts, then what could not be looked at.
+static int check_all(struct gi_session *s, const struct options *o)
+{
+	struct gi_target *t = gi_session_target(s);
+	const char *chosen = o->session.target.exe;
+	size_t n = gi_target_other_runtime_count(t);
+	if (chosen && strcmp(chosen, gi_target_info(t)->exe_path) == 0)
+		n = 0;
+	int status = check(s, o, n > 0);
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_(gi_session_closep) struct gi_session *other = NULL;
+		struct gi_session_options opts = o->session;
+		opts.target.exe = gi_target_other_runtime(t, i);
+		struct gi_error *err = gi_session_open(o->core, &opts, &other);
+		const struct gi_error *why = err ? err : gi_session_go_error(other);
+		int got = EXIT_INPUT;
+		if (why)
+			gi_session_complain("gcore-inspect", why);
+		else
+			got = check(other, o, true);
+		gi_error_free(err);
+		if (got == EXIT_STUCK || status == EXIT_FINE)
+			status = got;
+	}
+	return status;
 }
 
 static int run(struct options *o)
@@ -328,7 +360,7 @@ static int run(struct options *o)
 		gi_session_complain("gcore-inspect", no_go);
 	if (o->check) {
 		print_notes(s);
-		return no_go ? EXIT_INPUT : check(s, o);
+		return no_go ? EXIT_INPUT : check_all(s, o);
 	}
 	int status = EXIT_FINE;
 	bool go_on = true;

@@ -251,9 +251,11 @@ struct gi_error *gi_core_choose_runtime(struct core *c, struct gi_error **exe_er
 		take_runtime(c, chosen);
 		has = true;
 	}
-	for (size_t i = 0; has && i < t->runtime_count; i++)
+	for (size_t i = 0; has && i < t->runtime_count; i++) {
+		const char *path = gi_target_escape(t, t->runtimes[i], strlen(t->runtimes[i]));
 		gi_target_add_note(t, "this process has another Go runtime, in %s: \"--exe %s\" shows that one",
-				   t->runtimes[i], t->runtimes[i]);
+				   path, path);
+	}
 	const struct core_module *missing = has ? NULL : missing_go_library(c);
 	if (!missing)
 		return NULL;
