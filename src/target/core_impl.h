@@ -99,11 +99,11 @@ struct gi_error *gi_core_add_module(struct core *c, const struct core_module *mo
 void gi_core_swap_modules(struct core *c, size_t i);
 /** Where the first PT_LOAD of the ELF image at addr wants to be. */
 uint64_t gi_core_image_vaddr(struct core *c, uint64_t addr);
+enum { CORE_EVIDENCE = 256 }; // bytes that are the same, or what counts for as much
 /**
  * What of the core and of the file can be compared when one of them has no build ID: NULL, or in
  * what they differ. *compared_ret says how much was found to be the same, in bytes of evidence.
  */
-enum { CORE_EVIDENCE = 256 }; // bytes that are the same, or what counts for as much
 const char *gi_core_compare_shape(struct core *c, struct gi_elf *elf, size_t module, uint64_t bias,
 				  uint64_t *compared_ret);
 /** Opens the executable, checks that it belongs to the core, sets the bias. */
