@@ -14,9 +14,7 @@
 #include <string.h>
 
 enum {
-	SEGMENTS_MAX = 64,	 // of an executable
 	EXECFN_MAX = 4096,
-	COMPARE_MAX = 256 * 1024, // bytes of a segment that are compared
 	PHDR_SIZE = 56,
 };
 
