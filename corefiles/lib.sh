@@ -293,6 +293,35 @@ cf_dump() {
 	return $rc
 }
 
+# cf_dump_vm KERNEL EXE STEM HOW [ARG...]: the same for a foreign architecture, by a Linux
+# kernel in a virtual machine of qemu-system: KERNEL is its image, such as the vmlinuz of
+# Debian's package linux-image-arm64.
+cf_dump_vm() {
+	local kernel=$1 exe=$2 stem=$3 how=$4 work arch rc=0
+	shift 4
+	work=$(mktemp -d) || return 1
+	arch=$(cf_qemu) arch=${arch#qemu-}
+	(
+		cd "$corefiles_dir/vm" && export CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS= GOWORK=off &&
+			go build -o "$work/vm" . && GOARCH=$cf_goarch go build -o "$work/init" . &&
+			"$work/vm" pack "$work/init" "$exe" "$how" "$@" >"$work/initrd" &&
+			timeout 600 "qemu-system-$arch" -M virt -cpu max -smp 2 -m 1500 -nic none -nographic \
+				-no-reboot -kernel "$kernel" -initrd "$work/initrd" \
+				-append "console=ttyAMA0 quiet panic=-1" </dev/null >"$work/console" &&
+			"$work/vm" unpack "$stem" <"$work/console"
+	) || rc=1
+	if ((rc)) || [[ ! -s $stem.core || ! -s $stem.txt ]]; then
+		tail -n 5 "$work/console" >&2
+		rc=1
+	else
+		fallocate -d "$stem.core" 2>/dev/null
+		# What the kernel says of itself, for those who ask how the core was made.
+		cf_vm_linux=$(strings -n 20 "$kernel" | sed -nE 's/^Linux version ([^ ]+).*/\1/p' | head -n 1)
+	fi
+	rm -rf "$work"
+	return $rc
+}
+
 # cf_how PROGRAM: how a program is made to dump when nobody says otherwise. The
 # ones named here are there for their own way to die.
 cf_how() {

@@ -1,0 +1,3 @@
+module vm
+
+go 1.18
