@@ -6,7 +6,9 @@
 #					that the release has no such way
 #	cells_NAME RELEASE		prints "PROGRAM KIND" lines: what the matrix makes of it
 #					(kinds.sh has the kinds, matrix what it makes otherwise)
-# A function may leave further files beside OUT.
+#	also_NAME EXE CORE		prints what else is wrong with a core of it
+# A function may leave further files beside OUT. OUT.given, if it makes that, is what
+# gcore-inspect is given as the executable.
 
 oracle_builds="default stripped w strip strip-g strip-keep bare no-sections paths
 	pie pie-stripped cgo cgo-stripped cgo-static cgo-pie
@@ -124,19 +126,19 @@ oracle_overlay() {
 	printf '{"Replace": {"%s": "%s"}}\n' "$programs_dir/$1/$3" "$2"
 }
 
-# With a profile of the program itself and of one that computes.
+# With a profile of a program that computes, for itself and for one that does other things.
 needs_pgo() { cf_is_foreign && echo "profiles come from the processor itself"; since "$2" 1.20; }
+cells_pgo() { printf '%s quit\n' busy zoo; }
 build_pgo() {
-	local root=$1 release=$2 program=$3 out=$4 dir rc=0
+	local root=$1 release=$2 program=$3 out=$4 pgo
 	shift 4
-	dir=$(mktemp -d) || return 1
-	oracle_profile "$root" "$release" "$program" "$dir/own" && oracle_profile "$root" "$release" busy "$dir/busy" &&
-		GOTOOLCHAIN=local "$root/bin/go" tool pprof -proto -output="$dir/pgo" "$dir/own" "$dir/busy" >/dev/null 2>&1 &&
-		cf_build "$root" "$release" "$program" "$out" -pgo="$dir/pgo" "$@" || rc=1
-	rm -rf "$dir"
-	return $rc
+	# Packages are compiled once for each profile.
+	pgo=$(GOTOOLCHAIN=local "$root/bin/go" env GOCACHE)/gcore-busy-$release.pgo
+	[[ -s $pgo ]] || oracle_profile "$root" "$release" busy "$pgo" || return 1
+	cf_build "$root" "$release" "$program" "$out" -pgo="$pgo" "$@"
 }
 needs_pgo_stripped() { needs_pgo "$@"; }
+cells_pgo_stripped() { cells_pgo; }
 build_pgo_stripped() { build_pgo "$@" '-ldflags=-s -w'; }
 # oracle_profile GOROOT RELEASE PROGRAM OUT: what it computes in a second.
 oracle_profile() {
@@ -187,7 +189,7 @@ build_test() {
 	dir=$(mktemp -d) || return 1
 	printf 'package main\n\nimport "testing"\n\nfunc TestProgram(t *testing.T) { main() }\n' >"$dir/test.go"
 	oracle_overlay "$3" "$dir/test.go" zz_test.go >"$dir/overlay"
-	cf_go_verb="test -c"
+	cf_go_verb="test -c -vet=off"
 	cf_build "$@" -overlay="$dir/overlay" || rc=1
 	rm -rf "$dir"
 	return $rc
@@ -207,7 +209,13 @@ build_fips() {
 
 # Packed: unpacks itself into memory as it starts.
 needs_upx() { tool upx; }
-build_upx() { cf_build "$@" '-ldflags=-s -w' && upx -q -1 "$4" >/dev/null; }
+build_upx() {
+	cf_build "$@" '-ldflags=-s -w' && cp "$4" "$4.given" && upx -q -1 "$4" >/dev/null
+}
+also_upx() {
+	[[ $("$inspect" --batch --exe "$1" "$2" 2>&1) == *"is packed with UPX"* ]] ||
+		echo "gcore-inspect does not say of the packed program that it is packed"
+}
 needs_patchelf() { tool patchelf; }
 cells_patchelf() { printf '%s quit\n' zoo_cgo abba healthy && echo nilderef_c crash; }
 build_patchelf() { build_cgo "$@" && patchelf --set-rpath /a/quite/long/path/that/needs/room/of/its/own "$4"; }
