@@ -714,6 +714,18 @@ static void decode_ordered(struct decoder *d, uint32_t w)
 	}
 }
 
+static void decode_structure(struct decoder *d, uint32_t w)
+{
+	enum { LARGEST = 64 };
+	struct gi_insn *in = emit_other(d, rn(w) == SP ? 0 : reg_bit(rn(w)), true);
+
+	if (!field(w, 22, 1)) {
+		in->store = GI_STORE_ONE;
+		in->size = LARGEST;
+	}
+	set_mem(in, rn(w), 0, !field(w, 22, 1));
+}
+
 static void decode_memory(struct decoder *d, uint32_t w)
 {
 	if ((w & 0x3f000000) == 0x08000000)
@@ -724,8 +736,8 @@ static void decode_memory(struct decoder *d, uint32_t w)
 		decode_pair(d, w);
 	else if ((w & 0x3a000000) == 0x38000000)
 		decode_single(d, w);
-	else // of vectors, in structures: they move the base at most
-		emit_other(d, reg_bit(rn(w)), true);
+	else // of vectors, in structures: they may move the base
+		decode_structure(d, w);
 }
 
 // --- control -----------------------------------------------------------------------------------

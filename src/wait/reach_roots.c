@@ -40,13 +40,15 @@
 #define ULL(x) ((unsigned long long)(x))
 
 enum {
-	// Of struct ucontext, amd64: the alternate stack that the handler runs on.
+	// Of struct ucontext, on every 64-bit Linux: the alternate stack that the handler runs on.
 	UC_STACK_LO = 16,
 	UC_STACK_SIZE = 32,
 	MAX_SIGNAL_STACK = 1 << 26,
 	MAX_SPAN_QUEUES = 1 << 16,
 	NOT_TO_DUMP_MAX = 1 << 20, // bytes in all that may be left out of a dump on purpose
-	RED_ZONE = 128,		   // below the stack pointer, of C functions that call nobody
+	// Below the stack pointer, of C functions that call nobody (amd64); on arm64 nothing is
+	// there but frame pointers.
+	RED_ZONE = 128,
 };
 
 // --- memory ----------------------------------------------------------------------------
@@ -400,9 +402,11 @@ static struct gi_error *mark_registers(struct gi_reach *r, const struct context 
 		err = look_for_gs(r, c->regs.r[i]);
 	}
 	// Vector registers carry pointers when memory is copied. Those of an interrupted
-	// context are in the signal's frame.
+	// context are in the signal's frame. amd64's xstate has all that fpregs have.
 	if (!c->frame && c->thread->xstate)
 		gi_mark_words(&r->marker.workers[0], c->thread->xstate, c->thread->xstate_len);
+	else if (!c->frame && c->thread->fpregs)
+		gi_mark_words(&r->marker.workers[0], c->thread->fpregs, c->thread->fpregs_len);
 	return err;
 }
 

@@ -58,5 +58,17 @@ func main() {
 	go heartbeat()
 	start(&done)
 	go ready()
+	sweep(20)
 	done.Wait()
+}
+
+// Leaves nothing of what ran before on the stack.
+//
+//go:noinline
+func sweep(depth int) int {
+	var room [64]int
+	if depth == 0 {
+		return room[3]
+	}
+	return sweep(depth-1) + room[5]
 }
