@@ -421,7 +421,7 @@ static struct gi_error *resolve_without(struct gi_go *go, struct gi_error *why)
 	enum gi_error_code code = gi_error_code(why);
 	struct gi_error *err;
 
-	if (code == GI_ERR_NOMEM || code == GI_ERR_INTERRUPTED || code == GI_ERR_UNSUPPORTED)
+	if (code == GI_ERR_NOMEM || code == GI_ERR_INTERRUPTED)
 		return why;
 	gi_dwarf_close(go->dwarf);
 	go->dwarf = NULL;
