@@ -147,7 +147,9 @@ static struct gi_error *check_ms(struct gi_go *go)
 		const struct gi_m *m = &go->ms[i];
 
 		// One that waits for a thread of C to need it has a curg, and no thread.
-		if (m->p || (m->curg && m->procid))
+		bool waits = m->is_extra || (m->curg && !m->p && !m->procid);
+
+		if (!waits)
 			count(&t, m->procid && m->procid <= TID_MAX &&
 					  (!m->p || gi_go_p_by_addr(go, m->p)));
 	}

@@ -173,6 +173,8 @@ struct gi_error *gi_go_misfit(struct gi_go *go, struct gi_error *err) GI_MUST_CH
 struct gi_error *gi_go_scan_module(struct gi_go *go, struct gi_global *ret) GI_MUST_CHECK;
 /** String headers in the executable's data that may be runtime.buildVersion. */
 size_t gi_go_scan_versions(struct gi_go *go, struct gi_global *ret, size_t max);
+/** A string header in the data that is the known version. */
+bool gi_go_scan_build_version(struct gi_go *go, struct gi_global *ret);
 
 /**
  * The 8-byte words at multiples of 8 in the executable's writable data, with what the file

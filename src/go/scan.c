@@ -9,7 +9,7 @@
 #include <elf.h>
 #include <string.h>
 
-enum { SCAN_STEP = 1 << 20, PAGE = 4096, VERSION_LONGEST = 64 };
+enum { SCAN_STEP = 1 << 20, PAGE = 4096, VERSION_LONGEST = 64, MAX_VERSIONS = 8 };
 
 struct gi_error *gi_go_each_word(struct gi_go *go, bool bss, gi_word_fn fn, void *arg)
 {
@@ -185,4 +185,31 @@ size_t gi_go_scan_versions(struct gi_go *go, struct gi_global *ret, size_t max)
 	if (err)
 		gi_error_ignore(err);
 	return s.n;
+}
+
+bool gi_go_scan_build_version(struct gi_go *go, struct gi_global *ret)
+{
+	struct gi_global found[MAX_VERSIONS];
+	size_t n = gi_go_scan_versions(go, found, GI_ARRAY_SIZE(found));
+	struct gi_slice s;
+
+	for (size_t i = 0; i < n; i++) {
+		char text[VERSION_LONGEST + 1];
+		struct gi_error *err;
+
+		if (!gi_target_peek_u64(go->target, found[i].addr, &s.ptr) ||
+		    !gi_target_peek_u64(go->target, found[i].addr + 8, &s.len) ||
+		    s.len != strlen(go->version.text) || s.len > VERSION_LONGEST)
+			continue;
+		err = gi_target_read(go->target, s.ptr, text, (size_t)s.len);
+		if (err) {
+			gi_error_ignore(err);
+			continue;
+		}
+		if (memcmp(text, go->version.text, (size_t)s.len) != 0)
+			continue;
+		*ret = found[i];
+		return true;
+	}
+	return false;
 }

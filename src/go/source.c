@@ -216,6 +216,11 @@ static struct gi_error *table_global(void *arg, const char *name, struct gi_glob
 
 	if (err && gi_error_code(err) != GI_ERR_NOT_FOUND)
 		return err;
+	// Race detectors, for one, change the only function that names it.
+	if (err && strcmp(name, "runtime.buildVersion") == 0 && gi_go_scan_build_version(go, &g)) {
+		gi_error_ignore(err);
+		err = NULL;
+	}
 	if (err || !gi_go_global_fits(go, name, g.addr)) {
 		struct gi_error *scan_err = gi_go_scan_global(go, name, &addr);
 
@@ -296,6 +301,11 @@ static struct gi_error *resolve_by_table(struct gi_go *go)
 			       "%s: not found without symbols: %s: what depends on it is "
 			       "not shown",
 			       src.what, missing.s);
+	if (missing.len && strstr(go->version.text, "X:"))
+		gi_go_add_note(go,
+			       "%s has experiments in its runtime, which may have other layouts "
+			       "than the go1.%d that is known",
+			       go->version.text, go->table.minor);
 	return gi_go_check_static(go);
 }
 

@@ -538,6 +538,8 @@ static void test_no_witnesses(void **state)
 
 	(void)state;
 	assert_true(has_note(p.go, "not found without symbols"));
+	// It has a form.
+	assert_false(has_note(p.go, "buildVersion"));
 	assert_true(gi_go_g_count(p.go) > 3);
 	assert_true(gi_go_m_count(p.go) > 2);
 	assert_true(gi_go_p_count(p.go) > 0);
