@@ -200,6 +200,9 @@ struct gi_error *gi_target_open_core(const char *path, const struct gi_target_op
 		exe_err = NULL;
 		return err;
 	}
+	err = gi_core_find_linked(c);
+	if (err)
+		return err;
 	gi_core_open_libraries(c, opts);
 	err = gi_core_choose_runtime(c, &exe_err);
 	if (!err) {

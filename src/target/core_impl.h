@@ -125,6 +125,8 @@ void gi_core_ids_format(const struct core_ids *ids, const struct core_ids *other
 			struct gi_str *str);
 
 enum { CORE_LIBRARIES_MAX = 4096 }; // opened at most; a process has a few dozen
+/** Finds the libraries in the dynamic linker's list, if the core names no files. */
+struct gi_error *gi_core_find_linked(struct core *c) GI_MUST_CHECK;
 /** Opens the libraries that the core needs and that are the same on this machine. */
 void gi_core_open_libraries(struct core *c, const struct gi_target_options *opts);
 /**

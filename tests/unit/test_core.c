@@ -155,6 +155,70 @@ static void test_spread_auxv(void **state)
 	}
 }
 
+static void put_words(uint8_t *at, const uint64_t *words, size_t n)
+{
+	memcpy(at, words, n * sizeof(*words));
+}
+
+// A core without NT_FILE: libraries are found by the dynamic linker's list. It may lie, and
+// it may have no end.
+static void test_linked(void **state)
+{
+	(void)state;
+	enum { LIB = 0x10000000 };
+	_cleanup_(elf_builder_destroyp) struct elf_builder *e = elf_builder_create(ET_EXEC);
+	_cleanup_(gi_str_deinit) struct gi_str notes = { 0 };
+	uint8_t page[4096], data[4096] = { 0 }, heap[4096] = { 0 }, stack[4096] = { 0 };
+	elf_note_add(&notes, "GNU", NT_GNU_BUILD_ID, "an id", 5);
+	page_of(page, 'r');
+	elf_builder_set_entry(e, ENTRY);
+	elf_builder_add_first_load(e, PF_R | PF_X, EXE, TEXT_SIZE, &notes, 't');
+	elf_builder_add_segment(e, PT_LOAD, PF_R, RODATA, page, 4096, 4096, 4096);
+	elf_builder_add_segment(e, PT_LOAD, PF_R | PF_W, DATA, page, 4096, 4096, 4096);
+	elf_builder_add_segment(e, PT_DYNAMIC, PF_R | PF_W, DATA, page, 64, 64, 8);
+	free(elf_builder_write(e, "exe"));
+	make_exe_as("lib/one.so", ET_DYN, 0, "lib one", 7, NULL, 's');
+	_cleanup_(gi_freep) char *exe = test_path("exe"), *lib = test_path("lib/one.so");
+	size_t n;
+	_cleanup_(gi_freep) uint8_t *file = exe_bytes("exe", &n);
+	_cleanup_(gi_freep) uint8_t *one = exe_bytes("lib/one.so", &n);
+
+	put_words(data, (uint64_t[]){ 1, 1, DT_DEBUG, HEAP, DT_NULL, 0 }, 6);
+	put_words(heap, (uint64_t[]){ 1, HEAP + 0x100 }, 2);
+	put_words(heap + 0x100, (uint64_t[]){ 0, HEAP + 0x400, 0, HEAP + 0x180 }, 4);
+	put_words(heap + 0x180, (uint64_t[]){ LIB, HEAP + 0x800, 0, HEAP + 0x200 }, 4);
+	put_words(heap + 0x200, (uint64_t[]){ 0xbad000, HEAP + 0x800, 0, HEAP + 0x280 }, 4);
+	put_words(heap + 0x280, (uint64_t[]){ LIB, 0xbad, 0, HEAP + 0x100 }, 4);
+	memcpy(heap + 0x800, lib, strlen(lib) + 1);
+	memcpy(stack + 0x800, exe, strlen(exe) + 1);
+
+	_cleanup_(core_builder_destroyp) struct core_builder *b = core_builder_create(CORE_BY_DELVE);
+	core_builder_add_load(b, EXE, GI_MAP_R | GI_MAP_X, file, TEXT_SIZE, TEXT_SIZE);
+	core_builder_add_load(b, DATA, GI_MAP_R | GI_MAP_W, data, 4096, 4096);
+	core_builder_add_load(b, HEAP, GI_MAP_R | GI_MAP_W, heap, 4096, 4096);
+	core_builder_add_load(b, LIB, GI_MAP_R | GI_MAP_X, one, 4096, TEXT_SIZE);
+	core_builder_add_load(b, LIB + TEXT_SIZE, GI_MAP_R, NULL, 0, 4096);
+	core_builder_add_load(b, STACK, GI_MAP_R | GI_MAP_W, stack, 4096, 4096);
+	core_builder_set_process(b, 100, 1, 1000, "exe", exe);
+	core_builder_add_auxv(b, AT_PHDR, EXE + 64);
+	core_builder_add_auxv(b, AT_ENTRY, ENTRY);
+	core_builder_add_auxv(b, AT_EXECFN, STACK + 0x800);
+	core_builder_add_thread(b, 101, NULL, 0);
+	_cleanup_(gi_target_closep) struct gi_target *t = open_core(b);
+	uint64_t bias = 0;
+	struct gi_elf *elf = gi_target_elf_at(t, LIB + 0x1000, &bias);
+	assert_non_null(elf);
+	assert_string_equal(gi_elf_path(elf), lib);
+	assert_int_equal(bias, LIB);
+	byte_is(t, LIB + 0x1000, 's'); // not saved: the file's
+	byte_is(t, LIB + 0x2000, 'r');
+	const struct gi_mapping *m = gi_target_mapping_at(t, LIB + 0x2000);
+	assert_string_equal(m->path, lib);
+	assert_int_equal(m->file_off, 0x2000);
+	assert_string_equal(gi_target_mapping_at(t, EXE)->path, exe);
+	assert_null(gi_target_mapping_at(t, HEAP)->path);
+}
+
 static void test_signal_sender(void **state)
 {
 	(void)state;
@@ -645,7 +709,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kernel_core),   cmocka_unit_test(test_gdb_core),
-		cmocka_unit_test(test_spread_auxv),   cmocka_unit_test(test_delve_core),    cmocka_unit_test(test_no_private),
+		cmocka_unit_test(test_linked),	      cmocka_unit_test(test_spread_auxv),
+		cmocka_unit_test(test_delve_core),    cmocka_unit_test(test_no_private),
 		cmocka_unit_test(test_signal_sender), cmocka_unit_test(test_pie),
 		cmocka_unit_test(test_never_overlaid), cmocka_unit_test(test_only_nt_file),
 		cmocka_unit_test(test_libraries),     cmocka_unit_test(test_sysroot),
