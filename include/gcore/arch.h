@@ -151,7 +151,7 @@ struct gi_machine {
 	// asmcgocall's notes above its SP on a system stack, by layout: where it came from
 	// (depth in g's stack, or SP) and g. Ends with {-1, -1}.
 	const int8_t (*asmcgocall)[2];
-	uint8_t racecall_sp; // where racecall keeps its caller's SP (race.c)
+	uint8_t racecall_sp; // where racecall keeps its caller's SP (race.c); or GI_NO_REG
 
 	// System calls: the instruction that enters the kernel; where the number, the arguments and the
 	// result are; where the kernel keeps the number while the call runs (GI_NO_REG: where it was).

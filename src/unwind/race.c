@@ -14,6 +14,9 @@
 // sizes, and have no unwind information: R12 is looked for then. Linked by another linker
 // they have; then R12 is known when the walk has come to racecall.
 //
+// All of this is amd64's. On arm64 racecall keeps its caller's SP in R19 and the return address
+// in R20, and nothing on the stack says so: there a walk that comes to it ends and says so.
+//
 // A word is taken for the saved R12 only if it points into the stack that is expected and
 // a return address stands there, right behind a call.
 
@@ -95,10 +98,10 @@ bool gi_race_leave_c(struct gi_walk *w, const struct gi_g *g)
 {
 	struct gi_regs *regs = &w->u->regs;
 	const struct gi_machine *machine = w->u->machine;
-	uint64_t link, pc, v = regs->r[machine->racecall_sp];
-	// Where the return address is in a register, nothing on the stack can be computed.
-	if (w->id == GI_STACK_GOROUTINE || machine->lr != GI_NO_REG)
+	uint64_t link, pc;
+	if (w->id == GI_STACK_GOROUTINE || machine->racecall_sp == GI_NO_REG)
 		return false;
+	uint64_t v = regs->r[machine->racecall_sp];
 	bool found = gi_regs_has(regs, machine->racecall_sp) && is_caller_sp(w, g, v, &link);
 	uint64_t end = w->sp + gi_min_u64(w->hi - w->sp, SCAN_MAX);
 	for (uint64_t at = w->sp & ~(uint64_t)7; !found && at < end; at += 8)
