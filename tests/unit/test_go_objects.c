@@ -9,9 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include <elf.h>
 
 #include "go/go_impl.h"
 #include "target/fake.h"
+
+#include "../support/elf_builder.h"
 
 enum {
 	GLOBALS = 0x500000,
@@ -513,6 +516,47 @@ static void test_threads(void **state)
 	assert_int_equal(gi_go_m_by_addr(w->go, m[2])->thread, 3);
 	assert_int_equal(gi_go_g(w->go, 0)->thread, 3);
 	assert_int_equal(gi_go_g(w->go, 0)->m_index, 3);
+}
+
+// In a library the dynamic linker says where g is, in a word that a relocation names.
+static void test_threads_of_a_library(void **state)
+{
+	enum { BIAS = 0x7f0000000, WORD = 0x200, OFFSET = 160 };
+	struct world *w = *state;
+	_cleanup_(elf_builder_destroyp) struct elf_builder *b = elf_builder_create(ET_DYN);
+	const Elf64_Rela relas[] = {
+		{.r_offset = 0x180, .r_info = ELF64_R_INFO(0, R_X86_64_DTPMOD64)},
+		{.r_offset = 0x208, .r_info = ELF64_R_INFO(0, R_X86_64_TPOFF64)},
+		{.r_offset = WORD, .r_info = ELF64_R_INFO(0, R_X86_64_TPOFF64), .r_addend = 8},
+	};
+	uint64_t m[2], tls = alloc(w, 2 * OFFSET), g;
+	uint8_t words[0x1000] = {0};
+
+	elf_builder_add_segment(b, PT_TLS, PF_R, 0x100, NULL, 0, 16, 8);
+	elf_builder_add_section(b, ".rela.dyn", SHT_RELA, SHF_ALLOC, 0x400, relas, sizeof(relas), 0,
+				sizeof(relas[0]));
+	_cleanup_(gi_freep) char *path = elf_builder_write(b, "library.so");
+	struct gi_elf *elf;
+	no_error(gi_elf_open(path, &elf));
+	gi_fake_set_exe(w->t, elf, BIAS);
+	no_error(gi_fake_add_memory(w->t, BIAS, words, sizeof(words), GI_MAP_R | GI_MAP_W));
+	poke(w, BIAS + WORD, (uint64_t)-OFFSET);
+	poke(w, BIAS + 0x208, (uint64_t)-8);
+
+	for (size_t i = 0; i < 2; i++)
+		m[i] = put_m(w, (int64_t)i, 100 + i, 0x10000 * (i + 1));
+	poke(w, m[0] + 40, m[1]);
+	poke(w, ALLM, m[0]);
+	put_allgs(w, NULL, 0);
+	gi_target_peek_u64(w->t, m[0] + 16, &g);
+	poke(w, tls, g);
+	put_thread(w, 200, 0x20100, tls + OFFSET); // m0's by TLS, m1's by its stack pointer
+	put_thread(w, 101, 0x20200, 0);
+	no_error(gi_go_load_ms(w->go));
+	no_error(gi_go_load_gs(w->go));
+	no_error(gi_go_match_threads(w->go));
+	assert_true(gi_go_m_by_thread(w->go, 0)->addr == m[0]);
+	assert_true(gi_go_m_by_thread(w->go, 1)->addr == m[1]);
 }
 
 // In another PID namespace equal numbers are chance.
@@ -1028,6 +1072,7 @@ int main(void)
 		TEST(test_ms_in_a_circle),
 		TEST(test_ms_break_off),
 		TEST(test_threads),
+		TEST(test_threads_of_a_library),
 		TEST(test_threads_of_another_namespace),
 		TEST(test_checks),
 		TEST(test_check_of_ms),
