@@ -162,6 +162,8 @@ static bool may_touch(struct gi_code *code, uint64_t entry, unsigned depth, bool
 		if (seen == GI_GLANCE_TO) {
 			if (to == entry || (to > f.entry && to < f.end))
 				continue;
+			if (env->leads_to)
+				to = env->leads_to(env->arg, to);
 			found = gi_code_prim(code, to).op != GI_PRIM_NONE ||
 				(depth > 0 && may_touch(code, to, depth - 1, false));
 		} else {

@@ -30,6 +30,8 @@ struct gi_code_env {
 	void *arg;
 	const struct gi_insn_arch *arch;
 	bool (*func)(void *arg, uint64_t pc, struct gi_code_func *ret);
+	/** Where a call of that address leads: past the dynamic linker's stub. NULL: there is none. */
+	uint64_t (*leads_to)(void *arg, uint64_t target);
 	/** Borrowed code bytes, or NULL. */
 	const uint8_t *(*bytes)(void *arg, uint64_t addr, size_t n);
 	/** Bytes below the return address. */

@@ -86,6 +86,37 @@ static bool env_func(void *arg, uint64_t pc, struct gi_code_func *ret)
 	return true;
 }
 
+// Code that is linked dynamically calls other files' functions through stubs, which are in no
+// function table: an indirect jump to what the dynamic linker wrote (amd64: perhaps endbr64, perhaps
+// a prefix, then jmp *disp(%rip)).
+static uint64_t env_leads_to(void *arg, uint64_t target)
+{
+	enum { STUB_MAX = 11, JMP_SIZE = 6 };
+	static const uint8_t endbr[] = {0xf3, 0x0f, 0x1e, 0xfa};
+	struct gi_wait_env *env = arg;
+	struct gi_func f;
+	uint64_t to;
+	size_t n, at = 0;
+
+	if (gi_target_arch(env->t) != GI_ARCH_AMD64 || gi_functab_find(env->ft, target, &f))
+		return target;
+	const uint8_t *p = gi_target_view_max(env->t, target, STUB_MAX, &n);
+	if (!p)
+		return target;
+	if (n >= sizeof(endbr) && !memcmp(p, endbr, sizeof(endbr)))
+		at = sizeof(endbr);
+	if (at < n && p[at] == 0xf2)
+		at++;
+	if (n - at < JMP_SIZE || p[at] != 0xff || p[at + 1] != 0x25)
+		return target;
+	int32_t disp = (int32_t)gi_load_u32(p + at + 2);
+	uint64_t slot = target + at + JMP_SIZE + (uint64_t)(int64_t)disp;
+	if (!gi_target_peek_u64(env->t, slot, &to) || !gi_functab_find(env->ft, to, &f) ||
+	    f.entry != to)
+		return target;
+	return to;
+}
+
 static const uint8_t *env_bytes(void *arg, uint64_t addr, size_t n)
 {
 	struct gi_wait_env *env = arg;
@@ -152,6 +183,7 @@ struct gi_error *gi_wait_env_init(struct gi_wait_env *env, struct gi_go *go)
 		.arg = env,
 		.arch = env->arch,
 		.func = env_func,
+		.leads_to = env_leads_to,
 		.bytes = env_bytes,
 		.sp_runs = env_sp_runs,
 		.inline_runs = env_inline_runs,

@@ -260,6 +260,11 @@ struct gi_error *gi_fn_load(struct gi_fn *fn)
 		return err;
 	if (!fn->insn_count || fn->insn_count > FLOW_MAX_INSNS)
 		return gi_error_at(GI_ERR_UNSUPPORTED, fn->f.entry, "too much code");
+	for (uint32_t i = 0; env->leads_to && i < fn->insn_count; i++) {
+		struct gi_insn *in = &fn->insns[i];
+		if (in->op == GI_OP_CALL && in->has_imm)
+			in->target = env->leads_to(env->arg, in->target);
+	}
 	fn->sp = malloc(fn->insn_count * sizeof(*fn->sp));
 	fn->inner = calloc(fn->insn_count, 1);
 	fn->outer = calloc(fn->insn_count, 1);

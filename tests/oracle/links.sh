@@ -140,7 +140,13 @@ build_plugin_stripped() { build_plugin "$@" && strip "$4" && strip "$4.so"; }
 
 # The library goes where the toolchain is, so this is a copy of that. It leaves modules
 # aside, since those have no place for shared libraries.
-needs_linkshared() { linked_needs gcc; }
+needs_linkshared() {
+	if [[ $(printf '%s\n' 1.26 "$2" | sort -V | head -n 1) != 1.26 ]]; then
+		echo "the runtime prints no name for a module's first function there"
+	else
+		linked_needs gcc
+	fi
+}
 cells_linkshared() { cells_linked; }
 build_linkshared() {
 	local work rc=0 packages="runtime sync os time syscall"
