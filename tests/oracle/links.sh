@@ -177,7 +177,15 @@ build_test_race() {
 	cf_go_env+=(CGO_ENABLED=1)
 	build_test "$@" -race
 }
-needs_msan() { linked_needs clang; }
+# There, msancall puts its frames over those of the scheduler that a signal interrupted: the
+# core no longer has what the runtime printed of such threads.
+needs_msan() {
+	if [[ $(printf '%s\n' 1.26 "$2" | sort -V | head -n 1) != 1.26 ]]; then
+		echo "its own calls overwrite interrupted stacks of threads before the core is made"
+	else
+		linked_needs clang
+	fi
+}
 cells_msan() { cells_linked; }
 build_msan() {
 	cf_go_env+=(CC=clang)
