@@ -24,6 +24,7 @@
 #include "go/heap_impl.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define ULL(x) ((unsigned long long)(x))
 
@@ -514,11 +515,56 @@ static struct gi_error *check_gs(const struct loader *l)
 // --- the contract
 // ------------------------------------------------------------------------------
 
+// Experiments that leave the runtime's structs as they are.
+static bool is_harmless(const char *name, size_t n)
+{
+	static const char *const names[] = {
+		"aliastypeparams", "arenas",   "boringcrypto", "cacheprog", "cgocheck2",
+		"coverageredesign", "dwarf5",  "jsonv2",       "loopvar",   "newinliner",
+		"range",	   "rangefunc", "simd",	       "synctest",  "unified",
+	};
+
+	if (n > 2 && memcmp(name, "no", 2) == 0) {
+		name += 2;
+		n -= 2;
+	}
+	for (size_t i = 0; i < GI_ARRAY_SIZE(names); i++) {
+		if (strlen(names[i]) == n && memcmp(names[i], name, n) == 0)
+			return true;
+	}
+	return false;
+}
+
+// The tables are of programs without experiments ("go1.26.8-X:nogreenteagc,dwarf5" has some): with
+// one, what follows a struct that it changed is elsewhere, and what it leads to is not seen.
+static bool table_is_of_others(const struct gi_go *go)
+{
+	const char *s = strstr(go->version.text, "X:");
+
+	if (!go->table.count || !s)
+		return false;
+	for (s += 2; *s; s += *s == ',') {
+		size_t n = strcspn(s, ", ");
+
+		if (!is_harmless(s, n))
+			return true;
+		s += n;
+		if (*s != ',')
+			break;
+	}
+	return false;
+}
+
 static struct gi_error *load(struct loader *l)
 {
 	const struct gi_layout *lay = &l->go->layout;
 	struct gi_error *err;
 
+	if (table_is_of_others(l->go))
+		return gi_error_create(GI_ERR_UNSUPPORTED,
+				       "the program is stripped, and was built with a GOEXPERIMENT "
+				       "whose layouts are not known (%s)",
+				       l->go->version.text);
 	if (!lay->mheap.rec.ok || !lay->mspan.rec.ok || !lay->heap_arena.rec.ok ||
 	    !lay->global.mheap.ok)
 		return gi_error_create(
