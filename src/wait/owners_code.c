@@ -276,6 +276,48 @@ static void call_fact(struct gi_search *s, size_t i, const struct gi_place *p,
 	}
 }
 
+/** The one lock of a kind that the code has taken and that is not found in the frame; NULL if none.
+ */
+static const struct gi_lock_fact *nameless(struct gi_search *s, size_t i, const struct gi_point *pt,
+					   unsigned kind)
+{
+	const struct gi_lock_fact *found = NULL;
+	uint64_t addr;
+	bool reread;
+
+	for (size_t k = 0; k < pt->fact_count; k++) {
+		const struct gi_lock_fact *f = &pt->facts[k];
+		if (f->is_call || f->kind != kind || f->state != GI_FACT_HELD ||
+		    gi_wait_eval(&s->gr->env, &s->fs, i, pt, f->recv, &addr, &reread))
+			continue;
+		if (found)
+			return NULL;
+		found = f;
+	}
+	return found;
+}
+
+/**
+ * A function that returns the way to unlock leaves its caller with a function value alone: what
+ * that will release is the lock that was taken.
+ */
+static void value_ahead(struct gi_search *s, size_t i, const struct gi_place *p,
+			const struct gi_ahead *a)
+{
+	struct effect e[MAX_EFFECTS];
+	size_t n = effects(s, i, p->pt, (struct call){a->callee, a->recv, a->ctx}, e);
+
+	for (size_t k = 0; k < n; k++) {
+		const struct gi_lock_fact *f =
+			e[k].acquires ? NULL : nameless(s, i, p->pt, e[k].kind);
+		struct gi_local *l = f ? gi_owners_local(s, e[k].addr, e[k].kind, true) : NULL;
+		if (!l || l->by_code || l->by_maybe ||
+		    gi_owners_takes_later(s, i, e[k].kind, e[k].addr))
+			continue;
+		take(s, l, i, gi_fn_site_pc(p->pt->fn, f->site), false, false);
+	}
+}
+
 void gi_owners_code(struct gi_search *s, size_t i, const struct gi_place *p, bool panics)
 {
 	for (size_t k = 0; k < p->pt->fact_count; k++) {
@@ -286,6 +328,10 @@ void gi_owners_code(struct gi_search *s, size_t i, const struct gi_place *p, boo
 	for (size_t k = 0; k < p->pt->fact_count; k++) {
 		if (p->pt->facts[k].is_call)
 			call_fact(s, i, p, &p->pt->facts[k], panics);
+	}
+	for (size_t k = 0; k < p->pt->ahead_count && !panics; k++) {
+		if (p->pt->ahead[k].is_call)
+			value_ahead(s, i, p, &p->pt->ahead[k]);
 	}
 }
 

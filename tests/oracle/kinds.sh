@@ -55,7 +55,7 @@ verdict_of() {
 	case $1 in
 	linked) [[ ${2-} == *well ]] && echo 0 || echo 1 ;;
 	abba | abba_explicit | selflock | threeway | rwmutex | rwupgrade | chanpair) echo 1 ;;
-	structlock | leaks | asleep) echo 1 ;;
-	healthy | reachable | handover | many | busy) echo 0 ;;
+	structlock | lockstyles | leaks | asleep) echo 1 ;;
+	healthy | reachable | handover | many | busy | parked) echo 0 ;;
 	esac
 }

@@ -1,0 +1,3 @@
+module lockstyles
+
+go 1.18
