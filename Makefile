@@ -147,9 +147,9 @@ golden: all
 check-oracle: all
 	@tests/oracle/run
 
-# Programs that others wrote, fetched or built: downloads a gigabyte. WORLD="-n 5 'deb-*'".
+# Programs that others wrote, fetched or built: downloads gigabytes. WORLD="-n 5 'deb-*'".
 test-world: all
-	@tests/oracle/world $(WORLD)
+	@BUILD=$(BUILD) tests/oracle/world $(or $(WORLD),--write docs/support.md)
 
 # Every release, build and kind of core that this machine can make; the table goes into the
 # documents. MATRIX="-g 1.26.8 --builds pie" chooses (and writes nothing).
