@@ -235,7 +235,9 @@ static struct gi_error *begin_goroutine(struct gi_walk *w, const struct gi_g *g)
 	if (g->unreadable)
 		return gi_error_at(GI_ERR_FAULT, g->addr, "the goroutine at 0x%llx cannot be read",
 				   (unsigned long long)g->addr);
-	if (status == GI_G_DEAD || status == GI_G_IDLE || status == GI_G_DEADEXTRA || !g->stack_hi)
+	// One that has just ended keeps its stack until its thread lets go of it.
+	bool ended = status == GI_G_DEAD && !g->thread;
+	if (ended || status == GI_G_IDLE || status == GI_G_DEADEXTRA || !g->stack_hi)
 		return gi_error_create(GI_ERR_NOT_FOUND, "goroutine %llu has no stack",
 				       (unsigned long long)g->goid);
 	w->m = g->m_index ? gi_go_m(w->u->go, g->m_index - 1) : NULL;

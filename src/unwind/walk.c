@@ -501,9 +501,12 @@ static enum step step_go(struct gi_walk *w, const struct gi_pcinfo *info, bool a
 	}
 
 	int32_t delta = info->spdelta;
-	uint64_t cfa = w->sp + (uint64_t)(uint32_t)delta + w->u->machine->return_size;
+	// Where the system call that makes a process is made, the return address has been
+	// popped into a register; the word below sp still has it (syscall.rawVforkSyscall).
+	int64_t size = (int64_t)delta + w->u->machine->return_size;
+	uint64_t cfa = w->sp + (uint64_t)size;
 	w->flat = cfa == w->sp ? w->flat + 1 : 0;
-	if (delta < 0 || cfa < w->sp || w->flat > MAX_FLAT) {
+	if (size < 0 || cfa < w->sp || w->flat > MAX_FLAT) {
 		gi_walk_why(w, "%s has the impossible frame size %d at 0x%llx", f->name, delta,
 			    (unsigned long long)w->pc);
 		return STEP_END;

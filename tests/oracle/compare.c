@@ -487,6 +487,7 @@ static bool was_woken(const struct block *r, const struct block *o)
 	    memcmp(r->header.s, o->header.s, id) != 0)
 		return false;
 	if (!starts(was, "[IO wait") && !starts(was, "[syscall") &&
+	    !starts(was, "[GC scavenge wait") &&
 	    !(catches_quit && (starts(was, "[chan receive") || starts(was, "[select"))))
 		return false;
 	return memmem(o->header.s + id, n, "[runnable", 9) != NULL;
