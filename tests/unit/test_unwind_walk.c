@@ -66,7 +66,7 @@ static const struct st_func funcs[] = {
 	 .func_id = 7,
 	 .flag = GI_FUNCFLAG_SPWRITE,
 	 .sp = RUNS({0x40, 0})},
-	{.name = "main.negative", .entry = 0x140, .sp = RUNS({0x40, -8})},
+	{.name = "main.negative", .entry = 0x140, .sp = RUNS({0x20, -8}, {0x40, -16})},
 	{.name = "runtime.asyncPreempt", .entry = 0x180, .func_id = 8, .sp = RUNS({0x40, 0})},
 	{.name = "runtime.systemstack.abi0",
 	 .entry = 0x1c0,
@@ -330,7 +330,10 @@ static void test_hostile(void **state)
 	ends(x, 0x7777777777, "in no mapping", 0);
 	ends(x, UINT64_MAX, "in no mapping", 0);
 	// Frames that cannot be.
-	ends(x, NEGATIVE + 4, "impossible frame size", 0);
+	ends(x, NEGATIVE + 0x24, "impossible frame size", 0);
+	// One that can: the return address has been popped and is below sp.
+	no_error(gi_fake_write_u64(x->st.t, STACK + 0x7f8, 0x7777777777));
+	ends(x, NEGATIVE + 4, "in no mapping", 1);
 	ends(x, WRITES_SP + 4, "changes stacks", 1);
 	ends(x, NO_FRAME + 4, "in no mapping", 0); // C code, which is not there
 	no_error(gi_fake_write_u64(x->st.t, STACK + 0x808, SYSTEMSTACK + 4));
