@@ -90,8 +90,13 @@ static const char *compare_loads(struct core *c, struct gi_elf *elf, size_t modu
 		if (!image_load(p, n, at++, &was))
 			return NULL;
 		bool cut = (seg.flags & PF_W) && seg.filesz < was.filesz;
-		if (seg.vaddr != was.vaddr || seg.memsz != was.memsz || seg.flags != was.flags ||
-		    (seg.filesz != was.filesz && !cut))
+		// patchelf puts the headers into a segment of their own, of whole pages; strip cuts
+		// that down to the headers.
+		bool headers = seg.offset == 0 && !(seg.flags & PF_X) &&
+			       seg.memsz <= was.memsz && was.memsz <= c->base.info.page_size;
+		if (seg.vaddr != was.vaddr || seg.flags != was.flags ||
+		    (seg.memsz != was.memsz && !headers) ||
+		    (seg.filesz != was.filesz && !cut && !headers))
 			return say(c,
 				   "its segment %zu is of 0x%llx bytes at 0x%llx, the core's of 0x%llx "
 				   "at 0x%llx",

@@ -140,7 +140,8 @@ build_pgo() {
 needs_pgo_stripped() { needs_pgo "$@"; }
 cells_pgo_stripped() { cells_pgo; }
 build_pgo_stripped() { build_pgo "$@" '-ldflags=-s -w'; }
-# oracle_profile GOROOT RELEASE PROGRAM OUT: what it computes in a second.
+# oracle_profile GOROOT RELEASE PROGRAM OUT: what it computes in a second. OUT is there at
+# once or not at all: several builds may want it at a time.
 oracle_profile() {
 	local dir rc=0 pid
 	dir=$(mktemp -d) || return 1
@@ -171,8 +172,8 @@ oracle_profile() {
 	END
 	oracle_overlay "$3" "$dir/profile.go" zz_profile.go >"$dir/overlay"
 	if cf_build "$1" "$2" "$3" "$dir/exe" -overlay="$dir/overlay"; then
-		env -i GCORE_PROFILE="$4" timeout 20 "$dir/exe" >/dev/null 2>&1 </dev/null
-		[[ -s $4 ]] || rc=1
+		env -i GCORE_PROFILE="$4.$BASHPID" timeout 20 "$dir/exe" >/dev/null 2>&1 </dev/null
+		[[ -s $4.$BASHPID ]] && mv "$4.$BASHPID" "$4" || rc=1
 	else
 		rc=1
 	fi

@@ -177,20 +177,21 @@ build_test_race() {
 	cf_go_env+=(CGO_ENABLED=1)
 	build_test "$@" -race
 }
-# There, msancall puts its frames over those of the scheduler that a signal interrupted: the
-# core no longer has what the runtime printed of such threads.
-needs_msan() {
-	if [[ $(printf '%s\n' 1.26 "$2" | sort -V | head -n 1) != 1.26 ]]; then
+# There, msancall and asancall put their frames over those of the scheduler that a signal
+# interrupted: the core no longer has what the runtime printed of such threads.
+sanitizer_needs() {
+	if [[ $(printf '%s\n' 1.26 "$1" | sort -V | head -n 1) != 1.26 ]]; then
 		echo "its own calls overwrite interrupted stacks of threads before the core is made"
 	else
-		linked_needs clang
+		linked_needs "$2"
 	fi
 }
+needs_msan() { sanitizer_needs "$2" clang; }
 cells_msan() { cells_linked; }
 build_msan() {
 	cf_go_env+=(CC=clang)
 	linked_go "$@" -tags=linked_lib -msan
 }
-needs_asan() { linked_needs gcc; }
+needs_asan() { sanitizer_needs "$2" gcc; }
 cells_asan() { cells_linked; }
 build_asan() { linked_go "$@" -tags=linked_lib -asan; }
