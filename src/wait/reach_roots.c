@@ -7,7 +7,8 @@
 //    cannot keep an object by them;
 //  - what leads to objects without anybody going that way: mspan records (they name the first
 //    address of each span), the collector's buffers (write barrier, work queues), weak handles'
-//    records (a weak pointer counts when it is reached itself);
+//    records (a weak pointer counts when it is reached itself), the pages that a P keeps in
+//    reserve (their first address is a number, and nobody's object);
 //  - stacks of threads that the runtime knows, below the part in use.
 // Memory that maps a file and was not saved was never written to, or is shared with other
 // processes; in neither is a pointer to a Go object. Nor is it in memory without a file that the
@@ -141,7 +142,7 @@ static struct gi_error *mark_p(struct gi_reach *r, uint64_t p)
 	if (!gi_heap_object_at(r->heap, p, &start, &size, &span))
 		return NULL; // no object that could be opaque
 	for (at = start; at < start + size;) {
-		const struct gi_field out[] = {l->p.wb_buf, l->p.gcw};
+		const struct gi_field out[] = {l->p.wb_buf, l->p.gcw, l->p.pcache};
 		uint64_t stop = start + size, next = stop;
 
 		for (size_t i = 0; i < GI_ARRAY_SIZE(out); i++) {
