@@ -33,7 +33,9 @@ static struct gi_error *bt_run(struct gi_session *s, const struct gi_args *args,
 	if (err)
 		return err;
 	_cleanup_(gi_stack_freep) struct gi_stack *stack = NULL;
-	err = gi_session_stack(s, depth ? depth : 1, &stack);
+	depth = depth ? depth : 1;
+	err = gi_args_has_name(args, "full-thread") ? gi_session_full_stack(s, depth, &stack)
+						    : gi_session_stack(s, depth, &stack);
 	if (err)
 		return err;
 
@@ -66,17 +68,23 @@ const struct gi_command gi_cmd_bt = {
 	.aliases = (const char *const[]){"backtrace", "stack", "where", NULL},
 	.group = GI_GROUP_STACK,
 	.needs = GI_NEEDS_TARGET | GI_NEEDS_GO | GI_NEEDS_FRAME,
-	.synopsis = "bt [-n DEPTH]",
+	.synopsis = "bt [-n DEPTH] [-full-thread]",
 	.summary = "print the call stack",
 	.options =
 		(const struct gi_option[]){
 			{'n', "DEPTH", "stop after DEPTH frames (default 50)", NULL, false, NULL},
+			{0, NULL, "with the C frames below callbacks from C", "full-thread", false,
+			 NULL},
 			{0},
 		},
 	.help = "Prints the frames of the selected goroutine or thread, innermost first. Calls that the\n"
 		"compiler inlined are marked [inlined]; frames that were found by frame pointers alone\n"
 		"are marked [guessed]. Where the stack goes on on another one (from the thread's own\n"
-		"stack to the goroutine's), a line says so.\n",
+		"stack to the goroutine's), a line says so.\n"
+		"\n"
+		"Where C called back into Go, a goroutine's stack goes on with the Go frames that called C.\n"
+		"-full-thread shows the C frames in between too, also of a goroutine that is parked, as bt\n"
+		"always does for a thread. Frame numbers are then not those of \"frame\".\n",
 	.max_args = 1,
 	.run = bt_run,
 };

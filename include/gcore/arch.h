@@ -91,6 +91,12 @@ struct gi_code_bytes {
 };
 
 /** A name for a register beside its own: "fp", "lr". */
+/** A callee-saved register that a function keeps above its SP. */
+struct gi_kept_reg {
+	uint8_t reg;
+	uint16_t off;
+};
+
 struct gi_reg_alias {
 	const char *name;
 	uint8_t reg;
@@ -151,6 +157,8 @@ struct gi_machine {
 	// asmcgocall's notes above its SP on a system stack, by layout: where it came from
 	// (depth in g's stack, or SP) and g. Ends with {-1, -1}.
 	const int8_t (*asmcgocall)[2];
+	// What crosscall2 keeps of C's besides the frame pointer, up to GI_NO_REG; NULL: calls from C into Go are not followed.
+	const struct gi_kept_reg *crosscall;
 	uint8_t racecall_sp; // where racecall keeps its caller's SP (race.c); or GI_NO_REG
 
 	// System calls: the instruction that enters the kernel; where the number, the arguments and the

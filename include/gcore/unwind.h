@@ -63,6 +63,8 @@ enum {
 	GI_UNWIND_NO_INLINE = 2,    // physical frames only
 	GI_UNWIND_AS_RUNTIME = 4,   // begin where the runtime's own traceback would: for a thread that was in
 				    // a signal handler, the interrupted context
+	GI_UNWIND_FULL_THREAD = 8, // the C frames between a callback from C and the Go frames that
+				   // called C, too
 };
 enum { GI_UNWIND_MAX = 10000000 }; // logical frames; a 1 GB stack of the smallest frames
 

@@ -44,7 +44,8 @@ struct gi_error *gi_session_regs(struct gi_session *s, struct gi_regs *ret)
 		err = gi_unwind_goroutine(s->unwinder, s->g, GI_UNWIND_SYSTEM_STACK, s->frame + 1,
 					  take_regs, &f, &why);
 	else if (gi_session_thread(s, &thread) && s->unwinder)
-		err = gi_unwind_thread(s->unwinder, thread, 0, s->frame + 1, take_regs, &f, &why);
+		err = gi_unwind_thread(s->unwinder, thread, GI_UNWIND_FULL_THREAD, s->frame + 1,
+				       take_regs, &f, &why);
 	else
 		err = gi_error_create(GI_ERR_NOT_FOUND, "no goroutine or thread is selected");
 	if (err)
@@ -63,7 +64,8 @@ static struct gi_error *register_value(struct gi_session *s, const char *name, u
 		return err;
 	unsigned i = gi_reg_by_name(regs.arch, name);
 	if (i == GI_NO_REG)
-		return gi_error_create(GI_ERR_USAGE, "there is no register $%s (see \"regs\")", name);
+		return gi_error_create(GI_ERR_USAGE, "there is no register $%s (see \"regs\")",
+				       name);
 	if (!gi_regs_has(&regs, i))
 		return gi_error_create(GI_ERR_NOT_FOUND, "$%s is not known in this frame", name);
 	*ret = regs.r[i];

@@ -52,8 +52,8 @@ struct gi_error *gi_session_show_frame(struct gi_session *s, struct gi_out *out)
 		err = gi_unwind_goroutine(s->unwinder, s->g, GI_UNWIND_SYSTEM_STACK, s->frame + 1,
 					  show_frame, &show, &why);
 	else if (gi_session_thread(s, &thread))
-		err = gi_unwind_thread(s->unwinder, thread, 0, s->frame + 1, show_frame, &show,
-				       &why);
+		err = gi_unwind_thread(s->unwinder, thread, GI_UNWIND_FULL_THREAD, s->frame + 1,
+				       show_frame, &show, &why);
 	else
 		err = gi_error_create(GI_ERR_NOT_FOUND, "no goroutine or thread is selected");
 	if (!err && !show.found)

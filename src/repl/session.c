@@ -189,15 +189,27 @@ struct gi_error *gi_session_select_frame(struct gi_session *s, size_t i)
 	return NULL;
 }
 
-struct gi_error *gi_session_stack(struct gi_session *s, uint64_t depth, struct gi_stack **ret)
+static struct gi_error *session_stack(struct gi_session *s, unsigned flags, uint64_t depth,
+				      struct gi_stack **ret)
 {
 	size_t max = depth > GI_UNWIND_MAX ? GI_UNWIND_MAX : (size_t)depth;
 	if (!s->by_thread && s->g)
-		return gi_stack_of_goroutine(s->unwinder, s->g, GI_UNWIND_SYSTEM_STACK, max, ret);
+		return gi_stack_of_goroutine(s->unwinder, s->g, GI_UNWIND_SYSTEM_STACK | flags, max,
+					     ret);
 	size_t thread;
 	if (gi_session_thread(s, &thread))
-		return gi_stack_of_thread(s->unwinder, thread, 0, max, ret);
+		return gi_stack_of_thread(s->unwinder, thread, GI_UNWIND_FULL_THREAD, max, ret);
 	return gi_error_create(GI_ERR_NOT_FOUND, "no goroutine or thread is selected");
+}
+
+struct gi_error *gi_session_stack(struct gi_session *s, uint64_t depth, struct gi_stack **ret)
+{
+	return session_stack(s, 0, depth, ret);
+}
+
+struct gi_error *gi_session_full_stack(struct gi_session *s, uint64_t depth, struct gi_stack **ret)
+{
+	return session_stack(s, GI_UNWIND_FULL_THREAD, depth, ret);
 }
 
 struct gi_selection gi_session_selection(struct gi_session *s)

@@ -68,6 +68,11 @@ static const uint8_t int_args[] = {
 
 static const int8_t asmcgocall[][2] = {{0, 8}, {40, 48}, {-1, -1}};
 
+static const struct gi_kept_reg crosscall[] = {
+	{GI_AMD64_RBX, 24}, {GI_AMD64_R12, 32}, {GI_AMD64_R13, 40},
+	{GI_AMD64_R14, 48}, {GI_AMD64_R15, 56}, {GI_NO_REG, 0},
+};
+
 static const struct gi_reg_alias dump[] = {
 	{"rax    ", GI_AMD64_RAX}, {"rbx    ", GI_AMD64_RBX}, {"rcx    ", GI_AMD64_RCX},
 	{"rdx    ", GI_AMD64_RDX}, {"rdi    ", GI_AMD64_RDI}, {"rsi    ", GI_AMD64_RSI},
@@ -118,6 +123,7 @@ const struct gi_machine gi_machine_amd64 = {
 	.int_arg_count = GI_ARRAY_SIZE(int_args),
 	.float_arg_count = 15,
 	.asmcgocall = asmcgocall,
+	.crosscall = crosscall,
 	.racecall_sp = GI_AMD64_R12,
 
 	.syscall_insn = {2, {0x0f, 0x05}},

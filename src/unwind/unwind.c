@@ -75,6 +75,7 @@ static enum gi_special special_by_name(const char *name)
 		{"runtime.vgetrandom1", GI_SPECIAL_VDSOCALL},
 		{"time.now", GI_SPECIAL_VDSOCALL},
 		{"racecall", GI_SPECIAL_RACECALL},
+		{"crosscall2", GI_SPECIAL_CROSSCALL},
 	};
 	for (size_t i = 0; i < GI_ARRAY_SIZE(names); i++)
 		if (is_named(name, names[i].name))
@@ -241,6 +242,9 @@ static struct gi_error *begin_goroutine(struct gi_walk *w, const struct gi_g *g)
 		return gi_error_create(GI_ERR_NOT_FOUND, "goroutine %llu has no stack",
 				       (unsigned long long)g->goid);
 	w->m = g->m_index ? gi_go_m(w->u->go, g->m_index - 1) : NULL;
+	// While it is parked in a callback from C, its thread waits for it alone.
+	if (!w->m && w->flags & GI_UNWIND_FULL_THREAD && g->lockedm)
+		w->m = gi_go_m_by_addr(w->u->go, g->lockedm);
 	bool on_thread = g->thread && (status == GI_G_RUNNING || status == GI_G_SYSCALL);
 	bool as_runtime = w->flags & GI_UNWIND_AS_RUNTIME;
 

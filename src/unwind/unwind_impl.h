@@ -20,6 +20,7 @@ enum gi_special {
 	GI_SPECIAL_INJECTED, // asyncPreempt, debugCall: the same, by a signal
 	GI_SPECIAL_VDSOCALL, // calls the vDSO on g0's stack
 	GI_SPECIAL_RACECALL, // calls the race detector on g0's stack
+	GI_SPECIAL_CROSSCALL, // crosscall2: C's way into Go; keeps C's registers
 	GI_SPECIAL_UNKNOWN = 0xff,
 };
 
@@ -88,6 +89,13 @@ struct gi_walk {
 	const struct gi_g *to_g;
 	bool found_g;
 
+	// With GI_UNWIND_FULL_THREAD: see callback.c.
+	struct gi_callback {
+		uint64_t sp;	      // of the last cgocallback's frame on g0, 0: none yet
+		const struct gi_g *g; // whose frames go on below the C frames, or NULL
+		uint64_t back_pc, back_sp; // there
+	} callback;
+
 	struct gi_frame frame; // reused: most of it stays the same
 };
 
@@ -102,11 +110,23 @@ void gi_walk_run(struct gi_walk *w);
 /** Shows the C frames from u->regs on, until w->pc is Go again. False: the walk is over.
  */
 bool gi_walk_c(struct gi_walk *w);
+/** Moves w to (pc, sp) on another stack; it has no registers but these. False: too often. */
+bool gi_walk_jump(struct gi_walk *w, uint64_t pc, uint64_t sp);
 /** The goroutine that w's M runs, or NULL; read into *buf if it is in no list. */
 const struct gi_g *gi_walk_curg(struct gi_walk *w, struct gi_g *buf);
 /** Gives one logical frame to fn; false: stop. */
 bool gi_walk_show(struct gi_walk *w, const struct gi_frame *frame);
 GI_PRINTF(2, 3) void gi_walk_why(struct gi_walk *w, const char *fmt, ...);
+
+// --- calls from C into Go: callback.c -------------------------------------
+
+/**
+ * At cgocallback's frame on a goroutine's stack, [sp, sp+size): moves to the C frames that called
+ * it; pc and cfa are where the goroutine's frames go on. False: they are not known; w stays.
+ */
+bool gi_callback_enter(struct gi_walk *w, uint64_t size, uint64_t pc, uint64_t cfa);
+/** C's registers that the frame of crosscall2, which calls with SP at, keeps. */
+void gi_callback_restore(struct gi_walk *w, uint64_t at);
 
 // --- the race detector: race.c -------------------------------------------
 

@@ -216,6 +216,16 @@ static void move(struct gi_walk *w, uint64_t pc, uint64_t sp, bool exact)
 	w->first = false;
 }
 
+bool gi_walk_jump(struct gi_walk *w, uint64_t pc, uint64_t sp)
+{
+	if (!switched(w))
+		return false;
+	w->u->regs.known = 0;
+	move(w, pc, sp, false);
+	gi_walk_enter(w, sp);
+	return true;
+}
+
 static void forget_bp(struct gi_walk *w)
 {
 	gi_regs_forget(&w->u->regs, w->u->machine->fp);
@@ -267,7 +277,7 @@ static bool asmcgocall_at(struct gi_walk *w, uint64_t at, const struct gi_g *g,
 static bool asmcgocall_origin(struct gi_walk *w, struct gi_g *buf, const struct gi_g **g_ret,
 			      uint64_t *sp_ret)
 {
-	const struct gi_g *g = gi_walk_curg(w, buf);
+	const struct gi_g *g = w->callback.g ? w->callback.g : gi_walk_curg(w, buf);
 	uint64_t end = w->sp_guessed ? C_FRAME_MAX : 0;
 	for (uint64_t off = 0; off <= end && off < w->hi - w->sp; off += 8) {
 		if (asmcgocall_at(w, w->sp + off, g, g_ret, sp_ret))
@@ -309,8 +319,16 @@ static enum step switch_stack(struct gi_walk *w, const struct gi_pcinfo *info,
 			show_go(w, info, w->sp, GI_FRAME_GO, !w->exact);
 			return STEP_END;
 		}
-		if (g)
+		// From a callback the way leads up the goroutine's stack.
+		if (g && w->callback.g && sp < w->callback.back_sp) {
+			gi_walk_why(w, "%s: the stack pointer 0x%llx is below the callback's",
+				    info->func.name, (unsigned long long)sp);
+			return STEP_END;
+		}
+		if (g) {
+			w->callback.g = NULL;
 			return move_to_g(w, g, w->pc, sp, 0) ? STEP_ON : STEP_END;
+		}
 		w->sp = sp;
 		gi_regs_set(&w->u->regs, w->u->machine->sp, sp);
 		return STEP_ON;
@@ -545,9 +563,15 @@ static enum step step_go(struct gi_walk *w, const struct gi_pcinfo *info, bool a
 			    (unsigned long long)w->sp);
 		return STEP_END;
 	}
+	if (special == GI_SPECIAL_CGOCALLBACK && w->flags & GI_UNWIND_FULL_THREAD &&
+	    w->id == GI_STACK_GOROUTINE && gi_callback_enter(w, cfa - w->sp, ra, cfa))
+		return STEP_AGAIN;
 	load_fp(w, cfa, delta);
 	bool injected = special == GI_SPECIAL_SIGPANIC || special == GI_SPECIAL_INJECTED;
+	uint64_t at = w->sp;
 	move(w, ra, cfa, injected);
+	if (special == GI_SPECIAL_CROSSCALL)
+		gi_callback_restore(w, at);
 	if (injected)
 		restore_link(w);
 	w->injected = special == GI_SPECIAL_INJECTED;
@@ -573,7 +597,7 @@ static bool step_nil_call(struct gi_walk *w)
 	return true;
 }
 
-void gi_walk_run(struct gi_walk *w)
+static void run_on(struct gi_walk *w)
 {
 	// Each turn shows a frame or switches stacks; both are bounded.
 	for (;;) {
@@ -613,4 +637,29 @@ void gi_walk_run(struct gi_walk *w)
 		if (step_go(w, info, as_call) != STEP_AGAIN)
 			return;
 	}
+}
+
+// The goroutine's frames behind C frames that did not lead back to them.
+static bool resume(struct gi_walk *w)
+{
+	const struct gi_g *g = w->callback.g;
+	const struct gi_pcinfo *info;
+
+	if (!g || w->stopped || w->found_g || w->found_signal || w->frames > GI_UNWIND_MAX)
+		return false;
+	w->callback.g = NULL;
+	info = gi_pccache_get(w->u->cache, w->callback.back_pc, true);
+	// A thread that C made: its goroutine begins with the callback.
+	if (info && info->func.flag & GI_FUNCFLAG_TOPFRAME)
+		return false;
+	gi_walk_why(w, "the C frames do not lead back to the goroutine");
+	return move_to_g(w, g, w->callback.back_pc, w->callback.back_sp, 0);
+}
+
+void gi_walk_run(struct gi_walk *w)
+{
+	// The number of switches is bounded.
+	do
+		run_on(w);
+	while (resume(w));
 }

@@ -1,0 +1,3 @@
+module cgonest
+
+go 1.18
