@@ -114,7 +114,11 @@ build_dwarf4() {
 	cf_build "$@"
 }
 needs_dwz() { tool dwz; }
-build_dwz() { cf_build "$@" -ldflags=-compressdwarf=false && dwz -L none "$4"; }
+# dwz 0.15 knows neither compressed sections nor what DWARF 5 has in Go's.
+build_dwz() {
+	[[ $(printf '%s\n' 1.25 "$2" | sort -V | head -n 1) == 1.25 ]] && cf_go_env+=(GOEXPERIMENT=nodwarf5)
+	cf_build "$@" -ldflags=-compressdwarf=false && dwz -L none "$4"
+}
 # DWARF and symbols in a file of their own, beside the program.
 build_debugfile() {
 	cf_build "$@" && $(binutil objcopy) --only-keep-debug "$4" "$4.debug" && $(binutil strip) "$4" &&
