@@ -7,7 +7,8 @@
 // if the layouts are right: pointers that go forth and back, code addresses that are
 // functions' entries, the main goroutine that starts in runtime.main, goroutines that are
 // objects of the heap with a g's size. Each check covers some structs, and in a live
-// process each has many instances, of which a few may be damaged, or caught half-way.
+// process each has many instances, of which a few may be damaged, or caught half-way. What the core
+// does not hold tells nothing.
 
 #include "go/go_impl.h"
 
@@ -87,6 +88,8 @@ static void check_m(struct tally *t, const struct gi_g *g)
 	if (!g->m)
 		return;
 	m = gi_go_m_by_addr(t->go, g->m);
+	if (!m && t->go->m_lost)
+		return;
 	count(t, m && (!m->curg || m->curg == g->addr));
 }
 
@@ -130,8 +133,7 @@ static struct gi_error *check_gs(struct gi_go *go)
 	if (!err)
 		err = each_g(go, check_reason, "goroutines wait for no known reason");
 	if (!err)
-		err = each_g(go, check_sudog,
-			     "goroutines that wait are not what their sudog says");
+		err = each_g(go, check_sudog, "goroutines that wait are not what their sudog says");
 	return err;
 }
 
@@ -141,7 +143,7 @@ static struct gi_error *check_ms(struct gi_go *go)
 {
 	struct tally t = {.go = go};
 
-	if (go->m_count && !gi_go_m_by_addr(go, go->layout.global.m0.addr))
+	if (go->m_count && !go->m_lost && !gi_go_m_by_addr(go, go->layout.global.m0.addr))
 		return gi_error_create(GI_ERR_MISMATCH, "the first M is not among the Ms");
 	for (size_t i = 0; i < go->m_count; i++) {
 		const struct gi_m *m = &go->ms[i];
@@ -151,7 +153,7 @@ static struct gi_error *check_ms(struct gi_go *go)
 
 		if (!waits)
 			count(&t, m->procid && m->procid <= TID_MAX &&
-					  (!m->p || gi_go_p_by_addr(go, m->p)));
+					  (!m->p || go->p_lost || gi_go_p_by_addr(go, m->p)));
 	}
 	return judge(&t, "Ms have an impossible thread or P");
 }
@@ -163,7 +165,7 @@ static struct gi_error *check_ps(struct gi_go *go)
 	for (size_t i = 0; i < go->p_count; i++) {
 		const struct gi_p *p = &go->ps[i];
 
-		if (p->m)
+		if (p->m && !go->m_lost)
 			count(&t, gi_go_m_by_addr(go, p->m));
 	}
 	return judge(&t, "Ps belong to no M");
@@ -186,8 +188,7 @@ static struct gi_error *check_func_data(struct gi_go *go)
 		at = gi_func_funcdata(&f, GI_FUNCDATA_LOCALS_POINTER_MAPS);
 		if (at)
 			count(&t, gi_target_peek_u64(go->target, at, &v) && (uint32_t)v &&
-					  (uint32_t)v < STACK_MAPS_MAX &&
-					  v >> 32 < STACK_MAPS_MAX);
+					  (uint32_t)v < STACK_MAPS_MAX && v >> 32 < STACK_MAPS_MAX);
 	}
 	return judge(&t, "functions have no map of the pointers on their stack");
 }

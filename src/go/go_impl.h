@@ -38,7 +38,7 @@ enum gi_start_kind {
 
 /** Debug information of another file than that of the runtime: a plugin. */
 struct gi_go_file {
-	struct gi_elf *elf; // where it is; borrowed
+	struct gi_elf *elf;	// where it is; borrowed
 	struct gi_dwarf *dwarf; // NULL: there is none
 };
 
@@ -61,7 +61,8 @@ struct gi_go {
 
 	struct gi_g *gs;
 	size_t g_count, g_cap;
-	bool g_lost; // some goroutines could not be read
+	bool g_lost;	     // some goroutines could not be read
+	bool m_lost, p_lost; // the core does not hold all Ms, all Ps
 	struct gi_g_index g_by_id, g_by_addr;
 	struct gi_map start_kinds;
 	bool finalizer_runs; // user code is called by the finalizer goroutine
@@ -112,8 +113,8 @@ static inline void gi_buf_deinit(struct gi_buf *b)
  * n bytes at addr: a view if there is one, else a copy in buf; valid until the next call
  * with the same buf.
  */
-struct gi_error *gi_go_bytes(struct gi_go *go, uint64_t addr, size_t n,
-			     struct gi_buf *buf, const uint8_t **ret) GI_MUST_CHECK;
+struct gi_error *gi_go_bytes(struct gi_go *go, uint64_t addr, size_t n, struct gi_buf *buf,
+			     const uint8_t **ret) GI_MUST_CHECK;
 /** A slice or string header (Go's ABI: pointer, length, capacity). */
 struct gi_slice gi_go_slice(const uint8_t *rec, struct gi_field f);
 /** A number of 1, 2, 4 or 8 bytes; false if there is no such global or it is unreadable.
@@ -164,6 +165,15 @@ struct gi_error *gi_go_check_live(struct gi_go *go) GI_MUST_CHECK;
  */
 struct gi_error *gi_go_check_fit(struct gi_go *go) GI_MUST_CHECK;
 bool gi_go_has_foreign_table(const struct gi_go *go);
+
+/** Does err say that the memory is the process's, but not in the core? */
+static inline bool gi_go_not_in_core(const struct gi_error *err)
+{
+	enum gi_error_code code = gi_error_code(err);
+
+	return code == GI_ERR_CUT_OFF || code == GI_ERR_NOT_SAVED;
+}
+
 /** What to say of a table that does not fit, and what to do. Takes err. */
 struct gi_error *gi_go_misfit(struct gi_go *go, struct gi_error *err) GI_MUST_CHECK;
 
@@ -190,16 +200,14 @@ bool gi_go_in_exe(struct gi_go *go, uint64_t addr, uint64_t n);
  * runtime.m0, g0, allgs, allglen, allgptr, allp and allm by their form: an address where
  * the same value stands. GI_ERR_NOT_FOUND for others.
  */
-struct gi_error *gi_go_scan_global(struct gi_go *go, const char *name,
-				   uint64_t *ret) GI_MUST_CHECK;
+struct gi_error *gi_go_scan_global(struct gi_go *go, const char *name, uint64_t *ret) GI_MUST_CHECK;
 /** Does it have the form, as far as name has one? */
 bool gi_go_global_fits(struct gi_go *go, const char *name, uint64_t addr);
 
 /** What the code of known functions says of globals' addresses. */
 struct gi_witnesses;
 /** By go->table and go->functab. */
-struct gi_error *gi_witnesses_create(struct gi_go *go,
-				     struct gi_witnesses **ret) GI_MUST_CHECK;
+struct gi_error *gi_witnesses_create(struct gi_go *go, struct gi_witnesses **ret) GI_MUST_CHECK;
 void gi_witnesses_destroy(struct gi_witnesses *w);
 /** GI_ERR_NOT_FOUND if no function tells, or they do not agree. w may be NULL. */
 struct gi_error *gi_witness_global(const struct gi_witnesses *w, const char *name,
@@ -208,8 +216,7 @@ struct gi_error *gi_witness_global(const struct gi_witnesses *w, const char *nam
 void gi_heap_destroy(struct gi_heap *heap);
 
 /** Everything of a g but ->system, ->thread, ->m_index. */
-void gi_go_decode_g(const struct gi_go *go, const uint8_t *rec, uint64_t addr,
-		    struct gi_g *ret);
+void gi_go_decode_g(const struct gi_go *go, const uint8_t *rec, uint64_t addr, struct gi_g *ret);
 
 /** A reading of nanotime() by the process: "now" is later. What cannot be a time is
  * ignored. */

@@ -25,98 +25,117 @@ struct gi_go_lists {
 	uint64_t allm, allm_len;
 };
 
-static bool peek_field(struct gi_go *go, uint64_t addr, struct gi_field f, uint64_t *ret)
+// Reads for a check. With why, it also notes if the last one failed since the core does not
+// hold that memory, which contradicts nothing.
+struct look {
+	struct gi_go *go;
+	bool why, lost;
+};
+
+static bool read_failed(struct look *k, struct gi_error *err)
+{
+	k->lost = gi_go_not_in_core(err);
+	gi_error_ignore(err);
+	return false;
+}
+
+static bool peek_word(struct look *k, uint64_t addr, uint64_t *ret)
+{
+	struct gi_error *err;
+
+	if (!k->why)
+		return gi_target_peek_u64(k->go->target, addr, ret);
+	err = gi_target_read_uint(k->go->target, addr, 8, ret);
+	return err ? read_failed(k, err) : true;
+}
+
+static bool peek_field(struct look *k, uint64_t addr, struct gi_field f, uint64_t *ret)
 {
 	struct gi_error *err;
 
 	if (!f.ok || !addr || addr % 8)
 		return false;
-	err = gi_target_read_uint(go->target, addr + f.off, f.size, ret);
-	if (err)
-		gi_error_ignore(err);
-	return !err;
+	err = gi_target_read_uint(k->go->target, addr + f.off, f.size, ret);
+	return err ? read_failed(k, err) : true;
 }
 
 // --- each form -----------------------------------------------------------------------
 
-static bool is_pair(struct gi_go *go, uint64_t m, uint64_t g)
+static bool is_pair(struct look *k, uint64_t m, uint64_t g)
 {
-	const struct gi_layout *l = &go->layout;
+	const struct gi_layout *l = &k->go->layout;
 	uint64_t lo, hi, back, g0;
 
-	return gi_go_in_exe(go, g, l->g.rec.size) && g != m && peek_field(go, m, l->m.g0, &g0) &&
-	       g0 == g && peek_field(go, g, l->g.m, &back) && back == m &&
-	       peek_field(go, g, l->g.stack_lo, &lo) && peek_field(go, g, l->g.stack_hi, &hi) &&
+	return gi_go_in_exe(k->go, g, l->g.rec.size) && g != m && peek_field(k, m, l->m.g0, &g0) &&
+	       g0 == g && peek_field(k, g, l->g.m, &back) && back == m &&
+	       peek_field(k, g, l->g.stack_lo, &lo) && peek_field(k, g, l->g.stack_hi, &hi) &&
 	       lo < hi;
 }
 
-static bool read_slice(struct gi_go *go, uint64_t addr, uint64_t max, struct gi_slice *ret)
+static bool read_slice(struct look *k, uint64_t addr, uint64_t max, struct gi_slice *ret)
 {
-	return gi_target_peek_u64(go->target, addr, &ret->ptr) && ret->ptr && ret->ptr % 8 == 0 &&
-	       gi_target_peek_u64(go->target, addr + 8, &ret->len) && ret->len && ret->len <= max &&
-	       gi_target_peek_u64(go->target, addr + 16, &ret->cap) && ret->cap >= ret->len &&
-	       ret->cap <= 2 * max;
+	return peek_word(k, addr, &ret->ptr) && ret->ptr && ret->ptr % 8 == 0 &&
+	       peek_word(k, addr + 8, &ret->len) && ret->len && ret->len <= max &&
+	       peek_word(k, addr + 16, &ret->cap) && ret->cap >= ret->len && ret->cap <= 2 * max;
 }
 
 // Looks like a g, and like goroutine 1 if it is the first.
-static bool is_g(struct gi_go *go, uint64_t g, bool first)
+static bool is_g(struct look *k, uint64_t g, bool first)
 {
-	const struct gi_layout *l = &go->layout;
+	const struct gi_layout *l = &k->go->layout;
 	uint64_t v, lo, hi;
 
-	return peek_field(go, g, l->g.stack_lo, &lo) && peek_field(go, g, l->g.stack_hi, &hi) &&
-	       lo <= hi && peek_field(go, g, l->g.status, &v) &&
+	return peek_field(k, g, l->g.stack_lo, &lo) && peek_field(k, g, l->g.stack_hi, &hi) &&
+	       lo <= hi && peek_field(k, g, l->g.status, &v) &&
 	       gi_g_base_status((uint32_t)v) <= GI_G_DEADEXTRA &&
-	       (!first || (peek_field(go, g, l->g.goid, &v) && v == GOID_MAIN));
+	       (!first || (peek_field(k, g, l->g.goid, &v) && v == GOID_MAIN));
 }
 
 // The first entries, and the last: a length may be no length.
-static bool is_allgs(struct gi_go *go, uint64_t addr, struct gi_slice *ret)
+static bool is_allgs(struct look *k, uint64_t addr, struct gi_slice *ret)
 {
 	uint64_t n, g;
 
-	if (!read_slice(go, addr, GI_GO_MAX_GS, ret))
+	if (!read_slice(k, addr, GI_GO_MAX_GS, ret))
 		return false;
 	n = gi_min_u64(ret->len, LOOK_AT);
 	for (uint64_t i = 0; i < n; i++) {
-		if (!gi_target_peek_u64(go->target, ret->ptr + 8 * i, &g) || !is_g(go, g, i == 0) ||
-		    !gi_target_peek_u64(go->target, ret->ptr + 8 * (ret->len - 1 - i), &g) ||
-		    !is_g(go, g, false))
+		if (!peek_word(k, ret->ptr + 8 * i, &g) || !is_g(k, g, i == 0) ||
+		    !peek_word(k, ret->ptr + 8 * (ret->len - 1 - i), &g) || !is_g(k, g, false))
 			return false;
 	}
 	return true;
 }
 
-static bool is_allp(struct gi_go *go, uint64_t addr, struct gi_slice *ret)
+static bool is_allp(struct look *k, uint64_t addr, struct gi_slice *ret)
 {
-	const struct gi_layout *l = &go->layout;
+	const struct gi_layout *l = &k->go->layout;
 	uint64_t p, id, status;
 
-	if (!l->p.rec.ok || !read_slice(go, addr, GI_GO_MAX_PS, ret))
+	if (!l->p.rec.ok || !read_slice(k, addr, GI_GO_MAX_PS, ret))
 		return false;
 	for (uint64_t i = 0; i < ret->len && i < LOOK_AT; i++) {
-		if (!gi_target_peek_u64(go->target, ret->ptr + 8 * i, &p) ||
-		    !peek_field(go, p, l->p.id, &id) || id != i ||
-		    !peek_field(go, p, l->p.status, &status) || status > 4)
+		if (!peek_word(k, ret->ptr + 8 * i, &p) || !peek_field(k, p, l->p.id, &id) ||
+		    id != i || !peek_field(k, p, l->p.status, &status) || status > 4)
 			return false;
 	}
 	return true;
 }
 
 // How many Ms the list at addr has; 0 if it is none.
-static uint64_t count_ms(struct gi_go *go, uint64_t addr)
+static uint64_t count_ms(struct look *k, uint64_t addr)
 {
-	const struct gi_layout *l = &go->layout;
+	const struct gi_layout *l = &k->go->layout;
 	uint64_t m, g0, back, next, n = 0;
 
-	if (!gi_target_peek_u64(go->target, addr, &m))
+	if (!peek_word(k, addr, &m))
 		return 0;
 	while (n++ < GI_GO_MAX_MS) {
-		if (!peek_field(go, m, l->m.g0, &g0) || !peek_field(go, g0, l->g.m, &back) ||
-		    back != m || !peek_field(go, m, l->m.alllink, &next))
+		if (!peek_field(k, m, l->m.g0, &g0) || !peek_field(k, g0, l->g.m, &back) ||
+		    back != m || !peek_field(k, m, l->m.alllink, &next))
 			return 0;
 		if (!next)
-			return gi_go_in_exe(go, m, l->m.rec.size) ? n : 0;
+			return gi_go_in_exe(k->go, m, l->m.rec.size) ? n : 0;
 		m = next;
 	}
 	return 0;
@@ -133,27 +152,28 @@ static bool see_word(void *arg, uint64_t addr, uint64_t word)
 {
 	struct list_scan *s = arg;
 	struct gi_go_lists *x = s->lists;
+	struct look k = {.go = s->go};
 	struct gi_slice list;
 	uint64_t n;
 
 	// All of them start with a pointer.
 	if (!word || word % 8)
 		return true;
-	if (is_pair(s->go, addr - s->go->layout.m.g0.off, word) && !x->pairs++) {
+	if (is_pair(&k, addr - s->go->layout.m.g0.off, word) && !x->pairs++) {
 		x->m0 = addr - s->go->layout.m.g0.off;
 		x->g0 = word;
 	}
-	if (is_allgs(s->go, addr, &list) &&
+	if (is_allgs(&k, addr, &list) &&
 	    (list.len > x->allgs_len || (list.len == x->allgs_len && list.cap > x->allgs_cap))) {
 		x->allgs = addr;
 		x->allgs_len = list.len;
 		x->allgs_cap = list.cap;
 	}
-	if (is_allp(s->go, addr, &list) && list.len > x->allp_len) {
+	if (is_allp(&k, addr, &list) && list.len > x->allp_len) {
 		x->allp = addr;
 		x->allp_len = list.len;
 	}
-	n = count_ms(s->go, addr);
+	n = count_ms(&k, addr);
 	if (n > x->allm_len) {
 		x->allm = addr;
 		x->allm_len = n;
@@ -203,13 +223,15 @@ struct gi_error *gi_go_scan_global(struct gi_go *go, const char *name, uint64_t 
 
 bool gi_go_global_fits(struct gi_go *go, const char *name, uint64_t addr)
 {
+	struct look k = {.go = go, .why = true};
 	struct gi_slice list;
+	bool fits = true;
 
 	if (strcmp(name, "runtime.allgs") == 0)
-		return is_allgs(go, addr, &list);
-	if (strcmp(name, "runtime.allp") == 0)
-		return is_allp(go, addr, &list);
-	if (strcmp(name, "runtime.allm") == 0)
-		return count_ms(go, addr) > 0;
-	return true;
+		fits = is_allgs(&k, addr, &list);
+	else if (strcmp(name, "runtime.allp") == 0)
+		fits = is_allp(&k, addr, &list);
+	else if (strcmp(name, "runtime.allm") == 0)
+		fits = count_ms(&k, addr) > 0;
+	return fits || k.lost;
 }

@@ -21,8 +21,7 @@ static void stack_of(struct gi_go *go, uint64_t g, uint64_t *lo, uint64_t *hi)
 	*hi = rec.stack_hi;
 }
 
-static void decode_m(struct gi_go *go, const uint8_t *rec, uint64_t addr,
-		     struct gi_m *ret)
+static void decode_m(struct gi_go *go, const uint8_t *rec, uint64_t addr, struct gi_m *ret)
 {
 #define FIELD(f) gi_field_uint(rec, go->layout.m.f)
 #define SIGNED(f) gi_field_int(rec, go->layout.m.f)
@@ -100,9 +99,9 @@ struct gi_error *gi_go_load_ms(struct gi_go *go)
 		if (err) {
 			if (gi_error_code(err) == GI_ERR_NOMEM)
 				return err;
-			gi_go_add_note(go,
-				       "the list of Ms breaks off after %zu of them: %s",
+			gi_go_add_note(go, "the list of Ms breaks off after %zu of them: %s",
 				       go->m_count, gi_error_message(err));
+			go->m_lost = gi_go_not_in_core(err);
 			gi_error_ignore(err);
 			break;
 		}
@@ -137,8 +136,7 @@ const struct gi_m *gi_go_m_by_addr(const struct gi_go *go, uint64_t addr)
 
 // --- Ps ------------------------------------------------------------------------------
 
-static void decode_p(struct gi_go *go, const uint8_t *rec, uint64_t addr,
-		     struct gi_p *ret)
+static void decode_p(struct gi_go *go, const uint8_t *rec, uint64_t addr, struct gi_p *ret)
 {
 #define FIELD(f) gi_field_uint(rec, go->layout.p.f)
 	uint64_t modified = FIELD(timer_modified);
@@ -190,22 +188,20 @@ struct gi_error *gi_go_load_ps(struct gi_go *go)
 		return NULL;
 	}
 	if (all.len > all.cap || all.len > GI_GO_MAX_PS)
-		return gi_error_create(
-			GI_ERR_MISMATCH,
-			"runtime.allp fails its check: %llu Ps, room for %llu",
-			(unsigned long long)all.len, (unsigned long long)all.cap);
+		return gi_error_create(GI_ERR_MISMATCH,
+				       "runtime.allp fails its check: %llu Ps, room for %llu",
+				       (unsigned long long)all.len, (unsigned long long)all.cap);
 	for (uint64_t i = 0; i < all.len; i++) {
 		const uint8_t *rec;
 		uint64_t addr;
 
-		if (!gi_target_peek_u64(go->target, all.ptr + 8 * i, &addr)) {
-			bad++;
-			continue;
-		}
-		err = gi_go_bytes(go, addr, (size_t)go->layout.p.rec.size, &buf, &rec);
+		err = gi_target_read_uint(go->target, all.ptr + 8 * i, 8, &addr);
+		if (!err)
+			err = gi_go_bytes(go, addr, (size_t)go->layout.p.rec.size, &buf, &rec);
 		if (err) {
 			if (gi_error_code(err) == GI_ERR_NOMEM)
 				return err;
+			go->p_lost |= gi_go_not_in_core(err);
 			gi_error_ignore(err);
 			bad++;
 			continue;
@@ -242,8 +238,7 @@ const struct gi_p *gi_go_p_by_addr(const struct gi_go *go, uint64_t addr)
 
 const char *gi_p_status_name(uint32_t status)
 {
-	static const char *const names[] = {"idle", "running", "syscall", "gcstop",
-					    "dead"};
+	static const char *const names[] = {"idle", "running", "syscall", "gcstop", "dead"};
 
 	return status < GI_ARRAY_SIZE(names) ? names[status] : "unknown";
 }
@@ -278,8 +273,8 @@ void gi_go_load_sched(struct gi_go *go)
 
 	if (!go->layout.sched.rec.ok || !go->layout.global.sched.ok)
 		return;
-	err = gi_go_bytes(go, go->layout.global.sched.addr,
-			  (size_t)go->layout.sched.rec.size, &buf, &rec);
+	err = gi_go_bytes(go, go->layout.global.sched.addr, (size_t)go->layout.sched.rec.size, &buf,
+			  &rec);
 	if (err) {
 		gi_go_add_note(go, "the scheduler's state could not be read: %s",
 			       gi_error_message(err));

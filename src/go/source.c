@@ -316,6 +316,9 @@ bool gi_go_has_foreign_table(const struct gi_go *go)
 
 struct gi_error *gi_go_misfit(struct gi_go *go, struct gi_error *err)
 {
+	// What the core does not hold no other file brings back.
+	if (gi_go_not_in_core(err))
+		return err;
 	return gi_error_wrap(err,
 			     "%s is stripped, and the layouts of go1.%d do not fit it (give its "
 			     "debug file's folder with --debug-dir, or the file as it was before "

@@ -98,7 +98,11 @@ static bool died_by_itself(struct gi_target *t, struct gi_go *go, struct gi_unwi
 	const struct gi_process_info *info = gi_target_info(t);
 	const struct gi_m *m = go ? gi_go_m_by_thread(go, 0) : NULL;
 	struct gi_signal_context first;
+	uint64_t top;
 	if (!u || !m || !m->dying)
+		return false;
+	// A handler's frame may be on a stack that is lost.
+	if (!gi_target_peek_u64(t, gi_regs_sp(&gi_target_thread(t, 0)->regs), &top))
 		return false;
 	if (!gi_unwind_signal(u, 0, &first))
 		return info->signal == SIGABRT && info->signal_code == SI_TKILL;
