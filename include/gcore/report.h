@@ -72,6 +72,10 @@ void gi_json_i64(struct gi_out *out, const char *key, int64_t v);
 void gi_json_hex(struct gi_out *out, const char *key, uint64_t v); // "0x..."
 void gi_json_bool(struct gi_out *out, const char *key, bool v);
 void gi_json_null(struct gi_out *out, const char *key);
+/** v if it is known, else null. */
+void gi_json_u64_or_null(struct gi_out *out, const char *key, bool known, uint64_t v);
+void gi_json_i64_or_null(struct gi_out *out, const char *key, bool known, int64_t v);
+void gi_json_hex_or_null(struct gi_out *out, const char *key, bool known, uint64_t v);
 void gi_json_object(struct gi_out *out, const char *key); // opens {
 void gi_json_array(struct gi_out *out, const char *key);  // opens [
 void gi_json_close(struct gi_out *out);			  // closes the innermost of them
@@ -89,6 +93,8 @@ void gi_out_frame_args(struct gi_out *out, size_t i, const struct gi_frame *fram
 void gi_out_stack_switch(struct gi_out *out, enum gi_stack_id to);
 /** {"pc","function","file","line"} under key. */
 void gi_json_location(struct gi_out *out, const char *key, const struct gi_location *loc);
+/** The same, or null if its pc is unknown. */
+void gi_json_location_or_null(struct gi_out *out, const char *key, const struct gi_location *loc);
 
 /** Function name as the target's runtime prints it in tracebacks ("main.f[...]"). */
 void gi_function_print_name(const char *name, struct gi_str *ret);

@@ -442,20 +442,9 @@ void gi_json_object_of(struct gi_out *out, const struct gi_object *o)
 {
 	gi_json_object(out, "object");
 	gi_json_str(out, "kind", gi_object_kind_name(o->kind));
-	if (o->addr)
-		gi_json_hex(out, "addr", o->addr);
-	else
-		gi_json_null(out, "addr");
+	gi_json_hex_or_null(out, "addr", o->addr, o->addr);
 	gi_json_str(out, "name", o->name && *o->name ? o->name : NULL);
 	gi_json_close(out);
-}
-
-void gi_json_location_or_null(struct gi_out *out, const char *key, const struct gi_location *loc)
-{
-	if (loc->pc)
-		gi_json_location(out, key, loc);
-	else
-		gi_json_null(out, key);
 }
 
 void gi_json_edge(struct gi_out *out, const char *key, const struct gi_go *go,

@@ -19,7 +19,5 @@ const char *gi_strength_name(enum gi_strength s);
 void gi_json_object_of(struct gi_out *out, const struct gi_object *o);
 void gi_json_edge(struct gi_out *out, const char *key, const struct gi_go *go,
 		  const struct gi_graph *graph, const struct gi_edge *e);
-/** {"pc",...} or null. */
-void gi_json_location_or_null(struct gi_out *out, const char *key, const struct gi_location *loc);
 
 #endif

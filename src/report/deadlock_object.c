@@ -170,10 +170,7 @@ static void put_json(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u
 
 	gi_json_begin(out, "object");
 	gi_json_str(out, "kind", gi_object_kind_name(o->kind));
-	if (o->addr)
-		gi_json_hex(out, "addr", o->addr);
-	else
-		gi_json_null(out, "addr");
+	gi_json_hex_or_null(out, "addr", o->addr, o->addr);
 	gi_json_str(out, "name", o->name && *o->name ? o->name : NULL);
 	put_state(go, o, &s);
 	gi_json_str(out, "state", s.len ? gi_str_cstr(&s) : NULL);

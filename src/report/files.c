@@ -10,10 +10,7 @@ static void json_file(struct gi_out *out, const struct gi_target_file *f)
 	gi_build_id_format(&f->id, hex, sizeof(hex));
 	gi_json_begin(out, "file");
 	gi_json_str(out, "name", f->name);
-	if (f->start)
-		gi_json_hex(out, "start", f->start);
-	else
-		gi_json_null(out, "start");
+	gi_json_hex_or_null(out, "start", f->start, f->start);
 	gi_json_bool(out, "executable", f->executable);
 	gi_json_str(out, "build_id", f->id.len ? hex : NULL);
 	gi_json_str(out, "go_build_id", f->go_id[0] ? f->go_id : NULL);

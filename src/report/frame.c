@@ -67,10 +67,7 @@ static void json_position(struct gi_out *out, uint64_t pc, const char *function,
 	gi_json_hex(out, "pc", pc);
 	gi_json_str(out, "function", or_null(function));
 	gi_json_str(out, "file", or_null(file));
-	if (known(file) && line)
-		gi_json_u64(out, "line", line);
-	else
-		gi_json_null(out, "line");
+	gi_json_u64_or_null(out, "line", known(file) && line, line);
 }
 
 void gi_json_frame(struct gi_out *out, const struct gi_frame *frame)
@@ -90,6 +87,14 @@ void gi_json_location(struct gi_out *out, const char *key, const struct gi_locat
 	gi_json_object(out, key);
 	json_position(out, loc->pc, loc->function, loc->file, loc->line);
 	gi_json_close(out);
+}
+
+void gi_json_location_or_null(struct gi_out *out, const char *key, const struct gi_location *loc)
+{
+	if (loc->pc)
+		gi_json_location(out, key, loc);
+	else
+		gi_json_null(out, key);
 }
 
 void gi_location_format(struct gi_str *str, const char *function, const char *file, uint32_t line,
@@ -117,10 +122,8 @@ static void frame_members(struct gi_out *out, size_t i, const struct gi_frame *f
 	gi_json_str(out, "kind", kind_name(frame->kind));
 	gi_json_str(out, "stack", stack_name(frame->stack));
 	gi_json_hex(out, "sp", frame->sp);
-	if (frame->entry && frame->pc >= frame->entry)
-		gi_json_u64(out, "offset", frame->pc - frame->entry);
-	else
-		gi_json_null(out, "offset");
+	gi_json_u64_or_null(out, "offset", frame->entry && frame->pc >= frame->entry,
+			    frame->pc - frame->entry);
 	gi_json_str(out, "module", or_null(frame->module));
 }
 

@@ -336,14 +336,8 @@ static void json_created_by(struct gi_g_writer *w, const struct gi_g *g)
 	gi_json_object(w->out, "created_by");
 	gi_json_str(w->out, "function", loc.function && *loc.function ? loc.function : NULL);
 	gi_json_str(w->out, "file", loc.file && *loc.file ? loc.file : NULL);
-	if (loc.line)
-		gi_json_u64(w->out, "line", loc.line);
-	else
-		gi_json_null(w->out, "line");
-	if (g->parent_goid)
-		gi_json_u64(w->out, "goroutine", g->parent_goid);
-	else
-		gi_json_null(w->out, "goroutine");
+	gi_json_u64_or_null(w->out, "line", loc.line != 0, loc.line);
+	gi_json_u64_or_null(w->out, "goroutine", g->parent_goid, g->parent_goid);
 	gi_json_close(w->out);
 }
 

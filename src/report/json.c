@@ -211,6 +211,30 @@ void gi_json_null(struct gi_out *out, const char *key)
 	put(out, "null");
 }
 
+void gi_json_u64_or_null(struct gi_out *out, const char *key, bool known, uint64_t v)
+{
+	if (known)
+		gi_json_u64(out, key, v);
+	else
+		gi_json_null(out, key);
+}
+
+void gi_json_i64_or_null(struct gi_out *out, const char *key, bool known, int64_t v)
+{
+	if (known)
+		gi_json_i64(out, key, v);
+	else
+		gi_json_null(out, key);
+}
+
+void gi_json_hex_or_null(struct gi_out *out, const char *key, bool known, uint64_t v)
+{
+	if (known)
+		gi_json_hex(out, key, v);
+	else
+		gi_json_null(out, key);
+}
+
 void gi_json_object(struct gi_out *out, const char *key)
 {
 	if (!out->json)

@@ -31,20 +31,11 @@ static bool runq_row(void *arg, const struct gi_queued *q)
 		gi_error_ignore(gi_g_user_location(r->u, g, &where));
 	if (gi_out_is_json(r->out)) {
 		gi_json_begin(r->out, "queued");
-		if (q->p >= 0)
-			gi_json_i64(r->out, "p", q->p);
-		else
-			gi_json_null(r->out, "p");
+		gi_json_i64_or_null(r->out, "p", q->p >= 0, q->p);
 		gi_json_bool(r->out, "next", q->next);
 		gi_json_hex(r->out, "addr", q->g);
-		if (g)
-			gi_json_u64(r->out, "goroutine", g->goid);
-		else
-			gi_json_null(r->out, "goroutine");
-		if (where.pc)
-			gi_json_location(r->out, "location", &where);
-		else
-			gi_json_null(r->out, "location");
+		gi_json_u64_or_null(r->out, "goroutine", g != NULL, g ? g->goid : 0);
+		gi_json_location_or_null(r->out, "location", &where);
 		gi_json_end(r->out);
 		return true;
 	}
@@ -161,14 +152,8 @@ static void timer_row(struct gi_out *out, struct gi_go *go, struct gi_table *tab
 		gi_json_i64(out, "period", t->period);
 		gi_json_str(out, "function", gi_str_cstr(&fn));
 		gi_json_hex(out, "argument", t->arg);
-		if (whom.len)
-			gi_json_str(out, "wakes", gi_str_cstr(&whom));
-		else
-			gi_json_null(out, "wakes");
-		if (g)
-			gi_json_u64(out, "goroutine", g->goid);
-		else
-			gi_json_null(out, "goroutine");
+		gi_json_str(out, "wakes", whom.len ? gi_str_cstr(&whom) : NULL);
+		gi_json_u64_or_null(out, "goroutine", g != NULL, g ? g->goid : 0);
 		gi_json_end(out);
 		return;
 	}
@@ -248,10 +233,7 @@ static void json_side(struct netpoll *n, const char *key, const char *ready_key,
 {
 	const struct gi_g *g = v > GI_POLL_WAIT ? gi_go_g_by_addr(n->go, v) : NULL;
 
-	if (g)
-		gi_json_u64(n->out, key, g->goid);
-	else
-		gi_json_null(n->out, key);
+	gi_json_u64_or_null(n->out, key, g != NULL, g ? g->goid : 0);
 	gi_json_bool(n->out, ready_key, v == GI_POLL_READY);
 }
 

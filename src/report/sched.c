@@ -6,14 +6,6 @@
 
 #include <string.h>
 
-static void json_id_or_null(struct gi_out *out, const char *key, bool known, int64_t id)
-{
-	if (known)
-		gi_json_i64(out, key, id);
-	else
-		gi_json_null(out, key);
-}
-
 static const struct gi_g *g_at(struct gi_go *go, uint64_t addr)
 {
 	return addr ? gi_go_g_by_addr(go, addr) : NULL;
@@ -84,13 +76,13 @@ static void json_m(struct gi_out *out, struct gi_go *go, const struct gi_m *m)
 	gi_json_begin(out, "m");
 	gi_json_i64(out, "id", m->id);
 	gi_json_hex(out, "addr", m->addr);
-	json_id_or_null(out, "thread", m->thread != 0,
-			m->thread ? gi_target_thread(gi_go_target(go), m->thread - 1)->tid : 0);
+	gi_json_i64_or_null(out, "thread", m->thread != 0,
+			    m->thread ? gi_target_thread(gi_go_target(go), m->thread - 1)->tid : 0);
 	gi_json_u64(out, "procid", m->procid);
-	json_id_or_null(out, "p", p != NULL, p ? p->id : 0);
-	json_id_or_null(out, "goroutine", g != NULL, g ? (int64_t)g->goid : 0);
-	json_id_or_null(out, "locked_goroutine", locked != NULL,
-			locked ? (int64_t)locked->goid : 0);
+	gi_json_i64_or_null(out, "p", p != NULL, p ? p->id : 0);
+	gi_json_i64_or_null(out, "goroutine", g != NULL, g ? (int64_t)g->goid : 0);
+	gi_json_i64_or_null(out, "locked_goroutine", locked != NULL,
+			    locked ? (int64_t)locked->goid : 0);
 	gi_json_bool(out, "spinning", m->spinning);
 	gi_json_bool(out, "blocked", m->blocked);
 	gi_json_bool(out, "in_c", m->incgo);
@@ -158,9 +150,9 @@ static void json_p(struct gi_out *out, struct gi_go *go, const struct gi_p *p)
 	gi_json_i64(out, "id", p->id);
 	gi_json_hex(out, "addr", p->addr);
 	gi_json_str(out, "status", p_status(p->status, buf, sizeof(buf)));
-	json_id_or_null(out, "m", m != NULL, m ? m->id : 0);
+	gi_json_i64_or_null(out, "m", m != NULL, m ? m->id : 0);
 	gi_json_u64(out, "run_queue", p->runq_tail - p->runq_head);
-	json_id_or_null(out, "run_next", next != NULL, next ? (int64_t)next->goid : 0);
+	gi_json_i64_or_null(out, "run_next", next != NULL, next ? (int64_t)next->goid : 0);
 	gi_json_u64(out, "timers", p->timer_count);
 	gi_json_u64(out, "free_goroutines", p->gfree_count);
 	gi_json_u64(out, "sched_tick", p->sched_tick);

@@ -46,14 +46,8 @@ static void finding(struct checker *c, const char *kind, const struct gi_g *g, i
 		gi_json_begin(c->out, "sched_finding");
 		gi_json_str(c->out, "kind", kind);
 		gi_json_str(c->out, "text", gi_str_cstr(&s));
-		if (g)
-			gi_json_u64(c->out, "goroutine", g->goid);
-		else
-			gi_json_null(c->out, "goroutine");
-		if (p >= 0)
-			gi_json_i64(c->out, "p", p);
-		else
-			gi_json_null(c->out, "p");
+		gi_json_u64_or_null(c->out, "goroutine", g != NULL, g ? g->goid : 0);
+		gi_json_i64_or_null(c->out, "p", p >= 0, p);
 		gi_json_end(c->out);
 		return;
 	}

@@ -167,23 +167,14 @@ static void json_process(struct gi_out *out, struct gi_target *t, struct gi_go *
 	gi_json_str(out, "debug_file", exe->debug_path);
 	gi_json_str(out, "name", info->exe_name);
 	gi_json_str(out, "command", info->args && *info->args ? info->args : info->comm);
-	if (info->pid)
-		gi_json_i64(out, "pid", info->pid);
-	else
-		gi_json_null(out, "pid");
+	gi_json_i64_or_null(out, "pid", info->pid, info->pid);
 	gi_json_str(out, "arch", gi_target_machine(t)->name);
 	gi_json_str(out, "go_version", go ? gi_go_version(go)->text : NULL);
 	json_signal(out, "signal", info->signal);
-	if (info->has_fault_addr)
-		gi_json_hex(out, "fault_addr", info->fault_addr);
-	else
-		gi_json_null(out, "fault_addr");
+	gi_json_hex_or_null(out, "fault_addr", info->has_fault_addr, info->fault_addr);
 	json_signal(out, "first_signal", first_signal(t, u, &first) ? first.signal : 0);
 	gi_json_u64(out, "threads", gi_target_thread_count(t));
-	if (go)
-		gi_json_i64(out, "gomaxprocs", gi_go_sched(go)->gomaxprocs);
-	else
-		gi_json_null(out, "gomaxprocs");
+	gi_json_i64_or_null(out, "gomaxprocs", go != NULL, go ? gi_go_sched(go)->gomaxprocs : 0);
 	gi_json_u64(out, "goroutines", c->total);
 	gi_json_u64(out, "system_goroutines", c->system);
 	gi_json_u64(out, "unreadable_goroutines", c->unreadable);

@@ -58,17 +58,11 @@ static void json_syscall(struct gi_out *out, struct gi_target *t, struct gi_go *
 	gi_syscall_format(t, go, &call, &text);
 	gi_json_object(out, "syscall");
 	gi_json_str(out, "text", gi_str_cstr(&text));
-	if (call.nr >= 0)
-		gi_json_i64(out, "number", call.nr);
-	else
-		gi_json_null(out, "number");
+	gi_json_i64_or_null(out, "number", call.nr >= 0, call.nr);
 	gi_json_str(out, "name", call.name);
 	gi_json_array(out, "arguments");
 	for (size_t i = 0; i < GI_SYSCALL_ARGS; i++) {
-		if (call.known >> i & 1)
-			gi_json_hex(out, NULL, call.args[i]);
-		else
-			gi_json_null(out, NULL);
+		gi_json_hex_or_null(out, NULL, call.known >> i & 1, call.args[i]);
 	}
 	gi_json_close(out);
 	gi_json_bool(out, "broken_off", broken_off);
@@ -85,18 +79,9 @@ static void json_thread(struct gi_out *out, struct gi_target *t, struct gi_go *g
 	gi_json_begin(out, "thread");
 	gi_json_u64(out, "number", i + 1);
 	gi_json_i64(out, "tid", th->tid);
-	if (m)
-		gi_json_i64(out, "m", m->id);
-	else
-		gi_json_null(out, "m");
-	if (g)
-		gi_json_u64(out, "goroutine", g->goid);
-	else
-		gi_json_null(out, "goroutine");
-	if (th->signal)
-		gi_json_i64(out, "signal", th->signal);
-	else
-		gi_json_null(out, "signal");
+	gi_json_i64_or_null(out, "m", m != NULL, m ? m->id : 0);
+	gi_json_u64_or_null(out, "goroutine", g != NULL, g ? g->goid : 0);
+	gi_json_i64_or_null(out, "signal", th->signal, th->signal);
 	gi_json_location(out, "location", &loc);
 	json_syscall(out, t, go, u, i);
 	gi_json_end(out);
