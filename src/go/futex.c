@@ -13,10 +13,17 @@ static bool is_field(uint64_t base, struct gi_field f, uint64_t addr)
 	return f.ok && base && addr == base + f.off;
 }
 
+// The M whose member stands at addr.
+static const struct gi_m *m_with(struct gi_go *go, struct gi_field f, uint64_t addr)
+{
+	return f.ok ? gi_go_m_by_addr(go, addr - f.off) : NULL;
+}
+
 bool gi_go_futex_name(struct gi_go *go, uint64_t addr, struct gi_str *ret)
 {
 	const struct gi_layout *l = &go->layout;
 	const uint64_t sched = l->global.sched.ok ? l->global.sched.addr : 0;
+	const struct gi_m *m;
 	const struct {
 		struct gi_field field;
 		const char *text;
@@ -29,19 +36,16 @@ bool gi_go_futex_name(struct gi_go *go, uint64_t addr, struct gi_str *ret)
 					   "function at a safe point"},
 	};
 
-	for (size_t i = 0; i < go->m_count; i++) {
-		const struct gi_m *m = &go->ms[i];
-
-		if (is_field(m->addr, l->m.park, addr)) {
-			gi_str_printf(ret, "m.park of M %lld: it has nothing to run",
-				      (long long)m->id);
-			return true;
-		}
-		if (is_field(m->addr, l->m.wait_sema, addr)) {
-			gi_str_printf(ret, "m.waitsema of M %lld: it waits for a lock of the runtime",
-				      (long long)m->id);
-			return true;
-		}
+	m = m_with(go, l->m.park, addr);
+	if (m) {
+		gi_str_printf(ret, "m.park of M %lld: it has nothing to run", (long long)m->id);
+		return true;
+	}
+	m = m_with(go, l->m.wait_sema, addr);
+	if (m) {
+		gi_str_printf(ret, "m.waitsema of M %lld: it waits for a lock of the runtime",
+			      (long long)m->id);
+		return true;
 	}
 	for (size_t i = 0; i < GI_ARRAY_SIZE(of_sched); i++) {
 		if (is_field(sched, of_sched[i].field, addr)) {

@@ -17,7 +17,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { INSN_MAX = 4, LOOK_BACK = 24 };
+enum { NUMBERS = 1024, MOVE_SIZE = 5 };
 
 struct known_syscall {
 	int amd64, arm64;
@@ -53,11 +53,10 @@ static bool enters_at(struct gi_target *t, uint64_t pc)
 	return code && n == insn->size && memcmp(code, insn->bytes, n) == 0;
 }
 
-// amd64: mov $imm32, %eax right before the instruction at pc, or a few plain moves earlier, as
-// Go's wrappers have it; -1 if there is none.
+// amd64: mov $imm32, %eax right before the instruction at pc; -1 if that is not what stands there.
 static int64_t number_from_code(struct gi_target *t, uint64_t pc)
 {
-	uint8_t code[5];
+	uint8_t code[MOVE_SIZE];
 	struct gi_error *err;
 
 	if (pc < sizeof(code) || gi_target_machine(t)->arch != GI_ARCH_AMD64)
@@ -70,9 +69,10 @@ static int64_t number_from_code(struct gi_target *t, uint64_t pc)
 	return code[0] == 0xb8 ? (int64_t)gi_load_u32(code + 1) : -1;
 }
 
-static bool is_number(uint64_t v)
+// The number in a register, -1 if there is none.
+static int64_t number_in(const struct gi_regs *regs, unsigned reg)
 {
-	return v < 1024;
+	return gi_regs_has(regs, reg) && regs->r[reg] < NUMBERS ? (int64_t)regs->r[reg] : -1;
 }
 
 static void take_args(const struct gi_machine *machine, const struct gi_regs *regs,
@@ -94,40 +94,30 @@ bool gi_syscall_from_regs(struct gi_target *t, const struct gi_regs *regs, bool 
 {
 	const struct gi_machine *machine = gi_target_machine(t);
 	const uint64_t pc = gi_regs_pc(regs), size = machine->syscall_insn.size;
-	const unsigned nr = broken_off || machine->syscall_kept == GI_NO_REG ?
-				    machine->syscall_number :
-				    machine->syscall_kept;
-	struct gi_syscall s = {.nr = -1};
+	const unsigned number = machine->syscall_number, result = machine->syscall_result;
+	struct gi_syscall s = {.nr = number_in(regs, number)};
+	bool behind = false; // the instruction
 
 	if (!size || pc < size)
 		return false;
-	if (enters_at(t, pc) && gi_regs_has(regs, machine->syscall_number) &&
-	    is_number(regs->r[machine->syscall_number])) {
-		// It is to be called again. So would one that is just about to be.
-		s.nr = (int64_t)regs->r[machine->syscall_number];
-		take_args(machine, regs, &s, false);
-		name_it(machine->arch, &s);
-		*ret = s;
-		return true;
-	}
-	if (!enters_at(t, pc - size))
-		return false;
-	if (broken_off && machine->syscall_number == machine->syscall_result) {
-		if (!gi_regs_has(regs, machine->syscall_result) ||
-		    regs->r[machine->syscall_result] != (uint64_t)-EINTR)
-			return false; // it has its result
-		s.nr = number_from_code(t, pc - size);
-	} else if (broken_off) {
-		if (!gi_regs_has(regs, machine->syscall_result) ||
-		    regs->r[machine->syscall_result] != (uint64_t)-EINTR)
+	// It is to be called again. So would one that is just about to be.
+	if (s.nr < 0 || !enters_at(t, pc)) {
+		behind = true;
+		if (!enters_at(t, pc - size))
 			return false;
-		s.nr = gi_regs_has(regs, nr) && is_number(regs->r[nr]) ? (int64_t)regs->r[nr] : -1;
-	} else {
-		if (!gi_regs_has(regs, nr) || !is_number(regs->r[nr]))
-			return false;
-		s.nr = (int64_t)regs->r[nr];
+		if (!broken_off) {
+			if (machine->syscall_kept != GI_NO_REG)
+				s.nr = number_in(regs, machine->syscall_kept);
+			if (s.nr < 0)
+				return false;
+		} else {
+			if (!gi_regs_has(regs, result) || regs->r[result] != (uint64_t)-EINTR)
+				return false; // it has its result
+			if (number == result)
+				s.nr = number_from_code(t, pc - size);
+		}
 	}
-	take_args(machine, regs, &s, true);
+	take_args(machine, regs, &s, behind);
 	name_it(machine->arch, &s);
 	*ret = s;
 	return true;
