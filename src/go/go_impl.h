@@ -193,6 +193,15 @@ bool gi_go_scan_build_version(struct gi_go *go, struct gi_global *ret);
 typedef bool (*gi_word_fn)(void *arg, uint64_t addr, uint64_t word);
 struct gi_error *gi_go_each_word(struct gi_go *go, bool bss, gi_word_fn fn,
 				 void *arg) GI_MUST_CHECK;
+/** A P's heap of timers, as its record says: unchecked; empty if the release's is not known. */
+struct gi_timer_heap {
+	uint64_t ptr, len, cap;
+	uint64_t stride, off; // of entries, and of the pointer to the timer in each
+};
+struct gi_timer_heap gi_go_timer_heap(const struct gi_go *go, const uint8_t *p_rec);
+/** The address of the i-th timer; false if it is unreadable. */
+bool gi_go_timer_at(struct gi_go *go, const struct gi_timer_heap *heap, uint64_t i, uint64_t *ret);
+
 /** Does [addr, addr + n) lie in what the executable maps? */
 bool gi_go_in_exe(struct gi_go *go, uint64_t addr, uint64_t n);
 

@@ -37,26 +37,19 @@ static void see_tickers(struct gi_go *go, uint64_t p)
 	_cleanup_(gi_buf_deinit) struct gi_buf buf = {0};
 	const struct gi_layout *l = &go->layout;
 	const uint8_t *rec;
-	struct gi_slice heap;
-	uint64_t stride = 8, off = 0;
+	struct gi_timer_heap heap;
 	struct gi_error *err;
 
-	if (!l->p.timers.ok || !l->timer.rec.ok)
-		return;
-	if (l->timer_when.rec.ok) {
-		stride = l->timer_when.rec.size;
-		off = l->timer_when.timer.off;
-	}
 	err = gi_go_bytes(go, p, (size_t)l->p.rec.size, &buf, &rec);
 	if (err) {
 		gi_error_ignore(err);
 		return;
 	}
-	heap = gi_go_slice(rec, l->p.timers);
+	heap = gi_go_timer_heap(go, rec);
 	for (uint64_t i = 0; i < heap.len && i < MAX_TIMERS; i++) {
 		uint64_t timer, when, period;
 
-		if (!gi_target_peek_u64(go->target, heap.ptr + i * stride + off, &timer))
+		if (!gi_go_timer_at(go, &heap, i, &timer))
 			return;
 		if (!gi_target_peek_u64(go->target, timer + l->timer.when.off, &when) ||
 		    !gi_target_peek_u64(go->target, timer + l->timer.period.off, &period))

@@ -105,6 +105,26 @@ bool gi_go_g_preempt(struct gi_go *go, const struct gi_g *g)
 
 // --- timers ----------------------------------------------------------------------------
 
+struct gi_timer_heap gi_go_timer_heap(const struct gi_go *go, const uint8_t *p_rec)
+{
+	const struct gi_layout *l = &go->layout;
+	const struct gi_slice heap = gi_go_slice(p_rec, l->p.timers);
+	struct gi_timer_heap ret = {.ptr = heap.ptr, .len = heap.len, .cap = heap.cap, .stride = 8};
+
+	if (!l->p.timers.ok || !l->timer.rec.ok)
+		return (struct gi_timer_heap){0};
+	if (l->timer_when.rec.ok) {
+		ret.stride = l->timer_when.rec.size;
+		ret.off = l->timer_when.timer.off;
+	}
+	return ret;
+}
+
+bool gi_go_timer_at(struct gi_go *go, const struct gi_timer_heap *heap, uint64_t i, uint64_t *ret)
+{
+	return gi_target_peek_u64(go->target, heap->ptr + i * heap->stride + heap->off, ret);
+}
+
 static bool decode_timer(struct gi_go *go, uint64_t addr, struct gi_timer *t)
 {
 	const struct gi_layout *l = &go->layout;
@@ -144,8 +164,6 @@ struct gi_error *gi_go_timers(struct gi_go *go, gi_timer_fn fn, void *arg)
 {
 	const struct gi_layout *l = &go->layout;
 	_cleanup_(gi_buf_deinit) struct gi_buf buf = {0};
-	const uint64_t stride = l->timer_when.rec.ok ? l->timer_when.rec.size : 8;
-	const uint64_t off = l->timer_when.rec.ok ? l->timer_when.timer.off : 0;
 
 	if (!l->p.timers.ok || !l->timer.rec.ok)
 		return gi_error_create(GI_ERR_UNSUPPORTED,
@@ -154,14 +172,14 @@ struct gi_error *gi_go_timers(struct gi_go *go, gi_timer_fn fn, void *arg)
 		const struct gi_p *p = &go->ps[i];
 		struct gi_timer t = {.p = p->id};
 		const uint8_t *rec;
-		struct gi_slice heap;
+		struct gi_timer_heap heap;
 		uint64_t bad = 0;
 		struct gi_error *err =
 			gi_go_bytes(go, p->addr, (size_t)l->p.rec.size, &buf, &rec);
 
 		if (err)
 			return err;
-		heap = gi_go_slice(rec, l->p.timers);
+		heap = gi_go_timer_heap(go, rec);
 		if (heap.len > heap.cap || heap.len > MAX_TIMERS) {
 			gi_go_add_note(go, "the timers of P %d are damaged", (int)p->id);
 			continue;
@@ -171,7 +189,7 @@ struct gi_error *gi_go_timers(struct gi_go *go, gi_timer_fn fn, void *arg)
 
 			if (k % 1024 == 0 && (err = gi_interrupt_check()))
 				return err;
-			if (!gi_target_peek_u64(go->target, heap.ptr + k * stride + off, &addr) ||
+			if (!gi_go_timer_at(go, &heap, k, &addr) ||
 			    !decode_timer(go, addr, &t)) {
 				bad++;
 				continue;
