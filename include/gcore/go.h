@@ -163,11 +163,6 @@ struct gi_m {
 	uint64_t lockedg;
 	int32_t locks, mallocing, throwing, dying, ncgo;
 	uint64_t ncgocall;
-	uint64_t park; // m.park, its note: 0 while it sleeps there
-	uint64_t mstartfn; // of an M that runs a function and no goroutines, else 0
-	uint32_t syscall_tick;
-	bool extra_in_c;     // 1.22+: an extra M whose thread is in C without any Go frame
-	bool signal_pending; // a preemption signal was sent and not handled yet
 	bool spinning, blocked, incgo, is_extra;
 	uint64_t preemptoff_ptr, preemptoff_len;
 	uint64_t waitlock, waitunlockf;
@@ -194,9 +189,9 @@ struct gi_p {
 	uint32_t timer_heap_len; // entries of its heap of timers, with those that are to be removed
 	uint32_t gfree_count;
 	bool preempt;
-	// What sysmon saw when it last looked: ticks, and when (CLOCK_MONOTONIC ns) they last moved.
-	uint32_t seen_sched_tick, seen_syscall_tick;
-	uint64_t sched_tick_when, syscall_tick_when;
+	// What sysmon saw when it last looked: sched_tick, and when (CLOCK_MONOTONIC ns) it last moved.
+	uint32_t seen_sched_tick;
+	uint64_t sched_tick_when;
 };
 size_t gi_go_p_count(const struct gi_go *go);
 const struct gi_p *gi_go_p(const struct gi_go *go, size_t i);
@@ -218,9 +213,7 @@ struct gi_sched {
 	bool started, iscgo;
 	uint32_t needspinning;	// 1.20+
 	int64_t nmfreed;	// Ms that ended
-	int64_t poll_until;	// when the thread that polls the network wakes, 0: it does not, or nobody polls
 	int64_t start_time;	// of the first schedtrace, else when the runtime started (CLOCK_MONOTONIC ns)
-	uint32_t worldsema, gcsema; // 0: held; 1: free
 };
 /** gi_sched.stopwait of a runtime that froze all others so as to print a crash (proc.go, freezeStopWait). */
 #define GI_FREEZE_STOP_WAIT 0x7fffffff

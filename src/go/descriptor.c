@@ -2,7 +2,7 @@
 //
 // The poller's record does not say. But a goroutine that waits for it is inside of a method of
 // internal/poll.FD, so that a pointer to the FD is on its stack; the FD names the record, which
-// makes the pair certain. An FD is the first member of a net.netFD or an os.file: which one is
+// makes the pair certain. An FD is a member of a net.netFD or an os.file: which one is
 // told by what follows, a network's name or a file's. Source: src/internal/poll/fd_unix.go,
 // src/net/fd_posix.go, tcpsock.go, src/os/file_unix.go, Go 1.18 to 1.27.
 
@@ -106,6 +106,7 @@ static void put_addr(struct gi_go *go, uint64_t addr, const char *net, struct gi
 		gi_str_puts(ret, "@");
 }
 
+// The net.netFD whose poll.FD is at fd.
 static bool put_socket(struct gi_go *go, uint64_t fd, struct gi_str *ret)
 {
 	const struct gi_layout *l = &go->layout;
@@ -113,6 +114,7 @@ static bool put_socket(struct gi_go *go, uint64_t fd, struct gi_str *ret)
 	size_t n;
 	uint64_t remote;
 
+	fd -= l->net_fd.pfd.off;
 	if (!l->net_fd.rec.ok || !l->net_fd.net.ok || !l->tcp_addr.rec.ok ||
 	    !read_string(go, fd + l->net_fd.net.off, NET_MAX_LEN, net, &n))
 		return false;
@@ -130,11 +132,13 @@ static bool put_socket(struct gi_go *go, uint64_t fd, struct gi_str *ret)
 	return true;
 }
 
+// The os.file whose poll.FD is at fd.
 static bool put_file(struct gi_go *go, uint64_t fd, struct gi_str *ret)
 {
 	char name[NAME_MAX_LEN];
 	size_t n;
 
+	fd -= go->layout.os_file.pfd.off;
 	if (!go->layout.os_file.rec.ok ||
 	    !read_string(go, fd + go->layout.os_file.name.off, sizeof(name), name, &n))
 		return false;

@@ -54,11 +54,6 @@ static void decode_m(struct gi_go *go, const uint8_t *rec, uint64_t addr, struct
 		.waitunlockf = FIELD(waitunlockf),
 		.vdso_pc = FIELD(vdso_pc),
 		.vdso_sp = FIELD(vdso_sp),
-		.park = FIELD(park),
-		.mstartfn = FIELD(mstartfn),
-		.syscall_tick = (uint32_t)FIELD(syscalltick),
-		.extra_in_c = FIELD(extra_in_c) != 0,
-		.signal_pending = FIELD(signal_pending) != 0,
 	};
 #undef FIELD
 #undef SIGNED
@@ -157,9 +152,7 @@ static void decode_p(struct gi_go *go, const uint8_t *rec, uint64_t addr, struct
 		.gfree_count = (uint32_t)FIELD(gfree_count),
 		.preempt = FIELD(preempt) != 0,
 		.seen_sched_tick = (uint32_t)FIELD(sysmon_schedtick),
-		.seen_syscall_tick = (uint32_t)FIELD(sysmon_syscalltick),
 		.sched_tick_when = FIELD(sysmon_schedwhen),
-		.syscall_tick_when = FIELD(sysmon_syscallwhen),
 	};
 	// A timer that was moved to an earlier time and is not sorted in yet.
 	if (modified && (!ret->timer0_when || modified < ret->timer0_when))
@@ -263,10 +256,6 @@ void gi_go_load_sched(struct gi_go *go)
 		s->started = v != 0;
 	if (gi_go_global_uint(go, &go->layout.global.iscgo, &v))
 		s->iscgo = v != 0;
-	if (gi_go_global_uint(go, &go->layout.global.worldsema, &v))
-		s->worldsema = (uint32_t)v;
-	if (gi_go_global_uint(go, &go->layout.global.gcsema, &v))
-		s->gcsema = (uint32_t)v;
 	if ((gi_go_global_uint(go, &go->layout.global.starttime, &v) && v) ||
 	    gi_go_global_uint(go, &go->layout.global.runtime_init_time, &v))
 		s->start_time = (int64_t)v;
@@ -295,7 +284,6 @@ void gi_go_load_sched(struct gi_go *go)
 	s->lastpoll = (int64_t)FIELD(lastpoll);
 	s->needspinning = (uint32_t)FIELD(needspinning);
 	s->nmfreed = (int64_t)FIELD(nmfreed);
-	s->poll_until = (int64_t)FIELD(poll_until);
 	gi_go_saw_time(go, FIELD(lastpoll));
 	gi_go_saw_time(go, FIELD(procresizetime));
 #undef FIELD

@@ -61,7 +61,7 @@ static uint16_t size_of(const char *path)
 		"textsectmap", "List",	     "list",	  "timers.heap",    "timers",	 "pcs",
 		"allspans",    "heapArenas", "allArenas", "userArenaArenas", "IP"};
 	static const char *const strings[] = {"preemptoff", "Key", "key", "Value", "value", "name",
-					    "net",	  "Zone", "Name"};
+					    "net",	  "Name"};
 
 	for (size_t i = 0; i < GI_ARRAY_SIZE(slices); i++) {
 		if (strcmp(slices[i], path) == 0)
