@@ -20,7 +20,7 @@
 // Source: the instruction set's encoding tables (Arm ARM, C4.1); src/cmd/compile/abi-internal.md,
 // src/cmd/compile/internal/arm64/ssa.go, src/runtime/duff_arm64.s, asm_arm64.s.
 
-#include "wait/insn.h"
+#include "wait/insn_arm64.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -28,80 +28,14 @@
 #include "gcore/base.h"
 
 enum {
-	X16 = 16,
-	X17 = 17,
-	X20 = 20,
-	X21 = 21,
-	X25 = 25,
-	X26 = 26,
-	X27 = 27,
-	X28 = 28,
-	X29 = 29,
-	X30 = 30,
-	SP = GI_ARM64_SP, // as an address or with immediates
-	ZR = 31,	  // elsewhere
-};
-
-enum {
 	LOOP_MAX = 8,	// words of a loop that is one operation
 	WAY_MAX = 12,	// words to the operation on each way
 	LOADED_MAX = 6, // words from where the byte is loaded to its test
 };
 
-struct decoder {
-	const uint8_t *code;
-	size_t words;
-	uint64_t addr;
-	struct gi_insn *insns;
-	size_t count, cap;
-	uint32_t *first; // for each word
-	size_t at;	 // word
-	// The words of an operation under way that say nothing on their own end here.
-	size_t dull_end;
-	struct gi_insn scratch;
-	struct gi_error *err;
-};
-
-static uint32_t field(uint32_t w, unsigned low, unsigned n)
-{
-	return w >> low & ((UINT32_C(1) << n) - 1);
-}
-
-static int64_t sfield(uint32_t w, unsigned low, unsigned n)
-{
-	int64_t v = field(w, low, n), sign = INT64_C(1) << (n - 1);
-
-	return (v ^ sign) - sign;
-}
-
 static uint32_t word_at(const uint8_t *code, size_t i)
 {
 	return gi_load_u32(code + 4 * i);
-}
-
-static int8_t no_zr(uint32_t reg)
-{
-	return reg == ZR ? GI_INSN_NOREG : (int8_t)reg;
-}
-
-static unsigned rd(uint32_t w)
-{
-	return field(w, 0, 5);
-}
-
-static unsigned rn(uint32_t w)
-{
-	return field(w, 5, 5);
-}
-
-static unsigned rm(uint32_t w)
-{
-	return field(w, 16, 5);
-}
-
-static uint8_t reg_size(uint32_t w)
-{
-	return w >> 31 ? 8 : 4;
 }
 
 // --- what words are --------------------------------------------------------------------
@@ -171,7 +105,7 @@ static bool is_add_reg(uint32_t w)
 }
 
 /** A branch's target as a word; false: it has none, or outside of the function. */
-static bool target_word(const struct decoder *d, size_t i, size_t *ret)
+static bool target_word(const struct gi_arm64_decoder *d, size_t i, size_t *ret)
 {
 	uint32_t w = word_at(d->code, i);
 	int64_t off;
@@ -191,7 +125,7 @@ static bool target_word(const struct decoder *d, size_t i, size_t *ret)
 }
 
 /** A loop of exclusive accesses from word i on: its operation and its end. */
-static bool is_loop(const struct decoder *d, size_t i, uint8_t *op_ret, size_t *end_ret)
+static bool is_loop(const struct gi_arm64_decoder *d, size_t i, uint8_t *op_ret, size_t *end_ret)
 {
 	uint32_t w = word_at(d->code, i), left = 0;
 	uint8_t op = GI_OP_OTHER;
@@ -232,7 +166,7 @@ static bool is_loop(const struct decoder *d, size_t i, uint8_t *op_ret, size_t *
 
 // --- making instructions -------------------------------------------------------------------
 
-static struct gi_insn *emit(struct decoder *d, enum gi_insn_op op)
+struct gi_insn *gi_arm64_emit(struct gi_arm64_decoder *d, enum gi_insn_op op)
 {
 	struct gi_insn *in = &d->scratch;
 
@@ -254,46 +188,19 @@ static struct gi_insn *emit(struct decoder *d, enum gi_insn_op op)
 	return in;
 }
 
-static uint32_t reg_bit(unsigned reg)
+struct gi_insn *gi_arm64_emit_other(struct gi_arm64_decoder *d, uint32_t writes, bool keeps_flags)
 {
-	return reg == ZR ? 0 : UINT32_C(1) << reg;
-}
-
-static struct gi_insn *emit_other(struct decoder *d, uint32_t writes, bool keeps_flags)
-{
-	struct gi_insn *in = emit(d, GI_OP_OTHER);
+	struct gi_insn *in = gi_arm64_emit(d, GI_OP_OTHER);
 
 	in->writes = writes;
 	in->keeps_flags = keeps_flags;
 	return in;
 }
 
-static void emit_const(struct decoder *d, unsigned reg, uint64_t v)
+struct gi_insn *gi_arm64_emit_sum(struct gi_arm64_decoder *d, unsigned dst, unsigned base,
+				  int64_t disp, uint8_t size)
 {
-	struct gi_insn *in = emit(d, GI_OP_MOV);
-
-	in->dst = no_zr(reg);
-	in->size = 8;
-	in->has_imm = true;
-	in->imm = v;
-}
-
-static void emit_address(struct decoder *d, unsigned reg, uint64_t addr)
-{
-	struct gi_insn *in = emit(d, GI_OP_LEA);
-
-	in->dst = no_zr(reg);
-	in->size = 8;
-	in->has_mem = true;
-	in->abs = true;
-	in->disp = (int64_t)addr;
-}
-
-/** dst <- base + disp, either of which may be the stack pointer. */
-static struct gi_insn *emit_sum(struct decoder *d, unsigned dst, unsigned base, int64_t disp,
-				uint8_t size)
-{
-	struct gi_insn *in = emit(d, GI_OP_LEA);
+	struct gi_insn *in = gi_arm64_emit(d, GI_OP_LEA);
 
 	in->dst = (int8_t)dst;
 	in->size = size;
@@ -311,19 +218,19 @@ static void set_mem(struct gi_insn *in, unsigned base, int64_t disp, bool is_dst
 	in->disp = disp;
 }
 
-static struct gi_insn *emit_load(struct decoder *d, unsigned reg, uint8_t size)
+static struct gi_insn *emit_load(struct gi_arm64_decoder *d, unsigned reg, uint8_t size)
 {
 	// Even a load to nowhere is an access, as a check of nil.
-	struct gi_insn *in = emit(d, reg == ZR ? GI_OP_NOP : GI_OP_MOV);
+	struct gi_insn *in = gi_arm64_emit(d, reg == ZR ? GI_OP_NOP : GI_OP_MOV);
 
 	in->dst = no_zr(reg);
 	in->size = size;
 	return in;
 }
 
-static struct gi_insn *emit_store(struct decoder *d, unsigned reg, uint8_t size)
+static struct gi_insn *emit_store(struct gi_arm64_decoder *d, unsigned reg, uint8_t size)
 {
-	struct gi_insn *in = emit(d, GI_OP_MOV);
+	struct gi_insn *in = gi_arm64_emit(d, GI_OP_MOV);
 
 	in->size = size;
 	if (reg == ZR)
@@ -333,9 +240,9 @@ static struct gi_insn *emit_store(struct decoder *d, unsigned reg, uint8_t size)
 	return in;
 }
 
-static void emit_atomic(struct decoder *d, uint8_t op, uint32_t w, uint32_t writes)
+static void emit_atomic(struct gi_arm64_decoder *d, uint8_t op, uint32_t w, uint32_t writes)
 {
-	struct gi_insn *in = emit(d, (enum gi_insn_op)op);
+	struct gi_insn *in = gi_arm64_emit(d, (enum gi_insn_op)op);
 
 	in->size = (uint8_t)(1u << (w >> 30));
 	in->writes = writes;
@@ -345,241 +252,25 @@ static void emit_atomic(struct decoder *d, uint8_t op, uint32_t w, uint32_t writ
 }
 
 /** A base register that moves: the stack pointer's way is known otherwise. */
-static void emit_writeback(struct decoder *d, unsigned base, int64_t by)
+static void emit_writeback(struct gi_arm64_decoder *d, unsigned base, int64_t by)
 {
 	if (base != SP)
-		emit_sum(d, base, base, by, 8);
-}
-
-// --- data processing --------------------------------------------------------------------------
-
-/** The constant of a logical instruction; false: reserved. */
-static bool bitmask(uint32_t w, uint64_t *ret)
-{
-	unsigned n = field(w, 22, 1), immr = field(w, 16, 6), imms = field(w, 10, 6);
-	unsigned all = n << 6 | (~imms & 0x3f), len = 6;
-
-	while (len && !(all >> len & 1))
-		len--;
-	if (!len || (n && !(w >> 31)))
-		return false;
-	unsigned size = 1u << len, ones = (imms & (size - 1)) + 1, turn = immr & (size - 1);
-	if (ones == size)
-		return false;
-	uint64_t v = (UINT64_C(1) << ones) - 1;
-	if (turn)
-		v = v >> turn | v << (size - turn);
-	if (size < 64)
-		v &= (UINT64_C(1) << size) - 1;
-	for (; size < 64; size *= 2)
-		v |= v << size;
-	*ret = w >> 31 ? v : (uint32_t)v;
-	return true;
-}
-
-static void emit_test(struct decoder *d, unsigned reg, uint8_t size, unsigned bit)
-{
-	struct gi_insn *in = emit(d, GI_OP_TEST);
-
-	in->src = (int8_t)reg;
-	in->size = size;
-	in->bit = (uint8_t)bit;
-	in->keeps_flags = false;
-}
-
-static void decode_logical_imm(struct decoder *d, uint32_t w)
-{
-	enum { ORR = 1, ANDS = 3 };
-	unsigned opc = field(w, 29, 2);
-	uint64_t v;
-
-	if (!bitmask(w, &v))
-		emit(d, GI_OP_STOP);
-	else if (opc == ORR && rn(w) == ZR)
-		emit_const(d, rd(w), v);
-	else if (opc == ANDS && rd(w) == ZR && rn(w) != ZR && !(v & (v - 1)))
-		emit_test(d, rn(w), 8, 1 + (unsigned)__builtin_ctzll(v));
-	else
-		emit_other(d, reg_bit(rd(w)), opc != ANDS);
-}
-
-static void decode_wide(struct decoder *d, uint32_t w)
-{
-	enum { MOVN, MOVZ = 2 };
-	uint64_t v = (uint64_t)field(w, 5, 16) << 16 * field(w, 21, 2);
-	unsigned opc = field(w, 29, 2);
-
-	if (opc == MOVN)
-		v = ~v;
-	if (!(w >> 31))
-		v = (uint32_t)v;
-	if (opc == MOVN || opc == MOVZ)
-		emit_const(d, rd(w), v);
-	else
-		emit_other(d, reg_bit(rd(w)), true);
-}
-
-/** Addition and subtraction of constants: the stack pointer may be meant. */
-static void decode_add_imm(struct decoder *d, uint32_t w)
-{
-	int64_t v = (int64_t)field(w, 10, 12) << (field(w, 22, 1) ? 12 : 0);
-	bool subtracts = field(w, 30, 1), flags = field(w, 29, 1);
-
-	if (flags && subtracts && rd(w) == ZR && !v && rn(w) != SP)
-		emit_test(d, rn(w), reg_size(w), 0);
-	else if (flags && rd(w) == ZR)
-		emit_other(d, 0, false);
-	else
-		emit_sum(d, rd(w), rn(w), subtracts ? -v : v, reg_size(w))->keeps_flags = !flags;
-}
-
-static void decode_add_reg(struct decoder *d, uint32_t w, bool extended)
-{
-	enum { LSL, UXTX = 3, MAX_SHIFT = 7 };
-	bool subtracts = field(w, 30, 1), flags = field(w, 29, 1);
-	unsigned shift = extended ? field(w, 10, 3) : field(w, 10, 6);
-	bool plain = extended ? field(w, 13, 3) == UXTX : field(w, 22, 2) == LSL;
-
-	if (flags && subtracts && rd(w) == ZR && rm(w) == ZR && rn(w) != ZR && !extended) {
-		emit_test(d, rn(w), reg_size(w), 0);
-		return;
-	}
-	if (subtracts || flags || !plain || shift > MAX_SHIFT || rd(w) == ZR ||
-	    (rn(w) == ZR && !extended)) {
-		// Extended, register 31 is the stack pointer, of which the tables tell.
-		emit_other(d, reg_bit(rd(w)), !flags);
-		return;
-	}
-	struct gi_insn *in = emit_sum(d, rd(w), rn(w), 0, reg_size(w));
-	in->index = no_zr(rm(w));
-	in->scale = (uint8_t)(1u << shift);
-}
-
-static void decode_logical_reg(struct decoder *d, uint32_t w)
-{
-	enum { ANDS = 3 };
-	struct gi_insn *in;
-
-	if ((w & 0x7fe0ffe0) == 0x2a0003e0) {
-		// orr with zero: how a register is copied.
-		if (rm(w) == ZR) {
-			emit_const(d, rd(w), 0);
-			return;
-		}
-		in = emit(d, GI_OP_MOV);
-		in->dst = no_zr(rd(w));
-		in->src = (int8_t)rm(w);
-		in->size = reg_size(w);
-		return;
-	}
-	if ((w & 0x7fe0fc1f) == 0x6a00001f && rn(w) == rm(w) && rn(w) != ZR)
-		emit_test(d, rn(w), reg_size(w), 0);
-	else
-		emit_other(d, reg_bit(rd(w)), field(w, 29, 2) != ANDS);
-}
-
-/** Shifts and extensions: those that keep the low byte or two are moves. */
-static void decode_bitfield(struct decoder *d, uint32_t w)
-{
-	enum { UBFM = 2 };
-	unsigned width = field(w, 10, 6) + 1;
-
-	if (field(w, 29, 2) == UBFM && !field(w, 16, 6) && rn(w) != ZR &&
-	    (width == 8 || width == 16)) {
-		struct gi_insn *in = emit(d, GI_OP_MOV);
-		in->dst = no_zr(rd(w));
-		in->src = (int8_t)rn(w);
-		in->size = (uint8_t)(width / 8);
-		return;
-	}
-	emit_other(d, reg_bit(rd(w)), true);
-}
-
-static void decode_select(struct decoder *d, uint32_t w)
-{
-	enum { EQ, NE };
-	unsigned cond = field(w, 12, 4);
-
-	// cset: one more than zero if the opposite does not hold.
-	if ((w & 0x7fff0fe0) == 0x1a9f07e0 && (cond == EQ || cond == NE)) {
-		struct gi_insn *in = emit(d, GI_OP_SETZ);
-		in->dst = no_zr(rd(w));
-		in->size = reg_size(w);
-		in->negated = cond == EQ;
-		return;
-	}
-	emit_other(d, reg_bit(rd(w)), true);
-}
-
-static void decode_data_imm(struct decoder *d, uint32_t w)
-{
-	uint64_t pc = d->addr + 4 * d->at;
-	int64_t off;
-
-	switch (field(w, 23, 3)) {
-	case 0:
-	case 1: // adr, adrp
-		off = sfield(w, 5, 19) * 4 + field(w, 29, 2);
-		if (w >> 31)
-			emit_address(d, rd(w), (pc & ~UINT64_C(0xfff)) + (uint64_t)off * 4096);
-		else
-			emit_address(d, rd(w), pc + (uint64_t)off);
-		return;
-	case 2:
-		decode_add_imm(d, w);
-		return;
-	case 4:
-		decode_logical_imm(d, w);
-		return;
-	case 5:
-		decode_wide(d, w);
-		return;
-	case 6:
-		decode_bitfield(d, w);
-		return;
-	case 7: // extr
-		emit_other(d, reg_bit(rd(w)), true);
-		return;
-	}
-	emit_other(d, reg_bit(rd(w)), false);
-}
-
-static void decode_data_reg(struct decoder *d, uint32_t w)
-{
-	if ((w & 0x1f000000) == 0x0a000000)
-		decode_logical_reg(d, w);
-	else if ((w & 0x1f000000) == 0x0b000000)
-		decode_add_reg(d, w, field(w, 21, 1));
-	else if ((w & 0x1fe00000) == 0x1a800000)
-		decode_select(d, w);
-	else if ((w & 0x1fe00000) == 0x1a400000) // ccmp
-		emit_other(d, 0, false);
-	else // with carry; of one, two (bit 22) and three sources, which leave flags alone
-		emit_other(d, reg_bit(rd(w)), (w & 0x1fe00000) != 0x1a000000);
-}
-
-/** Floating point and vectors: some write general registers. */
-static void decode_vector(struct decoder *d, uint32_t w)
-{
-	bool to_general = (w & 0x5f20fc00) == 0x1e200000 || (w & 0x5f200000) == 0x1e000000 ||
-			  (w & 0xbfe0f400) == 0x0e003400 || (w & 0xbfe0fc00) == 0x0e002c00;
-
-	emit_other(d, to_general ? reg_bit(rd(w)) : 0, (w & 0x5f200400) != 0x1e200000);
+		gi_arm64_emit_sum(d, base, base, by, 8);
 }
 
 // --- loads and stores --------------------------------------------------------------------------
 
 /** One register; set_place says where in memory. */
-static struct gi_insn *decode_access(struct decoder *d, uint32_t w)
+static struct gi_insn *decode_access(struct gi_arm64_decoder *d, uint32_t w)
 {
 	unsigned size = w >> 30, opc = field(w, 22, 2);
 	struct gi_insn *in;
 
 	if (field(w, 26, 1)) {
 		if (opc & 1) {
-			in = emit(d, GI_OP_NOP);
+			in = gi_arm64_emit(d, GI_OP_NOP);
 		} else {
-			in = emit_other(d, 0, true);
+			in = gi_arm64_emit_other(d, 0, true);
 			in->store = GI_STORE_ONE;
 			in->mem_is_dst = true;
 		}
@@ -594,7 +285,7 @@ static struct gi_insn *decode_access(struct decoder *d, uint32_t w)
 	if (opc == 1)
 		return emit_load(d, rd(w), (uint8_t)(1u << size));
 	// With a sign; or a prefetch.
-	return emit_other(d, size == 3 ? 0 : reg_bit(rd(w)), true);
+	return gi_arm64_emit_other(d, size == 3 ? 0 : reg_bit(rd(w)), true);
 }
 
 static void set_place(struct gi_insn *in, unsigned base, int64_t disp)
@@ -602,7 +293,7 @@ static void set_place(struct gi_insn *in, unsigned base, int64_t disp)
 	set_mem(in, base, disp, in->mem_is_dst);
 }
 
-static void decode_single(struct decoder *d, uint32_t w)
+static void decode_single(struct gi_arm64_decoder *d, uint32_t w)
 {
 	enum { UNSCALED, POST, UNPRIVILEGED, PRE };
 	enum { UXTX = 3, SXTX = 7 };
@@ -634,11 +325,11 @@ static void decode_single(struct decoder *d, uint32_t w)
 	} else if (is_lse(w)) {
 		emit_atomic(d, GI_OP_OTHER, w, reg_bit(rd(w)));
 	} else {
-		emit_other(d, reg_bit(rd(w)) | reg_bit(rn(w)), true);
+		gi_arm64_emit_other(d, reg_bit(rd(w)) | reg_bit(rn(w)), true);
 	}
 }
 
-static void decode_pair(struct decoder *d, uint32_t w)
+static void decode_pair(struct gi_arm64_decoder *d, uint32_t w)
 {
 	enum { POST = 1, OFFSET, PRE };
 	unsigned opc = w >> 30, mode = field(w, 23, 2), second = field(w, 10, 5);
@@ -648,12 +339,12 @@ static void decode_pair(struct decoder *d, uint32_t w)
 	struct gi_insn *in;
 
 	if (vector) {
-		in = emit_other(d, 0, true);
+		in = gi_arm64_emit_other(d, 0, true);
 		in->store = load ? GI_STORE_NO : GI_STORE_ONE;
 		in->size = (uint8_t)(2 * size);
 		set_mem(in, rn(w), at, !load);
 	} else if (opc == 1) {
-		emit_other(d, load ? reg_bit(rd(w)) | reg_bit(second) : 0, true);
+		gi_arm64_emit_other(d, load ? reg_bit(rd(w)) | reg_bit(second) : 0, true);
 	} else if (!load) {
 		set_mem(emit_store(d, rd(w), (uint8_t)size), rn(w), at, true);
 		set_mem(emit_store(d, second, (uint8_t)size), rn(w), at + (int64_t)size, true);
@@ -669,17 +360,17 @@ static void decode_pair(struct decoder *d, uint32_t w)
 		emit_writeback(d, rn(w), off);
 }
 
-static void decode_literal(struct decoder *d, uint32_t w)
+static void decode_literal(struct gi_arm64_decoder *d, uint32_t w)
 {
 	enum { WORD, DOUBLE };
 	unsigned opc = w >> 30;
 
 	if (field(w, 26, 1)) {
-		emit(d, GI_OP_NOP);
+		gi_arm64_emit(d, GI_OP_NOP);
 		return;
 	}
 	if (opc > DOUBLE) {
-		emit_other(d, opc == 2 ? reg_bit(rd(w)) : 0, true);
+		gi_arm64_emit_other(d, opc == 2 ? reg_bit(rd(w)) : 0, true);
 		return;
 	}
 	struct gi_insn *in = emit_load(d, rd(w), opc == DOUBLE ? 8 : 4);
@@ -689,7 +380,7 @@ static void decode_literal(struct decoder *d, uint32_t w)
 }
 
 /** Exclusive, ordered, compare-and-swap. */
-static void decode_ordered(struct decoder *d, uint32_t w)
+static void decode_ordered(struct gi_arm64_decoder *d, uint32_t w)
 {
 	bool load = field(w, 22, 1);
 	uint8_t size = (uint8_t)(1u << (w >> 30)), op;
@@ -708,16 +399,16 @@ static void decode_ordered(struct decoder *d, uint32_t w)
 		struct gi_insn *in = load ? emit_load(d, rd(w), size) : emit_store(d, rd(w), size);
 		set_mem(in, rn(w), 0, !load);
 	} else if (load) {
-		emit_other(d, reg_bit(rd(w)) | reg_bit(field(w, 10, 5)), true);
+		gi_arm64_emit_other(d, reg_bit(rd(w)) | reg_bit(field(w, 10, 5)), true);
 	} else {
 		emit_atomic(d, GI_OP_OTHER, w, reg_bit(rm(w)));
 	}
 }
 
-static void decode_structure(struct decoder *d, uint32_t w)
+static void decode_structure(struct gi_arm64_decoder *d, uint32_t w)
 {
 	enum { LARGEST = 64 };
-	struct gi_insn *in = emit_other(d, rn(w) == SP ? 0 : reg_bit(rn(w)), true);
+	struct gi_insn *in = gi_arm64_emit_other(d, rn(w) == SP ? 0 : reg_bit(rn(w)), true);
 
 	if (!field(w, 22, 1)) {
 		in->store = GI_STORE_ONE;
@@ -726,7 +417,7 @@ static void decode_structure(struct decoder *d, uint32_t w)
 	set_mem(in, rn(w), 0, !field(w, 22, 1));
 }
 
-static void decode_memory(struct decoder *d, uint32_t w)
+static void decode_memory(struct gi_arm64_decoder *d, uint32_t w)
 {
 	if ((w & 0x3f000000) == 0x08000000)
 		decode_ordered(d, w);
@@ -742,16 +433,16 @@ static void decode_memory(struct decoder *d, uint32_t w)
 
 // --- control -----------------------------------------------------------------------------------
 
-static struct gi_insn *emit_branch(struct decoder *d, enum gi_insn_op op, int64_t words)
+static struct gi_insn *emit_branch(struct gi_arm64_decoder *d, enum gi_insn_op op, int64_t words)
 {
-	struct gi_insn *in = emit(d, op);
+	struct gi_insn *in = gi_arm64_emit(d, op);
 
 	in->has_imm = true;
 	in->target = d->addr + 4 * d->at + (uint64_t)(words * 4);
 	return in;
 }
 
-static void decode_branch(struct decoder *d, uint32_t w)
+static void decode_branch(struct gi_arm64_decoder *d, uint32_t w)
 {
 	enum { EQ, NE };
 	struct gi_insn *in;
@@ -771,36 +462,36 @@ static void decode_branch(struct decoder *d, uint32_t w)
 		in->is_zero_test = in->src >= 0;
 		in->negated = field(w, 24, 1);
 	} else if (is_blr(w) || (w & 0xfffffc1f) == 0xd61f0000) {
-		in = emit(d, is_blr(w) ? GI_OP_CALL : GI_OP_JMP);
+		in = gi_arm64_emit(d, is_blr(w) ? GI_OP_CALL : GI_OP_JMP);
 		in->src = no_zr(rn(w));
 	} else if ((w & 0xfffffc1f) == 0xd65f0000) {
-		emit(d, GI_OP_RET);
+		gi_arm64_emit(d, GI_OP_RET);
 	} else if ((w & 0xffe0001f) == 0xd4000001) { // svc
-		emit_other(d, reg_bit(0), true);
+		gi_arm64_emit_other(d, reg_bit(0), true);
 	} else if ((w & 0xffc00000) == 0xd5000000) {
 		// System registers; hints and barriers among them.
 		bool read = (w & 0xffe00000) == 0xd5200000;
-		emit_other(d, read ? reg_bit(rd(w)) : 0, (w & 0xfffff000) != 0xd51b4000);
+		gi_arm64_emit_other(d, read ? reg_bit(rd(w)) : 0, (w & 0xfffff000) != 0xd51b4000);
 	} else {
-		emit(d, GI_OP_STOP); // brk, hlt, ...
+		gi_arm64_emit(d, GI_OP_STOP); // brk, hlt, ...
 	}
 }
 
 // --- a function ---------------------------------------------------------------------------------
 
 /** A word inside of an operation that was told at its beginning: only what registers it leaves. */
-static bool decode_dull(struct decoder *d, uint32_t w)
+static bool decode_dull(struct gi_arm64_decoder *d, uint32_t w)
 {
 	if (is_cmp_reg(w) || is_b_cond(w) || is_cb(w))
-		emit(d, GI_OP_NOP);
+		gi_arm64_emit(d, GI_OP_NOP);
 	else if (is_exclusive(w, false))
-		emit_other(d, reg_bit(rm(w)), true);
+		gi_arm64_emit_other(d, reg_bit(rm(w)), true);
 	else
 		return false;
 	return true;
 }
 
-static void decode_word(struct decoder *d)
+static void decode_word(struct gi_arm64_decoder *d)
 {
 	uint32_t w = word_at(d->code, d->at);
 
@@ -809,7 +500,7 @@ static void decode_word(struct decoder *d)
 	switch (field(w, 25, 4)) {
 	case 8:
 	case 9:
-		decode_data_imm(d, w);
+		gi_arm64_data_imm(d, w);
 		return;
 	case 10:
 	case 11:
@@ -823,21 +514,22 @@ static void decode_word(struct decoder *d)
 		return;
 	case 5:
 	case 13:
-		decode_data_reg(d, w);
+		gi_arm64_data_reg(d, w);
 		return;
 	case 7:
 	case 15:
-		decode_vector(d, w);
+		gi_arm64_vector(d, w);
 		return;
 	case 2: // scalable vectors: some write general registers
-		emit_other(d, reg_bit(rd(w)), false);
+		gi_arm64_emit_other(d, reg_bit(rd(w)), false);
 		return;
 	}
-	emit(d, GI_OP_STOP); // udf, unallocated
+	gi_arm64_emit(d, GI_OP_STOP); // udf, unallocated
 }
 
 /** The first atomic operation from word i on, before control parts. */
-static bool way_to_atomic(const struct decoder *d, size_t i, bool *is_loop_ret, size_t *ret)
+static bool way_to_atomic(const struct gi_arm64_decoder *d, size_t i, bool *is_loop_ret,
+			  size_t *ret)
 {
 	uint8_t op;
 	size_t end;
@@ -863,7 +555,7 @@ static bool way_to_atomic(const struct decoder *d, size_t i, bool *is_loop_ret, 
 }
 
 /** Is the bit that is tested at i one of a byte that was loaded just before? */
-static bool tests_byte(const struct decoder *d, size_t i)
+static bool tests_byte(const struct gi_arm64_decoder *d, size_t i)
 {
 	uint32_t w = word_at(d->code, i);
 
@@ -878,7 +570,7 @@ static bool tests_byte(const struct decoder *d, size_t i)
 }
 
 /** Two ways to do one operation: they have one site. */
-static void join_ways(struct decoder *d)
+static void join_ways(struct gi_arm64_decoder *d)
 {
 	for (size_t i = 0; i + 1 < d->words; i++) {
 		size_t to, a, b;
@@ -901,7 +593,7 @@ static void join_ways(struct decoder *d)
 static struct gi_error *decode(const uint8_t *code, size_t n, uint64_t addr, struct gi_insn **ret,
 			       size_t *count_ret)
 {
-	struct decoder d = {.code = code, .words = n / 4, .addr = addr};
+	struct gi_arm64_decoder d = {.code = code, .words = n / 4, .addr = addr};
 
 	d.first = malloc((d.words + 1) * sizeof(*d.first));
 	if (!d.first)
