@@ -102,11 +102,15 @@ size_t gi_graph_object_count(const struct gi_graph *graph);
 const struct gi_object *gi_graph_object(const struct gi_graph *graph, size_t i);
 size_t gi_graph_waiter_count(const struct gi_graph *graph);
 const struct gi_waiter *gi_graph_waiter(const struct gi_graph *graph, size_t i);
+/** The first of a goroutine's waits, its others follow it; NULL if it waits for nothing. g: index into gi_go_g(). */
+const struct gi_waiter *gi_graph_wait_of(const struct gi_graph *graph, uint32_t g);
 size_t gi_graph_edge_count(const struct gi_graph *graph);
 const struct gi_edge *gi_graph_edge(const struct gi_graph *graph, size_t i);
 /** Roots first, strongest first. */
 size_t gi_graph_verdict_count(const struct gi_graph *graph);
 const struct gi_verdict *gi_graph_verdict(const struct gi_graph *graph, size_t i);
+/** The verdict that tells of a goroutine; false if none does. */
+bool gi_graph_verdict_of(const struct gi_graph *graph, uint32_t g, size_t *ret);
 /** Goroutines stuck for good: members and collaterals of cycle, self, unreachable and orphan-lock verdicts. */
 size_t gi_graph_stuck_count(const struct gi_graph *graph);
 size_t gi_graph_cycle_count(const struct gi_graph *graph);

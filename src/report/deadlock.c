@@ -87,8 +87,7 @@ const char *gi_edge_deed(const struct gi_graph *graph, const struct gi_edge *e)
 	return e->reads ? "read-locked" : "locked";
 }
 
-/** "17 and 18", "17, 18 and 19", "17, 18, 19 and 5 more". */
-static void list_goroutines(const struct gi_go *go, const uint32_t *gs, size_t n, struct gi_str *s)
+void gi_goroutines_format(const struct gi_go *go, const uint32_t *gs, size_t n, struct gi_str *s)
 {
 	size_t shown = n > MAX_NAMED + 1 ? MAX_NAMED : n;
 
@@ -108,9 +107,8 @@ static void put_location(struct gi_str *s, const struct gi_location *loc)
 
 // --- text -------------------------------------------------------------------------------
 
-/** One edge of a story, two or three lines. */
-static void put_edge(struct gi_out *out, const struct gi_go *go, const struct gi_graph *graph,
-		     const struct gi_edge *e)
+void gi_out_edge(struct gi_out *out, const struct gi_go *go, const struct gi_graph *graph,
+		 const struct gi_edge *e)
 {
 	_cleanup_(gi_str_deinit) struct gi_str s = {0};
 
@@ -142,12 +140,12 @@ static void put_edge(struct gi_out *out, const struct gi_go *go, const struct gi
 	gi_out_puts(out, "\n");
 }
 
-static void put_headline(struct gi_str *s, const struct gi_go *go, const struct gi_verdict *v)
+void gi_verdict_headline(struct gi_str *s, const struct gi_go *go, const struct gi_verdict *v)
 {
 	switch (v->kind) {
 	case GI_VERDICT_CYCLE:
 		gi_str_puts(s, "deadlock: goroutines ");
-		list_goroutines(go, v->goroutines, v->goroutine_count, s);
+		gi_goroutines_format(go, v->goroutines, v->goroutine_count, s);
 		gi_str_puts(s, " wait for each other");
 		break;
 	case GI_VERDICT_SELF:
@@ -156,28 +154,28 @@ static void put_headline(struct gi_str *s, const struct gi_go *go, const struct 
 		break;
 	case GI_VERDICT_UNREACHABLE:
 		gi_str_printf(s, "stuck for good: goroutine%s ", v->goroutine_count > 1 ? "s" : "");
-		list_goroutines(go, v->goroutines, v->goroutine_count, s);
+		gi_goroutines_format(go, v->goroutines, v->goroutine_count, s);
 		gi_str_printf(s, " wait%s for what nobody can reach",
 			      v->goroutine_count > 1 ? "" : "s");
 		break;
 	case GI_VERDICT_ORPHAN_LOCK:
 		gi_str_printf(s, "stuck for good: goroutine%s ", v->goroutine_count > 1 ? "s" : "");
-		list_goroutines(go, v->goroutines, v->goroutine_count, s);
+		gi_goroutines_format(go, v->goroutines, v->goroutine_count, s);
 		gi_str_printf(s, " wait%s for a lock whose owner is gone",
 			      v->goroutine_count > 1 ? "" : "s");
 		break;
 	case GI_VERDICT_IN_C:
 		gi_str_puts(s, "waiting for C code: goroutine ");
-		list_goroutines(go, v->goroutines, v->goroutine_count, s);
+		gi_goroutines_format(go, v->goroutines, v->goroutine_count, s);
 		break;
 	case GI_VERDICT_SUSPECT:
 		gi_str_puts(s, "suspect: goroutines ");
-		list_goroutines(go, v->goroutines, v->goroutine_count, s);
+		gi_goroutines_format(go, v->goroutines, v->goroutine_count, s);
 		gi_str_puts(s, " wait for each other, unless another goroutine steps in");
 		break;
 	case GI_VERDICT_UNKNOWN:
 		gi_str_puts(s, "not counted: goroutine ");
-		list_goroutines(go, v->goroutines, v->goroutine_count, s);
+		gi_goroutines_format(go, v->goroutines, v->goroutine_count, s);
 		gi_str_puts(
 			s,
 			" waits for what nobody can reach, as programs do on purpose to keep main going");
@@ -219,7 +217,7 @@ static void put_group(struct gi_out *out, const struct gi_go *go, const struct g
 	const struct gi_object *o = gi_graph_object(graph, g->first->object);
 
 	gi_str_printf(&s, "    goroutine%s ", g->n > 1 ? "s" : "");
-	list_goroutines(go, g->gs, g->n, &s);
+	gi_goroutines_format(go, g->gs, g->n, &s);
 	if (g->first->waits_at.pc) {
 		gi_str_puts(&s, ", in ");
 		put_location(&s, &g->first->waits_at);
@@ -281,27 +279,10 @@ static struct gi_error *put_collateral(struct gi_out *out, const struct gi_go *g
 	return err;
 }
 
-static bool is_stuck(enum gi_verdict_kind kind)
+bool gi_verdict_is_stuck(enum gi_verdict_kind kind)
 {
 	return kind == GI_VERDICT_CYCLE || kind == GI_VERDICT_SELF ||
 	       kind == GI_VERDICT_UNREACHABLE || kind == GI_VERDICT_ORPHAN_LOCK;
-}
-
-/** The first thing that a goroutine waits on; NULL if nothing is known. Waiters stand in the
- * order of their goroutines. */
-static const struct gi_object *waits_on(const struct gi_graph *graph, uint32_t g)
-{
-	size_t lo = 0, hi = gi_graph_waiter_count(graph);
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (gi_graph_waiter(graph, mid)->g < g)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	const struct gi_waiter *w = gi_graph_waiter(graph, lo);
-	return w && w->g == g ? gi_graph_object(graph, w->object) : NULL;
 }
 
 /** Goroutines that no edge tells of: where they are, and what they wait on. */
@@ -314,7 +295,8 @@ static struct gi_error *put_unreachable(struct gi_out *out, struct gi_go *go,
 	for (size_t i = 0; i < v->goroutine_count && i < MAX_NAMED && !err; i++) {
 		_cleanup_(gi_str_deinit) struct gi_str s = {0};
 		struct gi_location where = {0}, user = {0};
-		const struct gi_object *o = waits_on(graph, v->goroutines[i]);
+		const struct gi_waiter *w = gi_graph_wait_of(graph, v->goroutines[i]);
+		const struct gi_object *o = w ? gi_graph_object(graph, w->object) : NULL;
 
 		gi_error_ignore(
 			gi_unwind_locations(u, gi_go_g(go, v->goroutines[i]), &where, &user));
@@ -343,13 +325,13 @@ static struct gi_error *put_verdict(struct gi_out *out, struct gi_go *go,
 	_cleanup_(gi_str_deinit) struct gi_str s = {0};
 	struct gi_error *err = NULL;
 
-	put_headline(&s, go, v);
-	gi_out_style(out, is_stuck(v->kind) ? GI_STYLE_BAD : GI_STYLE_HEAD);
+	gi_verdict_headline(&s, go, v);
+	gi_out_style(out, gi_verdict_is_stuck(v->kind) ? GI_STYLE_BAD : GI_STYLE_HEAD);
 	gi_out_puts(out, gi_str_cstr(&s));
 	gi_out_style(out, GI_STYLE_NONE);
 	gi_out_puts(out, "\n");
 	for (size_t k = 0; k < v->edge_count; k++)
-		put_edge(out, go, graph, gi_graph_edge(graph, v->edges[k]));
+		gi_out_edge(out, go, graph, gi_graph_edge(graph, v->edges[k]));
 	if (v->kind == GI_VERDICT_UNREACHABLE || v->kind == GI_VERDICT_ORPHAN_LOCK ||
 	    v->kind == GI_VERDICT_UNKNOWN)
 		err = put_unreachable(out, go, graph, v);
@@ -428,7 +410,7 @@ static struct gi_error *put_text(struct gi_out *out, struct gi_go *go, const str
 		gi_out_printf(out, "\nall %zu edges\n", gi_graph_edge_count(graph));
 		gi_out_style(out, GI_STYLE_NONE);
 		for (size_t i = 0; i < gi_graph_edge_count(graph) && !err; i++) {
-			put_edge(out, go, graph, gi_graph_edge(graph, i));
+			gi_out_edge(out, go, graph, gi_graph_edge(graph, i));
 			if (i % 256 == 0)
 				err = gi_out_check(out);
 		}
@@ -570,12 +552,12 @@ struct gi_error *gi_report_verdict_line(struct gi_out *out, struct gi_go *go,
 		_cleanup_(gi_str_deinit) struct gi_str s = {0};
 		if (v->kind == GI_VERDICT_COLLATERAL)
 			continue;
-		put_headline(&s, go, v);
+		gi_verdict_headline(&s, go, v);
 		put_objects(graph, v, &s);
 		size_t behind = stuck_behind(graph, i);
 		if (behind)
 			gi_str_printf(&s, "; %zu more stuck behind", behind);
-		gi_out_style(out, is_stuck(v->kind) ? GI_STYLE_BAD : GI_STYLE_HEAD);
+		gi_out_style(out, gi_verdict_is_stuck(v->kind) ? GI_STYLE_BAD : GI_STYLE_HEAD);
 		gi_out_puts(out, gi_str_cstr(&s));
 		gi_out_style(out, GI_STYLE_NONE);
 		gi_out_puts(out, "\n");

@@ -15,6 +15,19 @@ const char *gi_edge_verb(const struct gi_graph *graph, const struct gi_edge *e);
 /** "locked", "runs": what the owner of an edge's object has done. */
 const char *gi_edge_deed(const struct gi_graph *graph, const struct gi_edge *e);
 const char *gi_strength_name(enum gi_strength s);
+/** "send", "lock", ...: what a waiter wants. */
+const char *gi_role_name(enum gi_wait_role role);
+/** What the object's own words say ("locked, a waiter was woken"); nothing if they cannot be read. */
+void gi_object_state_format(struct gi_go *go, const struct gi_object *o, struct gi_str *ret);
+/** "17 and 18", "17, 18 and 19", "17, 18, 19 and 5 more" of indexes into gi_go_g(). */
+void gi_goroutines_format(const struct gi_go *go, const uint32_t *gs, size_t n, struct gi_str *ret);
+/** One edge of a story, two or three lines. */
+void gi_out_edge(struct gi_out *out, const struct gi_go *go, const struct gi_graph *graph,
+		 const struct gi_edge *e);
+/** True for verdicts whose goroutines can never go on. */
+bool gi_verdict_is_stuck(enum gi_verdict_kind kind);
+/** A verdict in one line, without its end. */
+void gi_verdict_headline(struct gi_str *s, const struct gi_go *go, const struct gi_verdict *v);
 /** The member "object". */
 void gi_json_object_of(struct gi_out *out, const struct gi_object *o);
 void gi_json_edge(struct gi_out *out, const char *key, const struct gi_go *go,

@@ -8,7 +8,7 @@
 
 enum { MAX_SHOWN = 100 };
 
-static const char *role_name(enum gi_wait_role role)
+const char *gi_role_name(enum gi_wait_role role)
 {
 	switch (role) {
 	case GI_ROLE_SEND:
@@ -35,8 +35,7 @@ static void mutex_state(struct gi_str *s, const struct gi_mutex *m)
 		gi_str_puts(s, ", starving");
 }
 
-/** What the object's own words say; nothing if they cannot be read. */
-static void put_state(struct gi_go *go, const struct gi_object *o, struct gi_str *s)
+void gi_object_state_format(struct gi_go *go, const struct gi_object *o, struct gi_str *s)
 {
 	enum { MAX_READERS = 1 << 30 };
 	struct gi_mutex m;
@@ -126,7 +125,7 @@ static void put_text(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u
 	gi_out_puts(out, gi_str_cstr(&s));
 	gi_out_style(out, GI_STYLE_NONE);
 	gi_str_reset(&s);
-	put_state(go, o, &s);
+	gi_object_state_format(go, o, &s);
 	gi_out_printf(out, "%s%s\n", s.len ? ": " : "", gi_str_cstr(&s));
 	for (size_t i = 0; i < gi_graph_waiter_count(graph); i++) {
 		const struct gi_waiter *w = gi_graph_waiter(graph, i);
@@ -136,7 +135,7 @@ static void put_text(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u
 		gi_str_reset(&s);
 		gi_location_format(&s, at.function, at.file, at.line, at.pc);
 		gi_out_printf(out, "  goroutine %" PRIu64 " waits to %s%s, in %s\n",
-			      gi_goid(go, w->g), role_name(w->role),
+			      gi_goid(go, w->g), gi_role_name(w->role),
 			      w->in_select ? " (select)" : "", gi_str_cstr(&s));
 	}
 	if (n > MAX_SHOWN)
@@ -172,7 +171,7 @@ static void put_json(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u
 	gi_json_str(out, "kind", gi_object_kind_name(o->kind));
 	gi_json_hex_or_null(out, "addr", o->addr, o->addr);
 	gi_json_str(out, "name", o->name && *o->name ? o->name : NULL);
-	put_state(go, o, &s);
+	gi_object_state_format(go, o, &s);
 	gi_json_str(out, "state", s.len ? gi_str_cstr(&s) : NULL);
 	gi_json_array(out, "waiters");
 	for (size_t i = 0; i < gi_graph_waiter_count(graph); i++) {
@@ -182,7 +181,7 @@ static void put_json(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u
 		struct gi_location at = where_is(go, u, w->g);
 		gi_json_object(out, NULL);
 		gi_json_u64(out, "goroutine", gi_goid(go, w->g));
-		gi_json_str(out, "role", role_name(w->role));
+		gi_json_str(out, "role", gi_role_name(w->role));
 		gi_json_bool(out, "select", w->in_select);
 		gi_json_location_or_null(out, "waits_at", &at);
 		gi_json_close(out);

@@ -233,6 +233,19 @@ const struct gi_waiter *gi_graph_waiter(const struct gi_graph *gr, size_t i)
 	return i < gr->waiter_count ? &gr->waiters[i] : NULL;
 }
 
+const struct gi_waiter *gi_graph_wait_of(const struct gi_graph *gr, uint32_t g)
+{
+	return gr->g_first[g] ? &gr->waiters[gr->g_first[g] - 1] : NULL;
+}
+
+bool gi_graph_verdict_of(const struct gi_graph *gr, uint32_t g, size_t *ret)
+{
+	if (!gr->g_verdict || !gr->g_verdict[g])
+		return false;
+	*ret = gr->g_verdict[g] - 1;
+	return true;
+}
+
 size_t gi_graph_edge_count(const struct gi_graph *gr)
 {
 	return gr->edge_count;
