@@ -107,6 +107,28 @@ static void put_location(struct gi_str *s, const struct gi_location *loc)
 
 // --- text -------------------------------------------------------------------------------
 
+static void put_edge(struct gi_out *out, const struct gi_go *go, const struct gi_graph *graph,
+		     const struct gi_edge *e, struct gi_str *s)
+{
+	gi_str_puts(s, " waits for ");
+	gi_object_format(gi_graph_object(graph, e->object), s);
+	gi_str_puts(s, ",\n    ");
+	gi_str_printf(s, "%s goroutine %" PRIu64, gi_edge_verb(graph, e), gi_goid(go, e->to));
+	if (e->to == e->from)
+		gi_str_puts(s, " itself");
+	if (e->acquired_at.pc) {
+		gi_str_printf(s, ", which %s it in ", gi_edge_deed(graph, e));
+		put_location(s, &e->acquired_at);
+	}
+	gi_str_putc(s, '\n');
+	gi_out_puts(out, gi_str_cstr(s));
+	gi_out_style(out, GI_STYLE_DIM);
+	gi_out_printf(out, "    %s: ", gi_strength_name(e->strength));
+	gi_out_text(out, e->evidence);
+	gi_out_style(out, GI_STYLE_NONE);
+	gi_out_puts(out, "\n");
+}
+
 void gi_out_edge(struct gi_out *out, const struct gi_go *go, const struct gi_graph *graph,
 		 const struct gi_edge *e)
 {
@@ -118,26 +140,21 @@ void gi_out_edge(struct gi_out *out, const struct gi_go *go, const struct gi_gra
 		put_location(&s, &e->waits_at);
 		gi_str_putc(&s, ',');
 	}
-	gi_str_puts(&s, " waits for ");
-	gi_object_format(gi_graph_object(graph, e->object), &s);
-	gi_str_puts(&s, ",\n    ");
-	if (e->to == e->from)
-		gi_str_printf(&s, "%s goroutine %" PRIu64 " itself", gi_edge_verb(graph, e),
-			      gi_goid(go, e->to));
-	else
-		gi_str_printf(&s, "%s goroutine %" PRIu64, gi_edge_verb(graph, e),
-			      gi_goid(go, e->to));
-	if (e->acquired_at.pc) {
-		gi_str_printf(&s, ", which %s it in ", gi_edge_deed(graph, e));
-		put_location(&s, &e->acquired_at);
+	put_edge(out, go, graph, e, &s);
+}
+
+void gi_out_edge_rest(struct gi_out *out, const struct gi_go *go, const struct gi_graph *graph,
+		      const struct gi_edge *e)
+{
+	_cleanup_(gi_str_deinit) struct gi_str s = {0};
+
+	gi_str_puts(&s, " ");
+	if (e->waits_at.pc) {
+		gi_str_puts(&s, " in ");
+		put_location(&s, &e->waits_at);
+		gi_str_putc(&s, ',');
 	}
-	gi_str_putc(&s, '\n');
-	gi_out_puts(out, gi_str_cstr(&s));
-	gi_out_style(out, GI_STYLE_DIM);
-	gi_out_printf(out, "    %s: ", gi_strength_name(e->strength));
-	gi_out_text(out, e->evidence);
-	gi_out_style(out, GI_STYLE_NONE);
-	gi_out_puts(out, "\n");
+	put_edge(out, go, graph, e, &s);
 }
 
 void gi_verdict_headline(struct gi_str *s, const struct gi_go *go, const struct gi_verdict *v)

@@ -24,6 +24,9 @@ void gi_goroutines_format(const struct gi_go *go, const uint32_t *gs, size_t n, 
 /** One edge of a story, two or three lines. */
 void gi_out_edge(struct gi_out *out, const struct gi_go *go, const struct gi_graph *graph,
 		 const struct gi_edge *e);
+/** The same without the goroutine that waits. */
+void gi_out_edge_rest(struct gi_out *out, const struct gi_go *go, const struct gi_graph *graph,
+		      const struct gi_edge *e);
 /** True for verdicts whose goroutines can never go on. */
 bool gi_verdict_is_stuck(enum gi_verdict_kind kind);
 /** A verdict in one line, without its end. */

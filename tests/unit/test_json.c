@@ -245,6 +245,11 @@ static const char *const lines[] = {
 	"deadlock -v",
 	"waiters main.a",
 	"waiters 0x10",
+	"blocked",
+	"blocked -n 0",
+	"why",
+	"why 1",
+	"why 20",
 };
 
 static const char *const cores[] = {"abba-go1.19.13",	  "abba-go1.27.4",    "zoo-go1.19.13",

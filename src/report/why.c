@@ -1,0 +1,375 @@
+// One goroutine's wait as a story: it waits for an object, which another goroutine has, which
+// waits in its turn, until somebody is found who waits for nobody, or who was met before.
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "report/deadlock.h"
+#include "report/frame.h"
+#include "report/goroutines.h"
+
+enum { MAX_STEPS = 64 };
+
+/** How a chain ends: at its last goroutine. */
+enum ending {
+	END_CIRCLE, // it waits for one that was told of
+	END_RUNS,
+	END_SLEEPS,
+	END_INPUT,
+	END_SYSCALL,
+	END_IN_C,
+	END_RUNTIME,
+	END_NOTHING,	 // a nil channel, an empty select
+	END_UNREACHABLE, // proved: nobody can reach what it waits for
+	END_NO_OWNER,
+	END_UNKNOWN, // a channel, a group, a condition: whoever can reach it
+	END_TOO_LONG,
+};
+
+struct step {
+	uint32_t g;
+	const struct gi_edge *edge; // NULL: the chain ends here
+	size_t others;		    // edges that are not followed
+};
+
+struct chain {
+	struct step steps[MAX_STEPS];
+	size_t n;
+	enum ending end;
+	uint32_t back_to; // END_CIRCLE
+};
+
+static const char *ending_name(enum ending e)
+{
+	static const char *const names[] = {
+		[END_CIRCLE] = "circle",	   [END_RUNS] = "runs",
+		[END_SLEEPS] = "sleeps",	   [END_INPUT] = "input",
+		[END_SYSCALL] = "syscall",	   [END_IN_C] = "in-c",
+		[END_RUNTIME] = "runtime",	   [END_NOTHING] = "nothing",
+		[END_UNREACHABLE] = "unreachable", [END_NO_OWNER] = "no-owner",
+		[END_UNKNOWN] = "unknown",	   [END_TOO_LONG] = "too-long",
+	};
+
+	return names[e];
+}
+
+// --- following ----------------------------------------------------------------------------
+
+static bool verdict_root(const struct gi_graph *graph, uint32_t g, size_t *ret)
+{
+	size_t i;
+
+	if (!gi_graph_verdict_of(graph, g, &i))
+		return false;
+	*ret = gi_graph_verdict(graph, i)->root;
+	return true;
+}
+
+static bool is_on_cycle(const struct gi_graph *graph, const struct gi_edge *e, size_t root)
+{
+	const struct gi_verdict *v = gi_graph_verdict(graph, root);
+
+	for (size_t i = 0; i < v->edge_count; i++) {
+		if (gi_graph_edge(graph, v->edges[i]) == e)
+			return true;
+	}
+	return false;
+}
+
+/** The edge that says most of why g waits: one of its root cause before any other. */
+static const struct gi_edge *choose(const struct gi_graph *graph, uint32_t g, size_t *others)
+{
+	const struct gi_edge *best = NULL;
+	unsigned best_rank = 0;
+	size_t root, to_root;
+	bool has_root = verdict_root(graph, g, &root);
+
+	*others = 0;
+	for (size_t i = 0; i < gi_graph_edge_count(graph); i++) {
+		const struct gi_edge *e = gi_graph_edge(graph, i);
+		unsigned rank = 1;
+
+		if (e->from != g)
+			continue;
+		if (has_root && is_on_cycle(graph, e, root))
+			rank = 3;
+		else if (has_root && verdict_root(graph, e->to, &to_root) && to_root == root)
+			rank = 2;
+		if (best)
+			++*others;
+		if (rank > best_rank) {
+			best = e;
+			best_rank = rank;
+		}
+	}
+	return best;
+}
+
+static enum ending ending_of(const struct gi_graph *graph, uint32_t g)
+{
+	const struct gi_waiter *w = gi_graph_wait_of(graph, g);
+	const struct gi_object *o = w ? gi_graph_object(graph, w->object) : NULL;
+	size_t v;
+
+	if (!o)
+		return END_RUNS;
+	if (gi_graph_verdict_of(graph, g, &v) &&
+	    (gi_graph_verdict(graph, v)->kind == GI_VERDICT_UNREACHABLE ||
+	     gi_graph_verdict(graph, v)->kind == GI_VERDICT_ORPHAN_LOCK))
+		return END_UNREACHABLE;
+	switch (o->kind) {
+	case GI_OBJECT_TIMER:
+		return END_SLEEPS;
+	case GI_OBJECT_FD:
+		return END_INPUT;
+	case GI_OBJECT_SYSCALL:
+		return END_SYSCALL;
+	case GI_OBJECT_C_CALL:
+		return END_IN_C;
+	case GI_OBJECT_RUNTIME:
+		return END_RUNTIME;
+	case GI_OBJECT_NOTHING:
+		return END_NOTHING;
+	case GI_OBJECT_MUTEX:
+	case GI_OBJECT_RWMUTEX:
+	case GI_OBJECT_ONCE:
+		return END_NO_OWNER;
+	default:
+		return END_UNKNOWN;
+	}
+}
+
+static void follow(const struct gi_graph *graph, uint32_t g, struct chain *c)
+{
+	c->n = 0;
+	for (;;) {
+		struct step *s = &c->steps[c->n++];
+
+		s->g = g;
+		s->edge = choose(graph, g, &s->others);
+		if (!s->edge) {
+			c->end = ending_of(graph, g);
+			return;
+		}
+		g = s->edge->to;
+		for (size_t i = 0; i < c->n; i++) {
+			if (c->steps[i].g == g) {
+				c->end = END_CIRCLE;
+				c->back_to = g;
+				return;
+			}
+		}
+		if (c->n == MAX_STEPS) {
+			c->end = END_TOO_LONG;
+			return;
+		}
+	}
+}
+
+// --- text ---------------------------------------------------------------------------------
+
+static void put_goroutine(struct gi_out *out, struct gi_go *go, uint32_t i)
+{
+	const struct gi_g *g = gi_go_g(go, i);
+	const char *reason = gi_go_wait_reason(go, g);
+	_cleanup_(gi_str_deinit) struct gi_str s = {0};
+	char buf[32];
+	uint64_t ns;
+
+	if (!reason)
+		reason = gi_g_status_name(g, buf, sizeof(buf));
+	gi_str_puts(&s, " [");
+	gi_str_put_escaped(&s, reason, strlen(reason));
+	if (gi_go_wait_ns(go, g, &ns)) {
+		gi_str_puts(&s, ", for at least ");
+		gi_duration_format(&s, ns);
+	}
+	gi_str_putc(&s, ']');
+	gi_out_style(out, GI_STYLE_HEAD);
+	gi_out_printf(out, "goroutine %" PRIu64, g->goid);
+	gi_out_style(out, GI_STYLE_NONE);
+	gi_out_printf(out, "%s\n", gi_str_cstr(&s));
+}
+
+static struct gi_location place_of(struct gi_go *go, struct gi_unwinder *u, uint32_t g)
+{
+	struct gi_location where = {.function = "", .file = ""}, user = where;
+
+	gi_error_ignore(gi_unwind_locations(u, gi_go_g(go, g), &where, &user));
+	return user.pc ? user : where;
+}
+
+/** What the last goroutine of a chain does, and all that it waits for. */
+static void put_last(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
+		     const struct gi_graph *graph, const struct chain *c)
+{
+	enum { MAX_CASES = 8 };
+	const uint32_t g = c->steps[c->n - 1].g;
+	const struct gi_location at = place_of(go, u, g);
+	const struct gi_waiter *w = gi_graph_wait_of(graph, g);
+	const struct gi_waiter *end =
+		gi_graph_waiter(graph, 0) + gi_graph_waiter_count(graph);
+	_cleanup_(gi_str_deinit) struct gi_str s = {0};
+	size_t n = 0;
+
+	gi_str_puts(&s, "  in ");
+	gi_location_format(&s, at.function, at.file, at.line, at.pc);
+	if (at.pc)
+		gi_out_printf(out, "%s\n", gi_str_cstr(&s));
+	for (; w && w < end && w->g == g; w++, n++) {
+		const struct gi_object *o = gi_graph_object(graph, w->object);
+		if (n >= MAX_CASES || (!o->addr && o->kind != GI_OBJECT_NOTHING))
+			continue;
+		gi_str_reset(&s);
+		gi_str_printf(&s, "  waits to %s%s: ",
+			      w->role == GI_ROLE_WAIT ? "go on" : gi_role_name(w->role),
+			      w->in_select ? " (select)" : "");
+		gi_object_format(o, &s);
+		gi_str_puts(&s, ", ");
+		size_t len = s.len;
+		gi_object_state_format(go, o, &s);
+		if (s.len == len)
+			s.s[s.len = len - 2] = '\0';
+		gi_out_printf(out, "%s\n", gi_str_cstr(&s));
+	}
+	if (n > MAX_CASES)
+		gi_out_printf(out, "  and %zu more cases\n", n - MAX_CASES);
+}
+
+static const char *ending_text(enum ending e)
+{
+	switch (e) {
+	case END_RUNS:
+		return "it can run: whoever waits for it goes on when it lets go";
+	case END_SLEEPS:
+		return "it sleeps: its timer will wake it";
+	case END_INPUT:
+		return "it waits for input or output, which may still come";
+	case END_SYSCALL:
+		return "it is in a system call, which may still return (\"threads -s\" shows which)";
+	case END_IN_C:
+		return "it is in C code, which may still return (\"goroutine ID bt\" shows where)";
+	case END_RUNTIME:
+		return "the runtime will wake it";
+	case END_NOTHING:
+		return "nobody can ever wake it";
+	case END_UNREACHABLE:
+		return "no global and no goroutine that can still run leads to it: it waits for good";
+	case END_NO_OWNER:
+		return "no owner found: its owner returned, or is unknown";
+	case END_UNKNOWN:
+		return "who will end this wait is not known: whoever can reach it";
+	case END_TOO_LONG:
+		return "the chain goes on";
+	case END_CIRCLE:
+		break;
+	}
+	return "";
+}
+
+static void put_verdict(struct gi_out *out, const struct gi_go *go, const struct gi_graph *graph,
+			uint32_t g)
+{
+	_cleanup_(gi_str_deinit) struct gi_str s = {0};
+	size_t i;
+
+	if (!gi_graph_verdict_of(graph, g, &i))
+		return;
+	const struct gi_verdict *v = gi_graph_verdict(graph, i);
+	const struct gi_verdict *root = gi_graph_verdict(graph, v->root);
+	gi_verdict_headline(&s, go, root);
+	if (v != root)
+		gi_str_printf(&s, "; goroutine %" PRIu64 " is stuck behind %s", gi_goid(go, g),
+			      root->goroutine_count > 1 ? "them" : "it");
+	gi_out_puts(out, "\n");
+	gi_out_style(out, gi_verdict_is_stuck(root->kind) ? GI_STYLE_BAD : GI_STYLE_HEAD);
+	gi_out_puts(out, gi_str_cstr(&s));
+	gi_out_style(out, GI_STYLE_NONE);
+	gi_out_puts(out, "\n");
+}
+
+static void put_text(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
+		     const struct gi_graph *graph, const struct chain *c)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		const struct step *s = &c->steps[i];
+
+		put_goroutine(out, go, s->g);
+		if (!s->edge)
+			continue;
+		gi_out_edge_rest(out, go, graph, s->edge);
+		if (s->others)
+			gi_out_printf(out, "    and it waits for %zu other%s, too (\"waiters\" lists them)\n",
+				      s->others, s->others > 1 ? "s" : "");
+	}
+	if (c->end == END_CIRCLE) {
+		gi_out_printf(out, "  and that is goroutine %" PRIu64 " again: a circle\n",
+			      gi_goid(go, c->back_to));
+	} else {
+		if (!c->steps[c->n - 1].edge)
+			put_last(out, go, u, graph, c);
+		gi_out_printf(out, "  %s\n", ending_text(c->end));
+	}
+	put_verdict(out, go, graph, c->steps[0].g);
+}
+
+// --- records ------------------------------------------------------------------------------
+
+static void put_json(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
+		     const struct gi_graph *graph, const struct chain *c)
+{
+	size_t i;
+
+	gi_json_begin(out, "why");
+	gi_json_u64(out, "goroutine", gi_goid(go, c->steps[0].g));
+	gi_json_array(out, "chain");
+	for (size_t k = 0; k < c->n; k++) {
+		const struct step *s = &c->steps[k];
+		const struct gi_g *g = gi_go_g(go, s->g);
+		const struct gi_location at = place_of(go, u, s->g);
+		char buf[32];
+
+		gi_json_object(out, NULL);
+		gi_json_u64(out, "goroutine", g->goid);
+		gi_json_str(out, "status", gi_g_status_name(g, buf, sizeof(buf)));
+		gi_json_str(out, "wait_reason", gi_go_wait_reason(go, g));
+		gi_json_location_or_null(out, "location", &at);
+		if (s->edge)
+			gi_json_edge(out, "edge", go, graph, s->edge);
+		else
+			gi_json_null(out, "edge");
+		gi_json_close(out);
+	}
+	gi_json_close(out);
+	gi_json_str(out, "end", ending_name(c->end));
+	if (gi_graph_verdict_of(graph, c->steps[0].g, &i)) {
+		const struct gi_verdict *v = gi_graph_verdict(graph, i);
+		gi_json_str(out, "verdict", gi_verdict_kind_name(v->kind));
+		gi_json_u64(out, "root", v->root);
+	} else {
+		gi_json_null(out, "verdict");
+		gi_json_null(out, "root");
+	}
+	gi_json_end(out);
+}
+
+struct gi_error *gi_report_why(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
+			       const struct gi_graph *graph, const struct gi_g *g)
+{
+	_cleanup_(gi_freep) struct chain *c = calloc(1, sizeof(*c));
+	size_t i = 0;
+
+	if (!c)
+		return gi_error_nomem();
+	while (i < gi_go_g_count(go) && gi_go_g(go, i) != g)
+		i++;
+	if (i == gi_go_g_count(go))
+		return gi_error_create(GI_ERR_NOT_FOUND, "goroutine %" PRIu64 " is not in the list",
+				       g->goid);
+	follow(graph, (uint32_t)i, c);
+	if (gi_out_is_json(out))
+		put_json(out, go, u, graph, c);
+	else
+		put_text(out, go, u, graph, c);
+	return gi_out_check(out);
+}

@@ -1,0 +1,3 @@
+core abba-go1.27.4
+options --json
+why 1
