@@ -39,21 +39,40 @@ static struct gi_error *bt_run(struct gi_session *s, const struct gi_args *args,
 	if (err)
 		return err;
 
+	_cleanup_(gi_deferreds_deinit) struct gi_deferreds deferred = {0};
+	struct gi_frame_more more = {0};
+	if (gi_args_has_name(args, "defer")) {
+		const struct gi_g *g = gi_session_goroutine(s);
+		if (g)
+			err = gi_deferred_calls(gi_session_go(s), gi_session_unwinder(s), g,
+						(size_t)depth, &deferred);
+		if (err)
+			return err;
+		more.deferred = &deferred;
+	}
+
 	begin_record(s, out);
 	for (size_t i = 0; i < gi_stack_len(stack); i++) {
 		const struct gi_frame *f = gi_stack_frame(stack, i);
 		if (i && f->stack != gi_stack_frame(stack, i - 1)->stack)
 			gi_out_stack_switch(out, f->stack);
-		gi_out_frame(out, i, f);
+		gi_out_frame_more(out, i, f, &more);
 		if (i % 256 == 255 && (err = gi_out_check(out)))
 			return err;
 	}
 	gi_json_close(out);
+	if (more.deferred)
+		gi_out_deferred_elsewhere(out, more.deferred);
 	// A stack that ends early is still an answer: print it, then say why.
 	const struct gi_error *why = gi_stack_truncated(stack);
 	gi_json_str(out, "ends_early", why ? gi_error_message(why) : NULL);
 	gi_json_bool(out, "more", gi_stack_cut_by_max(stack));
 	gi_json_end(out);
+	if (deferred.lost)
+		gi_out_note(out,
+			    "there may be more deferred calls: the record at 0x%" PRIx64
+			    " cannot be read",
+			    deferred.lost);
 	if (gi_out_is_json(out))
 		return NULL;
 	if (why)
@@ -68,13 +87,15 @@ const struct gi_command gi_cmd_bt = {
 	.aliases = (const char *const[]){"backtrace", "stack", "where", NULL},
 	.group = GI_GROUP_STACK,
 	.needs = GI_NEEDS_TARGET | GI_NEEDS_GO | GI_NEEDS_FRAME,
-	.synopsis = "bt [-n DEPTH] [-full-thread]",
+	.synopsis = "bt [-n DEPTH] [-full-thread] [-defer]",
 	.summary = "print the call stack",
 	.options =
 		(const struct gi_option[]){
 			{'n', "DEPTH", "stop after DEPTH frames (default 50)", NULL, false, NULL},
 			{0, NULL, "with the C frames below callbacks from C", "full-thread", false,
 			 NULL},
+			{0, NULL, "with the deferred calls that each frame has pending", "defer",
+			 false, NULL},
 			{0},
 		},
 	.help = "Prints the frames of the selected goroutine or thread, innermost first. Calls that the\n"
@@ -84,7 +105,10 @@ const struct gi_command gi_cmd_bt = {
 		"\n"
 		"Where C called back into Go, a goroutine's stack goes on with the Go frames that called C.\n"
 		"-full-thread shows the C frames in between too, also of a goroutine that is parked, as bt\n"
-		"always does for a thread. Frame numbers are then not those of \"frame\".\n",
+		"always does for a thread. Frame numbers are then not those of \"frame\".\n"
+		"\n"
+		"-defer shows below each frame the calls that it has deferred and that have not run yet,\n"
+		"in the order in which they will: where the function is, and where it was deferred.\n",
 	.max_args = 1,
 	.run = bt_run,
 };

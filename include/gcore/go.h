@@ -291,6 +291,7 @@ struct gi_defer {
 	uint64_t sp, pc;
 	uint64_t link;
 	bool heap, rangefunc;
+	bool started; // up to 1.21: by a panic or Goexit, which took it off the chain too late or not at all
 	bool open_coded; // an old-style open-coded record (1.19 to 1.21): fn is unset
 	uint64_t fd;	 // its funcdata, where the release has it
 	uint64_t varp;

@@ -87,6 +87,14 @@ void gi_json_note(struct gi_out *out, const char *text);
 
 /** A frame: a numbered line (or two), or a member of a JSON "frames" array. */
 void gi_out_frame(struct gi_out *out, size_t i, const struct gi_frame *frame);
+/** The same, and what was asked for beside it. */
+struct gi_frame_more {
+	const struct gi_deferreds *deferred; // of its goroutine: those of this frame are shown; or NULL
+};
+void gi_out_frame_more(struct gi_out *out, size_t i, const struct gi_frame *frame,
+		       const struct gi_frame_more *more);
+/** Deferred calls that belong to no frame; in JSON an array "deferred_elsewhere" of the open object. */
+void gi_out_deferred_elsewhere(struct gi_out *out, const struct gi_deferreds *deferred);
 /** The same with its argument words (untrusted text); in JSON a record of its own. */
 void gi_out_frame_args(struct gi_out *out, size_t i, const struct gi_frame *frame, const char *args);
 /** A line between frames: the stack goes on on another one. */

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gcore/base.h"
 #include "gcore/error.h"
 #include "gcore/go.h"
 #include "gcore/unwind.h"
@@ -118,5 +119,32 @@ size_t gi_graph_cycle_count(const struct gi_graph *graph);
 bool gi_graph_find_object(const struct gi_graph *graph, uint64_t addr, size_t *ret);
 size_t gi_graph_note_count(const struct gi_graph *graph);
 const char *gi_graph_note(const struct gi_graph *graph, size_t i);
+
+// --- deferred calls (wait/deferred.c) ------------------------------------------
+
+/** A deferred call that has not run yet. Strings are borrowed as long as the gi_go. */
+struct gi_deferred {
+	uint64_t sp; // of the frame that deferred it, as in gi_frame; 0: none of the goroutine's frames
+	uint64_t closure;	    // address of the function value
+	struct gi_location calls;   // where the function begins that it calls
+	const char *wrapper;	    // the function that the compiler made around that call, or NULL
+	struct gi_location statement; // where it was deferred; pc 0: unknown
+	bool open_coded;	    // it has no record: the frame itself tells of it
+};
+struct gi_deferreds {
+	struct gi_deferred *d;
+	size_t n, cap;
+	uint64_t lost; // address of a record that could not be read: there may be more; or 0
+};
+static inline void gi_deferreds_deinit(struct gi_deferreds *ds)
+{
+	gi_freep(&ds->d);
+}
+/**
+ * The pending deferred calls of g's innermost max physical frames, in the order in which they
+ * will run. *ret is to be deinited in any case.
+ */
+struct gi_error *gi_deferred_calls(struct gi_go *go, struct gi_unwinder *u, const struct gi_g *g,
+				   size_t max, struct gi_deferreds *ret) GI_MUST_CHECK;
 
 #endif

@@ -134,6 +134,7 @@ struct gi_error *gi_go_read_defer(struct gi_go *go, uint64_t addr, struct gi_def
 		.heap = FIELD(heap) != 0,
 		.rangefunc = FIELD(rangefunc) != 0,
 		.open_coded = FIELD(open_defer) != 0,
+		.started = FIELD(started) != 0,
 		.fd = FIELD(fd),
 		.varp = FIELD(varp),
 		.head = FIELD(head),

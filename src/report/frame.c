@@ -161,15 +161,91 @@ static void frame_text(struct gi_out *out, size_t i, const struct gi_frame *fram
 	gi_out_write(out, gi_str_cstr(&str), str.len);
 }
 
+static void json_deferred(struct gi_out *out, const struct gi_deferred *d)
+{
+	gi_json_object(out, NULL);
+	gi_json_str(out, "function", or_null(d->calls.function));
+	gi_json_str(out, "file", or_null(d->calls.file));
+	gi_json_u64_or_null(out, "line", known(d->calls.file) && d->calls.line, d->calls.line);
+	gi_json_hex(out, "closure", d->closure);
+	gi_json_str(out, "wrapper", d->wrapper);
+	gi_json_bool(out, "open_coded", d->open_coded);
+	gi_json_str(out, "deferred_file", d->statement.pc ? or_null(d->statement.file) : NULL);
+	gi_json_u64_or_null(out, "deferred_line", d->statement.pc && d->statement.line,
+			    d->statement.line);
+	gi_json_close(out);
+}
+
+static void deferred_text(struct gi_out *out, const struct gi_deferred *d)
+{
+	_cleanup_(gi_str_deinit) struct gi_str str = {0};
+
+	gi_str_puts(&str, "       deferred: ");
+	if (!d->calls.pc)
+		gi_str_printf(&str, "a function value at 0x%" PRIx64 ", which cannot be read",
+			      d->closure);
+	else
+		gi_location_format(&str, d->calls.function, d->calls.file, d->calls.line,
+				   d->calls.pc);
+	if (d->statement.pc && known(d->statement.file)) {
+		gi_str_puts(&str, ", by ");
+		gi_str_put_escaped(&str, d->statement.file, strlen(d->statement.file));
+		gi_str_printf(&str, ":%" PRIu32, d->statement.line);
+	}
+	gi_str_putc(&str, '\n');
+	gi_out_write(out, gi_str_cstr(&str), str.len);
+}
+
+// Those of the physical frame: its inlined calls have the same sp, and defer nothing.
+static void deferred_of(struct gi_out *out, const struct gi_deferreds *ds, uint64_t sp)
+{
+	for (size_t k = 0; k < ds->n; k++) {
+		if (ds->d[k].sp != sp)
+			continue;
+		if (gi_out_is_json(out))
+			json_deferred(out, &ds->d[k]);
+		else
+			deferred_text(out, &ds->d[k]);
+	}
+}
+
+void gi_out_deferred_elsewhere(struct gi_out *out, const struct gi_deferreds *deferred)
+{
+	bool any = false;
+
+	for (size_t k = 0; k < deferred->n; k++)
+		any |= !deferred->d[k].sp;
+	gi_json_array(out, "deferred_elsewhere");
+	if (any) {
+		gi_out_puts(out, "deferred by frames that are not on the stack:\n");
+		deferred_of(out, deferred, 0);
+	}
+	gi_json_close(out);
+}
+
+void gi_out_frame_more(struct gi_out *out, size_t i, const struct gi_frame *frame,
+		       const struct gi_frame_more *more)
+{
+	bool json = gi_out_is_json(out), may_defer = frame->kind == GI_FRAME_GO &&
+						     frame->stack == GI_STACK_GOROUTINE;
+	if (json) {
+		gi_json_object(out, NULL);
+		frame_members(out, i, frame);
+	} else {
+		frame_text(out, i, frame, NULL);
+	}
+	if (more->deferred) {
+		gi_json_array(out, "deferred");
+		if (may_defer)
+			deferred_of(out, more->deferred, frame->sp);
+		gi_json_close(out);
+	}
+	gi_json_close(out);
+}
+
 void gi_out_frame(struct gi_out *out, size_t i, const struct gi_frame *frame)
 {
-	if (!gi_out_is_json(out)) {
-		frame_text(out, i, frame, NULL);
-		return;
-	}
-	gi_json_object(out, NULL);
-	frame_members(out, i, frame);
-	gi_json_close(out);
+	gi_out_frame_more(out, i, frame, &(struct gi_frame_more){0});
 }
 
 void gi_out_frame_args(struct gi_out *out, size_t i, const struct gi_frame *frame, const char *args)

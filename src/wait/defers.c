@@ -9,7 +9,7 @@
 // call, so that they need no argument.
 //
 // A record of a range-over-func loop (1.22) leads to a list of its own. While Go up to 1.21 panics,
-// the record that runs is still the first of the chain.
+// the record that runs is still on the chain, marked as started.
 
 #include "wait/defers.h"
 
@@ -60,13 +60,14 @@ bool gi_open_defers_of(struct gi_wait_env *env, uint64_t entry, struct gi_open_d
 	return p && gi_open_defers_decode(p, n, !gi_go_at_least(env->go, 1, 22), ret);
 }
 
-static struct gi_error *add(struct gi_pendings *ps, uint64_t closure, size_t frame)
+static struct gi_error *add(struct gi_pendings *ps, uint64_t closure, size_t frame, uint64_t pc,
+			    bool open_coded)
 {
 	struct gi_error *err = gi_grow(&ps->p, &ps->cap, ps->n + 1, sizeof(*ps->p));
 
 	if (err)
 		return err;
-	ps->p[ps->n++] = (struct gi_pending){closure, frame};
+	ps->p[ps->n++] = (struct gi_pending){closure, frame, pc, open_coded};
 	return NULL;
 }
 
@@ -89,14 +90,15 @@ struct gi_error *gi_pendings_add_open(struct gi_pendings *ps, struct gi_wait_env
 				      const struct gi_open_defers *od)
 {
 	const struct gi_phys *f = &fs->f[i];
-	// Below the return address, where the call put it there, and, if there is a frame at
-	// all, a saved frame pointer.
+	// Below the return address, where the call put it there, and a saved frame pointer.
 	uint64_t varp = f->cfa - env->machine->return_size, closure;
 	struct gi_error *err = NULL;
 	uint8_t bits;
 
-	if (varp > f->sp)
-		varp -= 8;
+	// Without a frame, as where the stack is made to grow, nothing was deferred.
+	if (varp <= f->sp)
+		return NULL;
+	varp -= 8;
 	const uint8_t *p = gi_target_view(env->t, varp - od->bits, 1);
 	if (!p || !bits_are_set(env, f, varp - od->bits))
 		return NULL;
@@ -104,7 +106,7 @@ struct gi_error *gi_pendings_add_open(struct gi_pendings *ps, struct gi_wait_env
 	for (unsigned k = 0; k < od->count && !err; k++) {
 		if (bits >> k & 1 && gi_target_peek_u64(env->t, varp - od->slots[k], &closure) &&
 		    closure)
-			err = add(ps, closure, i);
+			err = add(ps, closure, i, 0, true);
 	}
 	return err;
 }
@@ -138,7 +140,7 @@ static struct gi_error *add_list(struct gi_pendings *ps, struct gi_wait_env *env
 			return NULL;
 		}
 		if (d.fn)
-			err = add(ps, d.fn, frame);
+			err = add(ps, d.fn, frame, 0, false);
 		at = d.link;
 	}
 	return err;
@@ -147,7 +149,6 @@ static struct gi_error *add_list(struct gi_pendings *ps, struct gi_wait_env *env
 struct gi_error *gi_pendings_add_chain(struct gi_pendings *ps, struct gi_wait_env *env,
 				       const struct gi_g *g, const struct gi_frames *fs)
 {
-	bool first_runs = g->panic_head && !gi_go_at_least(env->go, 1, 22);
 	uint64_t at = g->defer_head;
 	struct gi_error *err = NULL;
 	size_t frame = 0;
@@ -157,15 +158,19 @@ struct gi_error *gi_pendings_add_chain(struct gi_pendings *ps, struct gi_wait_en
 		err = gi_go_read_defer(env->go, at, &d);
 		if (err) {
 			gi_error_ignore(err);
+			ps->lost = at;
 			return NULL;
 		}
+		// The rest belongs to frames that were not collected.
+		if (fs->at_max && fs->n && d.sp > fs->f[fs->n - 1].sp)
+			return NULL;
 		size_t k = frame_with_sp(fs, frame, d.sp);
 		if (k != SIZE_MAX)
 			frame = k;
 		if (d.head && d.rangefunc)
 			err = add_list(ps, env, d.head, k);
-		else if (d.fn && !d.open_coded && !(first_runs && n == 0))
-			err = add(ps, d.fn, k);
+		else if (d.fn && !d.open_coded && !d.started)
+			err = add(ps, d.fn, k, d.pc, false);
 		at = d.link;
 	}
 	return err;

@@ -7,10 +7,13 @@
 struct gi_pending {
 	uint64_t closure; // address of the funcval
 	size_t frame;	  // index into the frames, SIZE_MAX if it matches none
+	uint64_t pc;	  // return address of the defer statement's call, 0 if unknown
+	bool open_coded;
 };
 struct gi_pendings {
 	struct gi_pending *p;
 	size_t n, cap;
+	uint64_t lost; // address of a record that could not be read: the chain ends early
 };
 static inline void gi_pendings_deinit(struct gi_pendings *ps)
 {

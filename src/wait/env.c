@@ -61,7 +61,8 @@ struct gi_error *gi_frames_collect(struct gi_frames *fs, struct gi_unwinder *u,
 	fs->n = 0;
 	struct gi_error *err =
 		gi_unwind_goroutine(u, g, GI_UNWIND_NO_INLINE, max, add_frame, fs, &why);
-	fs->cut = why != NULL || fs->n >= max;
+	fs->at_max = fs->n >= max;
+	fs->cut = why != NULL || fs->at_max;
 	gi_error_free(why);
 	if (!err && fs->err) {
 		err = fs->err;

@@ -20,6 +20,7 @@ struct gi_frames {
 	size_t n, cap;
 	struct gi_regs regs; // of the innermost
 	bool cut;	     // there are more
+	bool at_max;	     // since no more were asked for
 	struct gi_error *err;
 };
 void gi_frames_deinit(struct gi_frames *fs);

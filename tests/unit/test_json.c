@@ -204,6 +204,7 @@ static bool check_line(const char *line, size_t n)
 
 static const char *const lines[] = {
 	"bt",
+	"bt -defer",
 	"thread 1 bt",
 	"down 1",
 	"up 2",
