@@ -1,5 +1,6 @@
 // One goroutine, with all that is known of it.
 
+#include "gcore/pthread.h"
 #include "report/frame.h"
 #include "report/goroutines.h"
 
@@ -43,6 +44,23 @@ static void put_state(struct gi_out *out, struct gi_go *go, const struct gi_g *g
 	if (g->system)
 		gi_str_puts(&text, "; one of the runtime's own");
 	gi_out_printf(out, "  %-12s %s\n", "status", gi_str_cstr(&text));
+}
+
+/** What its thread waits for in the C library. */
+static void put_c_wait(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
+		       const struct gi_g *g)
+{
+	_cleanup_(gi_pthreads_destroyp) struct gi_pthreads *p = NULL;
+	_cleanup_(gi_str_deinit) struct gi_str text = {0};
+	struct gi_pthread_wait w;
+
+	if (!g->thread)
+		return;
+	gi_error_ignore(gi_pthreads_create(go, &p));
+	if (!p || !gi_pthreads_wait(p, u, g->thread - 1, &w))
+		return;
+	gi_pthread_wait_format(go, &w, &text);
+	gi_out_printf(out, "  %-12s %s\n", "waits for", gi_str_cstr(&text));
 }
 
 static void put_thread(struct gi_out *out, struct gi_go *go, const struct gi_g *g)
@@ -94,6 +112,7 @@ struct gi_error *gi_report_goroutine(struct gi_out *out, struct gi_go *go, struc
 	put_location(out, "started at", &started, 0);
 	put_location(out, "created by", &created, g->parent_goid);
 	put_thread(out, go, g);
+	put_c_wait(out, go, u, g);
 	if (g->labels) {
 		_cleanup_(gi_str_deinit) struct gi_str labels = {0};
 		gi_error_ignore(gi_go_labels(go, g, put_label, &labels));

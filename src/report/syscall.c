@@ -89,7 +89,7 @@ static void put_arg(struct gi_target *t, const struct gi_syscall *call, size_t i
 }
 
 static void put_futex(struct gi_target *t, struct gi_go *go, const struct gi_syscall *call,
-		      struct gi_str *s)
+		      const struct gi_pthread_wait *waits, struct gi_str *s)
 {
 	const uint64_t op = call->args[1];
 	const bool operation = call->known >> 1 & 1, word = call->known & 1;
@@ -104,7 +104,10 @@ static void put_futex(struct gi_target *t, struct gi_go *go, const struct gi_sys
 		put_timespec(t, call->args[3], (op & FUTEX_COMMANDS) != 0, s);
 	}
 	gi_str_puts(s, ")");
-	if (go && word && operation && is_wait(op)) {
+	if (waits) {
+		gi_str_puts(s, ": ");
+		gi_pthread_wait_format(go, waits, s);
+	} else if (go && word && operation && is_wait(op)) {
 		_cleanup_(gi_str_deinit) struct gi_str name = {0};
 
 		if (gi_go_futex_name(go, call->args[0], &name))
@@ -113,7 +116,7 @@ static void put_futex(struct gi_target *t, struct gi_go *go, const struct gi_sys
 }
 
 void gi_syscall_format(struct gi_target *t, struct gi_go *go, const struct gi_syscall *call,
-		       struct gi_str *s)
+		       const struct gi_pthread_wait *waits, struct gi_str *s)
 {
 	if (call->nr < 0) {
 		gi_str_puts(s, "a system call whose number is lost");
@@ -124,7 +127,7 @@ void gi_syscall_format(struct gi_target *t, struct gi_go *go, const struct gi_sy
 		return;
 	}
 	if (strcmp(call->name, "futex") == 0) {
-		put_futex(t, go, call, s);
+		put_futex(t, go, call, waits, s);
 		return;
 	}
 	gi_str_printf(s, "%s(", call->name);

@@ -45,17 +45,45 @@ static const struct gi_g *goroutine_on(struct gi_go *go, const struct gi_m *m)
 	return m && m->curg ? gi_go_g_by_addr(go, m->curg) : NULL;
 }
 
+/** Descriptors of the C library's threads; NULL where there are none. */
+static struct gi_error *pthreads_of(struct gi_go *go, struct gi_unwinder *u,
+				    struct gi_pthreads **ret)
+{
+	*ret = NULL;
+	return go && u ? gi_pthreads_create(go, ret) : NULL;
+}
+
+static void json_waits(struct gi_out *out, struct gi_go *go, const struct gi_pthread_wait *w)
+{
+	_cleanup_(gi_str_deinit) struct gi_str text = {0};
+	const struct gi_g *g = w->owner ? gi_thread_goroutine(go, w->owner - 1) : NULL;
+
+	gi_pthread_wait_format(go, w, &text);
+	gi_json_object(out, "waits_for");
+	gi_json_str(out, "kind", gi_pthread_kind_name(w->kind));
+	gi_json_hex_or_null(out, "addr", w->addr, w->addr);
+	gi_json_str(out, "text", gi_str_cstr(&text));
+	gi_json_i64_or_null(out, "thread", w->owner,
+			    w->owner ? gi_target_thread(gi_go_target(go), w->owner - 1)->tid : 0);
+	gi_json_u64_or_null(out, "goroutine", g != NULL, g ? g->goid : 0);
+	gi_json_bool(out, "settled", w->settled);
+	gi_json_close(out);
+}
+
 static void json_syscall(struct gi_out *out, struct gi_target *t, struct gi_go *go,
-			 struct gi_unwinder *u, size_t thread)
+			 struct gi_unwinder *u, const struct gi_pthreads *p, size_t thread)
 {
 	struct gi_syscall call;
 	bool broken_off;
+	struct gi_pthread_wait w;
 	_cleanup_(gi_str_deinit) struct gi_str text = {0};
 	if (!gi_thread_syscall(t, u, thread, &call, &broken_off)) {
 		gi_json_null(out, "syscall");
+		gi_json_null(out, "waits_for");
 		return;
 	}
-	gi_syscall_format(t, go, &call, &text);
+	const bool waits = p && gi_pthreads_wait(p, u, thread, &w);
+	gi_syscall_format(t, go, &call, waits ? &w : NULL, &text);
 	gi_json_object(out, "syscall");
 	gi_json_str(out, "text", gi_str_cstr(&text));
 	gi_json_i64_or_null(out, "number", call.nr >= 0, call.nr);
@@ -67,10 +95,14 @@ static void json_syscall(struct gi_out *out, struct gi_target *t, struct gi_go *
 	gi_json_close(out);
 	gi_json_bool(out, "broken_off", broken_off);
 	gi_json_close(out);
+	if (waits)
+		json_waits(out, go, &w);
+	else
+		gi_json_null(out, "waits_for");
 }
 
 static void json_thread(struct gi_out *out, struct gi_target *t, struct gi_go *go,
-			struct gi_unwinder *u, size_t i)
+			struct gi_unwinder *u, const struct gi_pthreads *p, size_t i)
 {
 	const struct gi_thread *th = gi_target_thread(t, i);
 	const struct gi_m *m = go ? gi_go_m_by_thread(go, i) : NULL;
@@ -83,7 +115,7 @@ static void json_thread(struct gi_out *out, struct gi_target *t, struct gi_go *g
 	gi_json_u64_or_null(out, "goroutine", g != NULL, g ? g->goid : 0);
 	gi_json_i64_or_null(out, "signal", th->signal, th->signal);
 	gi_json_location(out, "location", &loc);
-	json_syscall(out, t, go, u, i);
+	json_syscall(out, t, go, u, p, i);
 	gi_json_end(out);
 }
 
@@ -95,12 +127,16 @@ struct gi_error *gi_report_threads(struct gi_out *out, struct gi_target *t, stru
 				    NULL};
 	_cleanup_(gi_table_deinit) struct gi_table table;
 	gi_table_init(&table, heads);
+	_cleanup_(gi_pthreads_destroyp) struct gi_pthreads *p = NULL;
+	struct gi_error *err = pthreads_of(go, u, &p);
+	if (err)
+		return err;
 	for (size_t i = 0; i < gi_target_thread_count(t); i++) {
-		struct gi_error *err = gi_out_check(out);
+		err = gi_out_check(out);
 		if (err)
 			return err;
 		if (gi_out_is_json(out)) {
-			json_thread(out, t, go, u, i);
+			json_thread(out, t, go, u, p, i);
 			continue;
 		}
 		const struct gi_thread *th = gi_target_thread(t, i);
@@ -128,7 +164,9 @@ struct gi_error *gi_report_threads(struct gi_out *out, struct gi_target *t, stru
 			struct gi_location loc = where_is(t, u, i);
 			gi_location_format(&text, loc.function, loc.file, loc.line, loc.pc);
 		} else if (gi_thread_syscall(t, u, i, &call, &broken_off)) {
-			gi_syscall_format(t, go, &call, &text);
+			struct gi_pthread_wait w;
+			const bool waits = p && gi_pthreads_wait(p, u, i, &w);
+			gi_syscall_format(t, go, &call, waits ? &w : NULL, &text);
 		}
 		gi_table_text(&table, gi_str_cstr(&text));
 	}
@@ -154,23 +192,33 @@ static void put_m(struct gi_out *out, struct gi_go *go, const struct gi_m *m)
 }
 
 static void put_syscall(struct gi_out *out, struct gi_target *t, struct gi_go *go,
-			struct gi_unwinder *u, size_t thread)
+			struct gi_unwinder *u, const struct gi_pthreads *p, size_t thread)
 {
 	struct gi_syscall call;
 	bool broken_off;
+	struct gi_pthread_wait w;
 	_cleanup_(gi_str_deinit) struct gi_str text = {0};
 	if (!gi_thread_syscall(t, u, thread, &call, &broken_off))
 		return;
-	gi_syscall_format(t, go, &call, &text);
+	gi_syscall_format(t, go, &call, NULL, &text);
 	gi_out_printf(out, "  system call  %s%s\n", gi_str_cstr(&text),
 		      broken_off ? " (a signal broke it off)" : "");
+	if (!p || !gi_pthreads_wait(p, u, thread, &w))
+		return;
+	gi_str_reset(&text);
+	gi_pthread_wait_format(go, &w, &text);
+	gi_out_printf(out, "  waits for    %s\n", gi_str_cstr(&text));
 }
 
 struct gi_error *gi_report_thread(struct gi_out *out, struct gi_target *t, struct gi_go *go,
 				  struct gi_unwinder *u, size_t thread)
 {
+	_cleanup_(gi_pthreads_destroyp) struct gi_pthreads *p = NULL;
+	struct gi_error *err = pthreads_of(go, u, &p);
+	if (err)
+		return err;
 	if (gi_out_is_json(out)) {
-		json_thread(out, t, go, u, thread);
+		json_thread(out, t, go, u, p, thread);
 		return NULL;
 	}
 	const struct gi_thread *th = gi_target_thread(t, thread);
@@ -186,7 +234,7 @@ struct gi_error *gi_report_thread(struct gi_out *out, struct gi_target *t, struc
 		gi_signal_format(th->signal, &text);
 		gi_out_printf(out, "  signal       %s\n", gi_str_cstr(&text));
 	}
-	put_syscall(out, t, go, u, thread);
+	put_syscall(out, t, go, u, p, thread);
 	if (go)
 		put_m(out, go, gi_go_m_by_thread(go, thread));
 	return NULL;

@@ -1,0 +1,3 @@
+module cgo_healthy
+
+go 1.18

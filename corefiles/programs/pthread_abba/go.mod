@@ -1,0 +1,3 @@
+module pthread_abba
+
+go 1.18

@@ -1,0 +1,3 @@
+module pthread_cond
+
+go 1.18

@@ -1,0 +1,3 @@
+module pthread_mixed
+
+go 1.18

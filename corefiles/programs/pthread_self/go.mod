@@ -1,0 +1,3 @@
+module pthread_self
+
+go 1.18
