@@ -193,6 +193,9 @@ struct gi_error *gi_report_blocked(struct gi_out *out, struct gi_go *go, struct 
 /** report/why.c: from a goroutine along the edges to where the chain ends. */
 struct gi_error *gi_report_why(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
 			       const struct gi_graph *graph, const struct gi_g *g) GI_MUST_CHECK;
+/** report/object.c: what is at an address: memory of which kind, type, name, who points to it. */
+struct gi_error *gi_report_object(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
+				  struct gi_graph *graph, uint64_t addr) GI_MUST_CHECK;
 /**
  * report/summary.c: what the process was, how it ended, goroutines by status, verdict, notes.
  * go, u and graph may be NULL.

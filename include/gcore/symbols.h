@@ -209,4 +209,16 @@ struct gi_error *gi_dwarf_global(struct gi_dwarf *dw, const char *name, uint64_t
 struct gi_error *gi_dwarf_name_at(struct gi_dwarf *dw, uint64_t addr, const char *want_type,
 				  struct gi_str *ret) GI_MUST_CHECK;
 
+/** What a pointer in a global points to, as debug information names it. */
+struct gi_dwarf_pointee {
+	uint64_t runtime_type; // DW_AT_go_runtime_type, as written there; 0: none
+	const char *name;      // of the type; "" if it has none; borrowed as long as the gi_dwarf
+	bool array;	       // a slice's memory: the type is that of its elements
+	bool header;	       // the type is the pointer's: a channel's or map's record, a closure
+	bool dynamic;	       // an interface's
+};
+/** Appends the name of the global's part that holds addr. GI_ERR_NOT_FOUND if that is no pointer. */
+struct gi_error *gi_dwarf_pointee_at(struct gi_dwarf *dw, uint64_t addr, struct gi_str *name,
+				     struct gi_dwarf_pointee *ret) GI_MUST_CHECK;
+
 #endif

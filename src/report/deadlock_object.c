@@ -96,29 +96,32 @@ static struct gi_location where_is(struct gi_go *go, struct gi_unwinder *u, uint
 	return user;
 }
 
-/** True if edge i is the first that names its owner of the object. */
-static bool is_first_to(const struct gi_graph *graph, size_t object, size_t i)
+/** The first edge of each owner of an object; edges is as long as there are owners. */
+static struct gi_error *find_owners(const struct gi_go *go, const struct gi_graph *graph,
+				    size_t object, uint32_t **edges, size_t *n)
 {
-	const struct gi_edge *e = gi_graph_edge(graph, i);
+	_cleanup_(gi_freep) uint8_t *seen = calloc(gi_go_g_count(go) + 1, 1);
+	struct gi_error *err = seen ? NULL : gi_error_nomem();
+	size_t cap = 0;
 
-	if (e->object != object)
-		return false;
-	for (size_t k = 0; k < i; k++) {
-		const struct gi_edge *o = gi_graph_edge(graph, k);
-		if (o->object == object && o->to == e->to)
-			return false;
-		if (o->object == object && o->from != e->from)
-			break; // the second waiter has the same owners as the first
+	for (size_t i = 0; i < gi_graph_edge_count(graph) && !err; i++) {
+		const struct gi_edge *e = gi_graph_edge(graph, i);
+		if (e->object != object || seen[e->to])
+			continue;
+		seen[e->to] = 1;
+		err = gi_grow(edges, &cap, *n + 1, sizeof(**edges));
+		if (!err)
+			(*edges)[(*n)++] = (uint32_t)i;
 	}
-	return true;
+	return err;
 }
 
 static void put_text(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
-		     struct gi_graph *graph, size_t object)
+		     struct gi_graph *graph, size_t object, const uint32_t *owners, size_t owner_count)
 {
 	const struct gi_object *o = gi_graph_object(graph, object);
 	_cleanup_(gi_str_deinit) struct gi_str s = {0};
-	size_t n = 0, owners = 0;
+	size_t n = 0;
 
 	gi_object_format(o, &s);
 	gi_out_style(out, GI_STYLE_HEAD);
@@ -140,10 +143,8 @@ static void put_text(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u
 	}
 	if (n > MAX_SHOWN)
 		gi_out_printf(out, "  and %zu more\n", n - MAX_SHOWN);
-	for (size_t i = 0; i < gi_graph_edge_count(graph); i++) {
-		const struct gi_edge *e = gi_graph_edge(graph, i);
-		if (!is_first_to(graph, object, i))
-			continue;
+	for (size_t i = 0; i < owner_count; i++) {
+		const struct gi_edge *e = gi_graph_edge(graph, owners[i]);
 		gi_str_reset(&s);
 		if (e->acquired_at.pc) {
 			gi_str_printf(&s, ", which %s it in ", gi_edge_deed(graph, e));
@@ -154,15 +155,14 @@ static void put_text(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u
 			      gi_goid(go, e->to), gi_str_cstr(&s), gi_strength_name(e->strength));
 		gi_out_text(out, e->evidence);
 		gi_out_puts(out, "\n");
-		owners++;
 	}
-	if (!owners && (o->kind == GI_OBJECT_MUTEX || o->kind == GI_OBJECT_RWMUTEX ||
+	if (!owner_count && (o->kind == GI_OBJECT_MUTEX || o->kind == GI_OBJECT_RWMUTEX ||
 			o->kind == GI_OBJECT_ONCE))
 		gi_out_puts(out, "  no owner found: its owner returned, or is unknown\n");
 }
 
 static void put_json(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
-		     struct gi_graph *graph, size_t object)
+		     struct gi_graph *graph, size_t object, const uint32_t *owners, size_t owner_count)
 {
 	const struct gi_object *o = gi_graph_object(graph, object);
 	_cleanup_(gi_str_deinit) struct gi_str s = {0};
@@ -188,10 +188,8 @@ static void put_json(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u
 	}
 	gi_json_close(out);
 	gi_json_array(out, "owners");
-	for (size_t i = 0; i < gi_graph_edge_count(graph); i++) {
-		const struct gi_edge *e = gi_graph_edge(graph, i);
-		if (!is_first_to(graph, object, i))
-			continue;
+	for (size_t i = 0; i < owner_count; i++) {
+		const struct gi_edge *e = gi_graph_edge(graph, owners[i]);
 		gi_json_object(out, NULL);
 		gi_json_u64(out, "goroutine", gi_goid(go, e->to));
 		gi_json_str(out, "strength", gi_strength_name(e->strength));
@@ -206,14 +204,19 @@ static void put_json(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u
 struct gi_error *gi_report_waiters(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
 				   struct gi_graph *graph, uint64_t addr)
 {
-	size_t object;
+	_cleanup_(gi_freep) uint32_t *owners = NULL;
+	size_t object, n = 0;
+	struct gi_error *err;
 
 	if (!gi_graph_find_object(graph, addr, &object))
 		return gi_error_at(GI_ERR_NOT_FOUND, addr,
 				   "no goroutine waits for anything at 0x%" PRIx64, addr);
+	err = find_owners(go, graph, object, &owners, &n);
+	if (err)
+		return err;
 	if (gi_out_is_json(out))
-		put_json(out, go, u, graph, object);
+		put_json(out, go, u, graph, object, owners, n);
 	else
-		put_text(out, go, u, graph, object);
+		put_text(out, go, u, graph, object, owners, n);
 	return gi_out_check(out);
 }

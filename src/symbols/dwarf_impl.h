@@ -87,6 +87,12 @@ bool gi_dwarf_attr_udata(Dwarf_Die *die, unsigned attr, uint64_t *ret);
 /** The address of a variable at a fixed place. */
 bool gi_dwarf_var_addr(struct gi_dwarf *dw, Dwarf_Die *var, uint64_t *ret);
 
+/** The member of a struct that holds off and is not empty; unions: the first. */
+bool gi_dwarf_member_at(Dwarf_Die *type, uint64_t off, Dwarf_Die *ret, uint64_t *off_ret);
+/** The global that holds a link-time address: its name (borrowed), type and start. GI_ERR_NOT_FOUND. */
+struct gi_error *gi_dwarf_var_at(struct gi_dwarf *dw, uint64_t addr, const char **name_ret,
+				 Dwarf_Die *type_ret, uint64_t *start_ret) GI_MUST_CHECK;
+
 /** Bounds of walks over damaged debug information. */
 enum { GI_DW_MAX_TYPE_DEPTH = 64, GI_DW_MAX_MEMBERS = 1 << 16 };
 

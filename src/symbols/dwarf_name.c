@@ -47,9 +47,7 @@ static struct gi_error *vars_make(struct gi_dwarf *dw)
 	return NULL;
 }
 
-// The member of a struct that holds off: the last that starts at or before it and is
-// not empty. Unions: the first.
-static bool member_at(Dwarf_Die *type, uint64_t off, Dwarf_Die *ret, uint64_t *off_ret)
+bool gi_dwarf_member_at(Dwarf_Die *type, uint64_t off, Dwarf_Die *ret, uint64_t *off_ret)
 {
 	Dwarf_Die m;
 	unsigned left = GI_DW_MAX_MEMBERS;
@@ -91,7 +89,7 @@ static void name_descend(Dwarf_Die die, uint64_t off, const char *want, struct g
 		if (t.tag == DW_TAG_structure_type || t.tag == DW_TAG_union_type ||
 		    t.tag == DW_TAG_class_type) {
 			Dwarf_Die m;
-			if (!member_at(&t.die, off, &m, &at))
+			if (!gi_dwarf_member_at(&t.die, off, &m, &at))
 				break;
 			const char *name = dwarf_diename(&m);
 			gi_str_putc(s, '.');
@@ -124,8 +122,8 @@ static void name_descend(Dwarf_Die die, uint64_t off, const char *want, struct g
 	}
 }
 
-struct gi_error *gi_dwarf_name_at(struct gi_dwarf *dw, uint64_t addr,
-				  const char *want_type, struct gi_str *ret)
+struct gi_error *gi_dwarf_var_at(struct gi_dwarf *dw, uint64_t addr, const char **name_ret,
+				 Dwarf_Die *type_ret, uint64_t *start_ret)
 {
 	struct gi_error *err = vars_make(dw);
 	if (err)
@@ -143,18 +141,32 @@ struct gi_error *gi_dwarf_name_at(struct gi_dwarf *dw, uint64_t addr,
 	for (size_t k = 0; k < 16 && lo > 0; k++) {
 		const struct gi_dw_var *v = &dw->vars[--lo];
 		const struct gi_dw_entry *e = &dw->entries[v->entry];
-		Dwarf_Die die, type;
+		Dwarf_Die die;
 		struct gi_dw_type t;
-		if (!gi_dwarf_entry_die(dw, e, &die) || !gi_dwarf_type_of(&die, &type))
+		if (!gi_dwarf_entry_die(dw, e, &die) || !gi_dwarf_type_of(&die, type_ret))
 			continue;
-		gi_dwarf_type_resolve(&type, NULL, NULL, &t);
+		gi_dwarf_type_resolve(type_ret, NULL, NULL, &t);
 		if (addr - v->addr >= t.size)
 			continue;
-		gi_str_puts(ret, e->name);
-		name_descend(type, addr - v->addr, want_type, ret);
-		return ret->oom ? gi_error_nomem() : NULL;
+		*name_ret = e->name;
+		*start_ret = v->addr;
+		return NULL;
 	}
 	return gi_error_at(GI_ERR_NOT_FOUND, addr,
 			   "no global of the debug information holds 0x%llx",
 			   (unsigned long long)addr);
+}
+
+struct gi_error *gi_dwarf_name_at(struct gi_dwarf *dw, uint64_t addr,
+				  const char *want_type, struct gi_str *ret)
+{
+	const char *name;
+	Dwarf_Die type;
+	uint64_t start;
+	struct gi_error *err = gi_dwarf_var_at(dw, addr, &name, &type, &start);
+	if (err)
+		return err;
+	gi_str_puts(ret, name);
+	name_descend(type, addr - start, want_type, ret);
+	return ret->oom ? gi_error_nomem() : NULL;
 }

@@ -1,0 +1,644 @@
+// Types of heap objects: see gcore/typing.h.
+//
+// From an object back along the pointers that lead to it: an interface value beside whose pointer
+// its type stands, a global whose type debug information knows, an object whose own type is
+// known. What only untyped objects point to becomes typed when one of these is, so the search
+// goes on from them, a bounded number of steps, until a global is met. Each step reads all of the
+// heap that may hold pointers, once, for all objects that are looked for.
+//
+// A pointer says what its target's first bytes are. It may lie: memory that was freed and used
+// again, a word that is no pointer. So a type must fit into its slot, only slots in use count, and
+// the value must begin where the object does.
+
+#include "gcore/typing.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "go/go_impl.h"
+#include "go/heap_impl.h"
+
+enum {
+	MAX_STEPS = 8,
+	MAX_NODES = 1 << 14,
+	MAX_NEW = 512,	     // objects that one step adds
+	MAX_REFERENCES = 16, // kept of each kind, for each object
+	CHUNK = 1 << 20,
+	MAX_CASES = 1 << 16, // of a select
+	HEADER_SIZE = 8,
+	HEADER_MIN = 512,	// larger ones have a header
+	HEADER_MAX = 32 << 10, // and larger than that have it elsewhere
+};
+
+struct node {
+	struct gi_typed pub;
+	struct gi_reference *refs;
+	size_t cap;
+	size_t kept[3]; // of each kind
+	uint32_t step;	// at which it was added
+	char *path;
+};
+
+struct gi_typing {
+	struct gi_go *go;
+	struct gi_heap *heap;
+	struct node *nodes;
+	size_t count, cap;
+	struct gi_map node_of_slot;
+	struct gi_str text;
+
+	// Of the step that runs.
+	uint64_t *wanted; // a bit for each slot
+	uint64_t *own;	  // the same of the runtime's records: gs, Ms, Ps, sudogs
+	uint64_t lo, hi;  // all wanted objects lie in between
+	struct gi_buf buf;
+};
+
+// --- nodes --------------------------------------------------------------------------------
+
+/** The object's own note of its type. */
+static void type_by_header(struct gi_typing *t, const struct gi_heap_span *s, struct gi_typed *n)
+{
+	uint64_t word;
+
+	if (!gi_go_at_least(t->go, 1, 22) || s->pub.noscan || n->size <= HEADER_MIN ||
+	    n->size > HEADER_MAX)
+		return;
+	n->skip = HEADER_SIZE;
+	if (!gi_target_peek_u64(t->go->target, n->start, &word) ||
+	    !gi_type_read(t->go, word, &n->type)) {
+		n->type = (struct gi_type){0};
+		return;
+	}
+	if (n->type.size > n->size - HEADER_SIZE || !n->type.size) {
+		n->type = (struct gi_type){0};
+		return;
+	}
+	n->how = GI_TYPE_BY_HEADER;
+	// An array is allocated by its elements' type.
+	n->array = n->size - HEADER_SIZE >= 2 * n->type.size;
+}
+
+/** The node of the object that holds addr, made if it is new; NULL in *ret if there is none. */
+static struct gi_error *node_at(struct gi_typing *t, uint64_t addr, uint32_t step, size_t *ret,
+				bool *found)
+{
+	uint64_t slot, number, at;
+	const struct gi_heap_span *s = gi_heap_find(t->heap, addr, &slot);
+	struct gi_error *err;
+
+	*found = false;
+	if (!s)
+		return NULL;
+	number = s->first_slot + slot;
+	if (gi_map_get(&t->node_of_slot, number, &at)) {
+		*ret = at;
+		*found = true;
+		return NULL;
+	}
+	if (t->count == MAX_NODES)
+		return NULL;
+	err = gi_grow(&t->nodes, &t->cap, t->count + 1, sizeof(*t->nodes));
+	if (!err)
+		err = gi_map_put(&t->node_of_slot, number, t->count);
+	if (err)
+		return err;
+	struct node *n = &t->nodes[t->count];
+	*n = (struct node){.step = step,
+			   .pub = {.start = s->pub.start + slot * s->pub.elem_size,
+				   .size = s->pub.elem_size}};
+	type_by_header(t, s, &n->pub);
+	*ret = t->count++;
+	*found = true;
+	return NULL;
+}
+
+static struct gi_error *add_reference(struct node *n, const struct gi_reference *r)
+{
+	n->pub.reference_total++;
+	if (n->kept[r->kind] == MAX_REFERENCES)
+		return NULL;
+	struct gi_error *err =
+		gi_grow(&n->refs, &n->cap, n->pub.reference_count + 1, sizeof(*n->refs));
+	if (err)
+		return err;
+	n->kept[r->kind]++;
+	n->refs[n->pub.reference_count++] = *r;
+	n->pub.references = n->refs;
+	return NULL;
+}
+
+static const struct node *find(const struct gi_typing *t, uint64_t addr)
+{
+	uint64_t slot, at;
+	const struct gi_heap_span *s = gi_heap_find(t->heap, addr, &slot);
+
+	if (!s || !gi_map_get(&t->node_of_slot, s->first_slot + slot, &at))
+		return NULL;
+	return &t->nodes[at];
+}
+
+// --- searching ----------------------------------------------------------------------------
+
+static bool bit(const uint64_t *bits, uint64_t i)
+{
+	return bits[i / 64] >> (i % 64) & 1;
+}
+
+static void set_bit(struct gi_typing *t, uint64_t *bits, uint64_t addr)
+{
+	uint64_t slot;
+	const struct gi_heap_span *s = gi_heap_find(t->heap, addr, &slot);
+
+	if (s)
+		bits[(s->first_slot + slot) / 64] |= UINT64_C(1) << ((s->first_slot + slot) % 64);
+}
+
+/** The runtime's records lead to everything, and name nothing. */
+static void mark_own(struct gi_typing *t)
+{
+	for (size_t i = 0; i < gi_go_g_count(t->go); i++) {
+		const struct gi_g *g = gi_go_g(t->go, i);
+		uint64_t at = g->waiting;
+		struct gi_sudog s;
+
+		set_bit(t, t->own, g->addr);
+		for (unsigned n = 0; at && n < MAX_CASES; n++) {
+			struct gi_error *err = gi_go_read_sudog(t->go, at, &s);
+			gi_error_ignore(err);
+			if (err)
+				break;
+			set_bit(t, t->own, at);
+			at = s.g == g->addr ? s.waitlink : 0;
+		}
+	}
+	for (size_t i = 0; i < gi_go_m_count(t->go); i++) {
+		const struct gi_m *m = gi_go_m(t->go, i);
+		set_bit(t, t->own, m->addr);
+		set_bit(t, t->own, m->g0);
+		set_bit(t, t->own, m->gsignal);
+	}
+	for (size_t i = 0; i < gi_go_p_count(t->go); i++)
+		set_bit(t, t->own, gi_go_p(t->go, i)->addr);
+}
+
+static struct gi_error *found_word(struct gi_typing *t, uint64_t v, struct gi_reference *r)
+{
+	uint64_t slot, at;
+	const struct gi_heap_span *s = gi_heap_find(t->heap, v, &slot);
+
+	if (!s || !bit(t->wanted, s->first_slot + slot) ||
+	    !gi_map_get(&t->node_of_slot, s->first_slot + slot, &at))
+		return NULL;
+	if (r->kind == GI_REFERENCE_HEAP) {
+		uint64_t from;
+		const struct gi_heap_span *h = gi_heap_find(t->heap, r->at, &from);
+		if (!h)
+			return NULL; // a slot that is not in use
+		r->holder = h->pub.start + from * h->pub.elem_size;
+		if (h == s && from == slot)
+			return NULL; // into itself
+		if (bit(t->own, h->first_slot + from)) {
+			t->nodes[at].pub.runtime_total++;
+			return NULL;
+		}
+	}
+	r->target = v;
+	return add_reference(&t->nodes[at], r);
+}
+
+static struct gi_error *search(struct gi_typing *t, uint64_t start, uint64_t end,
+			       struct gi_reference *r)
+{
+	const uint64_t lo = t->lo, size = t->hi - t->lo;
+
+	start = (start + 7) & ~UINT64_C(7);
+	end &= ~UINT64_C(7);
+	while (start < end) {
+		size_t n = (size_t)gi_min_u64(end - start, CHUNK);
+		const uint8_t *p;
+		struct gi_error *err = gi_interrupt_check();
+
+		if (err)
+			return err;
+		err = gi_go_bytes(t->go, start, n, &t->buf, &p);
+		if (err) {
+			// What cannot be read leads nowhere.
+			gi_error_ignore(err);
+			start += n;
+			continue;
+		}
+		for (size_t i = 0; i < n; i += 8) {
+			uint64_t v = gi_load_u64(p + i);
+
+			if (v - lo >= size)
+				continue;
+			r->at = start + i;
+			err = found_word(t, v, r);
+			if (err)
+				return err;
+		}
+		start += n;
+	}
+	return NULL;
+}
+
+static struct gi_error *search_globals(struct gi_typing *t)
+{
+	struct gi_reference r = {.kind = GI_REFERENCE_GLOBAL};
+	struct gi_error *err = NULL;
+
+	for (size_t i = 0; i < gi_go_module_count(t->go) && !err; i++) {
+		const struct gi_module *m = gi_go_module(t->go, i);
+
+		err = search(t, m->data.start, m->data.end, &r);
+		if (!err)
+			err = search(t, m->bss.start, m->bss.end, &r);
+	}
+	return err;
+}
+
+static struct gi_error *search_stacks(struct gi_typing *t)
+{
+	struct gi_error *err = NULL;
+
+	for (size_t i = 0; i < gi_go_g_count(t->go) && !err; i++) {
+		const struct gi_g *g = gi_go_g(t->go, i);
+		struct gi_reference r = {.kind = GI_REFERENCE_STACK, .g = (uint32_t)i};
+		uint64_t low = g->stack_lo;
+
+		if (g->unreadable || gi_g_is_dead(g) || g->stack_lo >= g->stack_hi)
+			continue;
+		if (!g->thread && g->sched_sp > low && g->sched_sp <= g->stack_hi)
+			low = g->sched_sp;
+		err = search(t, low, g->stack_hi, &r);
+	}
+	return err;
+}
+
+static struct gi_error *search_heap(struct gi_typing *t)
+{
+	struct gi_reference r = {.kind = GI_REFERENCE_HEAP};
+	struct gi_error *err = NULL;
+
+	for (size_t i = 0; i < t->heap->count && !err; i++) {
+		const struct gi_heap_span *s = &t->heap->spans[i];
+
+		if (!s->pub.manual && !s->pub.noscan && s->limit)
+			err = search(t, s->pub.start, s->pub.start + s->limit, &r);
+	}
+	return err;
+}
+
+static bool is_runtime(const char *name)
+{
+	return strncmp(name, "runtime.", 8) == 0;
+}
+
+static bool is_done(const struct node *n)
+{
+	return n->pub.type.addr && n->path;
+}
+
+/** Finds what points to the nodes from first on that are not understood yet. */
+static struct gi_error *search_for(struct gi_typing *t, size_t first)
+{
+	struct gi_error *err = NULL;
+
+	t->lo = UINT64_MAX;
+	t->hi = 0;
+	memset(t->wanted, 0, (size_t)(t->heap->slot_count / 64 + 1) * 8);
+	for (size_t i = first; i < t->count; i++) {
+		const struct node *n = &t->nodes[i];
+
+		if (n->step && is_done(n))
+			continue;
+		set_bit(t, t->wanted, n->pub.start);
+		t->lo = gi_min_u64(t->lo, n->pub.start);
+		t->hi = gi_max_u64(t->hi, n->pub.start + n->pub.size);
+	}
+	if (t->lo >= t->hi)
+		return NULL;
+	err = search_globals(t);
+	if (!err)
+		err = search_stacks(t);
+	return err ? err : search_heap(t);
+}
+
+// --- understanding ------------------------------------------------------------------------
+
+static bool fits(const struct gi_typed *o, const struct gi_type_pointee *p)
+{
+	// Channels, maps and closures have a record of the runtime's own.
+	return p->header || (p->type.size && p->type.size <= o->size - o->skip);
+}
+
+static bool set_type(struct node *n, const struct gi_type_pointee *p, enum gi_type_evidence how)
+{
+	if (n->pub.type.addr || !p->type.addr || !fits(&n->pub, p))
+		return false;
+	n->pub.type = p->type;
+	n->pub.array = p->array;
+	n->pub.header = p->header;
+	n->pub.how = how;
+	return true;
+}
+
+/** An interface value's second word is the pointer: the first says its type. */
+static bool by_interface(struct gi_typing *t, const struct gi_reference *r,
+			 struct gi_type_pointee *ret)
+{
+	struct gi_type type;
+	uint64_t word;
+
+	if (!gi_target_peek_u64(t->go->target, r->at - 8, &word) ||
+	    !gi_type_of_interface(t->go, word, &type))
+		return false;
+	*ret = (struct gi_type_pointee){.type = type};
+	switch (type.kind) {
+	case GI_TYPE_PTR:
+		return gi_type_elem(t->go, &type, &ret->type);
+	case GI_TYPE_CHAN:
+	case GI_TYPE_MAP:
+	case GI_TYPE_FUNC:
+		ret->header = true;
+		return true;
+	case GI_TYPE_UNSAFE_POINTER:
+		return false;
+	case GI_TYPE_STRUCT:
+	case GI_TYPE_ARRAY:
+		return type.size != 8; // of one pointer: that is the word itself
+	default:
+		return true; // the value was put into memory of its own
+	}
+}
+
+/** The way into an object whose path is known, up to off. */
+static bool way(struct gi_typing *t, const struct node *n, uint64_t off,
+		struct gi_type_pointee *ret, struct gi_str *path)
+{
+	const struct gi_typed *o = &n->pub;
+
+	if (!o->type.addr || o->header || off < o->skip)
+		return false;
+	off -= o->skip;
+	if (o->array) {
+		if (!o->type.size)
+			return false;
+		gi_str_printf(path, "[%llu]", (unsigned long long)(off / o->type.size));
+		off %= o->type.size;
+	}
+	return gi_type_pointee(t->go, &o->type, off, path, ret);
+}
+
+static struct gi_error *set_path(struct node *n, struct gi_str *s)
+{
+	if (n->path || s->oom)
+		return s->oom ? gi_error_nomem() : NULL;
+	n->path = strdup(gi_str_cstr(s));
+	n->pub.path = n->path;
+	return n->path ? NULL : gi_error_nomem();
+}
+
+/** Behind an interface value the way goes on with a type assertion. */
+static void assert_type(struct gi_typing *t, const struct node *n, const struct gi_type_pointee *p)
+{
+	if (!p->dynamic || !n->pub.type.addr || n->pub.how != GI_TYPE_BY_INTERFACE)
+		return;
+	gi_str_puts(&t->text, n->pub.header ? ".(" : ".(*");
+	gi_type_name(t->go, &n->pub.type, &t->text);
+	gi_str_putc(&t->text, ')');
+}
+
+/** What one pointer says of its target. Sets *changed if that is news. */
+static struct gi_error *learn(struct gi_typing *t, struct node *n, const struct gi_reference *r,
+			      bool *changed)
+{
+	struct gi_type_pointee p = {0};
+	struct gi_error *err = NULL;
+	const bool at_start = r->target == n->pub.start + n->pub.skip;
+
+	gi_str_reset(&t->text);
+	if (r->kind != GI_REFERENCE_STACK && !n->pub.type.addr && at_start && by_interface(t, r, &p))
+		*changed |= set_type(n, &p, GI_TYPE_BY_INTERFACE);
+	if (r->kind == GI_REFERENCE_GLOBAL) {
+		p = (struct gi_type_pointee){0};
+		if (gi_go_pointee_at(t->go, r->at, &t->text, &p) && at_start)
+			*changed |= set_type(n, &p, GI_TYPE_BY_GLOBAL);
+		if (!t->text.len)
+			gi_go_name_at(t->go, r->at, NULL, &t->text);
+		if (t->text.len && !n->path && at_start && !is_runtime(gi_str_cstr(&t->text))) {
+			assert_type(t, n, &p);
+			err = set_path(n, &t->text);
+			*changed = true;
+		}
+	} else if (r->kind == GI_REFERENCE_HEAP) {
+		const struct node *h = find(t, r->holder);
+		if (!h)
+			return NULL;
+		p = (struct gi_type_pointee){0};
+		if (h->path)
+			gi_str_puts(&t->text, h->path);
+		bool known = way(t, h, r->at - h->pub.start, &p, &t->text);
+		if (known && at_start)
+			*changed |= set_type(n, &p, GI_TYPE_BY_POINTER);
+		if (known && h->path && !n->path && at_start) {
+			assert_type(t, n, &p);
+			err = set_path(n, &t->text);
+			*changed = true;
+		}
+	}
+	return err;
+}
+
+static struct gi_error *learn_all(struct gi_typing *t)
+{
+	struct gi_error *err = NULL;
+	bool changed = true;
+
+	for (unsigned pass = 0; changed && pass < 4 * MAX_STEPS && !err; pass++) {
+		changed = false;
+		for (size_t i = 0; i < t->count && !err; i++) {
+			for (size_t k = 0; k < t->nodes[i].pub.reference_count && !err; k++) {
+				struct gi_reference r = t->nodes[i].refs[k];
+				if (is_done(&t->nodes[i]))
+					break;
+				err = learn(t, &t->nodes[i], &r, &changed);
+			}
+		}
+	}
+	return err;
+}
+
+/** Adds the objects that point to those that are not understood. */
+static struct gi_error *add_holders(struct gi_typing *t, size_t first, uint32_t step)
+{
+	const size_t end = t->count;
+	struct gi_error *err = NULL;
+
+	for (size_t i = first; i < end && t->count - end < MAX_NEW; i++) {
+		const struct node *n = &t->nodes[i];
+		if (is_done(n))
+			continue;
+		for (size_t k = 0; k < t->nodes[i].pub.reference_count; k++) {
+			const struct gi_reference *r = &t->nodes[i].refs[k];
+			size_t at;
+			bool found;
+			if (r->kind != GI_REFERENCE_HEAP)
+				continue;
+			err = node_at(t, r->holder, step, &at, &found);
+			if (err)
+				return err;
+		}
+	}
+	return NULL;
+}
+
+// --- all ----------------------------------------------------------------------------------
+
+static struct gi_error *run(struct gi_typing *t, const uint64_t *addrs, size_t n)
+{
+	struct gi_error *err = NULL;
+	size_t first = 0, asked;
+
+	t->wanted = calloc((size_t)(t->heap->slot_count / 64 + 1), 8);
+	t->own = calloc((size_t)(t->heap->slot_count / 64 + 1), 8);
+	if (!t->wanted || !t->own)
+		return gi_error_nomem();
+	mark_own(t);
+	for (size_t i = 0; i < n && !err; i++) {
+		size_t at;
+		bool found;
+		err = node_at(t, addrs[i], 0, &at, &found);
+	}
+	asked = t->count;
+	for (uint32_t step = 1; step <= MAX_STEPS && !err && first < t->count; step++) {
+		size_t next = t->count;
+		bool done = true;
+
+		err = search_for(t, first);
+		if (!err)
+			err = add_holders(t, first, step);
+		if (!err)
+			err = learn_all(t);
+		for (size_t i = 0; i < asked; i++)
+			done = done && is_done(&t->nodes[i]);
+		if (done)
+			break;
+		first = next;
+	}
+	return err;
+}
+
+struct gi_error *gi_typing_find(struct gi_go *go, const uint64_t *addrs, size_t n,
+				struct gi_typing **ret)
+{
+	_cleanup_(gi_typing_destroyp) struct gi_typing *t = calloc(1, sizeof(*t));
+	struct gi_error *err;
+
+	if (!t)
+		return gi_error_nomem();
+	t->go = go;
+	err = gi_go_heap(go, &t->heap);
+	if (!err)
+		err = run(t, addrs, n);
+	if (err)
+		return err;
+	*ret = t;
+	t = NULL;
+	return NULL;
+}
+
+void gi_typing_destroy(struct gi_typing *t)
+{
+	if (!t)
+		return;
+	for (size_t i = 0; i < t->count; i++) {
+		free(t->nodes[i].refs);
+		free(t->nodes[i].path);
+	}
+	free(t->nodes);
+	free(t->wanted);
+	free(t->own);
+	gi_map_deinit(&t->node_of_slot);
+	gi_str_deinit(&t->text);
+	gi_buf_deinit(&t->buf);
+	free(t);
+}
+
+bool gi_typing_at(const struct gi_typing *t, uint64_t addr, struct gi_typed *ret)
+{
+	const struct node *n = find(t, addr);
+
+	if (!n)
+		return false;
+	*ret = n->pub;
+	return true;
+}
+
+struct gi_error *gi_typing_learn(struct gi_typing *t, uint64_t addr, const struct gi_type *type,
+				 enum gi_type_evidence how)
+{
+	const struct gi_type_pointee p = {.type = *type};
+	uint64_t slot, at;
+	const struct gi_heap_span *s = gi_heap_find(t->heap, addr, &slot);
+
+	if (!s || !gi_map_get(&t->node_of_slot, s->first_slot + slot, &at) ||
+	    !set_type(&t->nodes[at], &p, how))
+		return NULL;
+	return learn_all(t);
+}
+
+/** The name of a field that points to the object, where no global leads to it: "main.server.cond". */
+static bool by_holder(struct gi_typing *t, const struct node *n, struct gi_str *ret)
+{
+	const size_t len = ret->len;
+
+	for (size_t i = 0; i < n->pub.reference_count; i++) {
+		const struct gi_reference *r = &n->refs[i];
+		const struct node *h = r->kind == GI_REFERENCE_HEAP ? find(t, r->holder) : NULL;
+		struct gi_type_pointee p;
+
+		if (!h || !h->pub.type.addr || r->target != n->pub.start + n->pub.skip)
+			continue;
+		gi_type_name(t->go, &h->pub.type, ret);
+		if (way(t, h, r->at - h->pub.start, &p, ret) && p.type.addr == n->pub.type.addr)
+			return true;
+		ret->len = len;
+		if (ret->s)
+			ret->s[len] = '\0';
+	}
+	return false;
+}
+
+bool gi_typing_name(struct gi_typing *t, uint64_t addr, const char *want_type, struct gi_str *ret)
+{
+	const struct node *n = find(t, addr);
+	size_t len = ret->len;
+	struct gi_type type;
+	uint64_t off, rest;
+
+	if (!n || !n->pub.type.addr || addr < n->pub.start + n->pub.skip)
+		return false;
+	if (n->path)
+		gi_str_puts(ret, n->path);
+	else if (!by_holder(t, n, ret))
+		gi_type_name(t->go, &n->pub.type, ret);
+	if (n->pub.header)
+		return addr == n->pub.start;
+	off = addr - n->pub.start - n->pub.skip;
+	if (n->pub.array && n->pub.type.size) {
+		gi_str_printf(ret, "[%llu]", (unsigned long long)(off / n->pub.type.size));
+		off %= n->pub.type.size;
+	}
+	if (gi_type_at(t->go, &n->pub.type, off, want_type, ret, &type, &rest)) {
+		if (rest)
+			gi_str_printf(ret, "+0x%llx", (unsigned long long)rest);
+		return true;
+	}
+	if (ret->s) {
+		ret->len = len;
+		ret->s[len] = '\0';
+	}
+	return false;
+}

@@ -1,0 +1,12 @@
+core zoo-go1.27.4
+object 0xc2076c46000
+object 0xc2076c46008
+object 0xc2076c24150
+object 0xc2076c24460
+object 0xc2076c220c0
+object main.global
+object main.main
+object 0x10
+object $rsp
+core abba-go1.27.4
+object main.b
