@@ -44,10 +44,10 @@ struct gi_typing;
 
 /**
  * Looks for the objects that hold the addresses, and for those that hold these, up to some steps
- * away: the whole heap is searched once for each step. Addresses outside of the heap are passed
- * over. go is borrowed as long as the result.
+ * away: the whole heap is searched once for each step. No step begins after budget bytes were
+ * searched. Addresses outside of the heap are passed over. go is borrowed as long as the result.
  */
-struct gi_error *gi_typing_find(struct gi_go *go, const uint64_t *addrs, size_t n,
+struct gi_error *gi_typing_find(struct gi_go *go, const uint64_t *addrs, size_t n, uint64_t budget,
 				struct gi_typing **ret) GI_MUST_CHECK;
 void gi_typing_destroy(struct gi_typing *t);
 GI_DEFINE_CLEANUP(struct gi_typing *, gi_typing_destroyp, gi_typing_destroy)

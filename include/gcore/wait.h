@@ -117,6 +117,13 @@ size_t gi_graph_stuck_count(const struct gi_graph *graph);
 size_t gi_graph_cycle_count(const struct gi_graph *graph);
 /** The object at or around an address (a mutex's address, its semaphore's, an hchan's); false if no goroutine waits on one there. */
 bool gi_graph_find_object(const struct gi_graph *graph, uint64_t addr, size_t *ret);
+/**
+ * gi_typing_find (gcore/typing.h), and what methods that run say of the objects. The heap is searched
+ * until budget bytes of it were read.
+ */
+struct gi_typing;
+struct gi_error *gi_wait_typing(struct gi_go *go, struct gi_unwinder *u, const uint64_t *addrs,
+				size_t n, uint64_t budget, struct gi_typing **ret) GI_MUST_CHECK;
 size_t gi_graph_note_count(const struct gi_graph *graph);
 const char *gi_graph_note(const struct gi_graph *graph, size_t i);
 

@@ -496,8 +496,22 @@ static struct gi_error *add_holders(struct gi_typing *t, size_t first, uint32_t 
 
 // --- all ----------------------------------------------------------------------------------
 
-static struct gi_error *run(struct gi_typing *t, const uint64_t *addrs, size_t n)
+/** Bytes that one step reads of the heap. */
+static uint64_t step_bytes(const struct gi_typing *t)
 {
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < t->heap->count; i++) {
+		const struct gi_heap_span *s = &t->heap->spans[i];
+		if (!s->pub.manual && !s->pub.noscan)
+			n += s->limit;
+	}
+	return n;
+}
+
+static struct gi_error *run(struct gi_typing *t, const uint64_t *addrs, size_t n, uint64_t budget)
+{
+	const uint64_t bytes = step_bytes(t);
 	struct gi_error *err = NULL;
 	size_t first = 0, asked;
 
@@ -516,6 +530,10 @@ static struct gi_error *run(struct gi_typing *t, const uint64_t *addrs, size_t n
 		size_t next = t->count;
 		bool done = true;
 
+		if (bytes > budget)
+			break;
+		budget -= bytes;
+
 		err = search_for(t, first);
 		if (!err)
 			err = add_holders(t, first, step);
@@ -530,7 +548,7 @@ static struct gi_error *run(struct gi_typing *t, const uint64_t *addrs, size_t n
 	return err;
 }
 
-struct gi_error *gi_typing_find(struct gi_go *go, const uint64_t *addrs, size_t n,
+struct gi_error *gi_typing_find(struct gi_go *go, const uint64_t *addrs, size_t n, uint64_t budget,
 				struct gi_typing **ret)
 {
 	_cleanup_(gi_typing_destroyp) struct gi_typing *t = calloc(1, sizeof(*t));
@@ -541,7 +559,7 @@ struct gi_error *gi_typing_find(struct gi_go *go, const uint64_t *addrs, size_t 
 	t->go = go;
 	err = gi_go_heap(go, &t->heap);
 	if (!err)
-		err = run(t, addrs, n);
+		err = run(t, addrs, n, budget);
 	if (err)
 		return err;
 	*ret = t;

@@ -178,81 +178,6 @@ static bool find_in_module(struct gi_go *go, const char *want, uint64_t addr, st
 	return false;
 }
 
-/** A method that runs on the object. */
-struct receiver {
-	struct gi_target *t;
-	uint64_t object;
-	struct gi_str type; // empty: none was found
-};
-
-/** "main.server" of "example.org/main.(*server).lock". */
-static bool receiver_type(const char *function, struct gi_str *ret)
-{
-	const char *slash = strrchr(function, '/');
-	const char *base = slash ? slash + 1 : function;
-	const char *open = strstr(base, ".(*"), *close = open ? strchr(open, ')') : NULL;
-
-	if (!close || close[1] != '.' || strchr(close + 2, '.') || memchr(open, '[', (size_t)(close - open)))
-		return false; // no method, a closure in one, or of a generic type
-	gi_str_putn(ret, base, (size_t)(open - base) + 1);
-	gi_str_putn(ret, open + 3, (size_t)(close - open) - 3);
-	return true;
-}
-
-static bool receiver_frame(void *arg, const struct gi_frame *f)
-{
-	struct receiver *r = arg;
-	uint64_t first;
-
-	if (f->kind != GI_FRAME_GO || !f->argp || !gi_target_peek_u64(r->t, f->argp, &first) ||
-	    first != r->object)
-		return true;
-	return !receiver_type(f->name, &r->type);
-}
-
-/** Where nothing else says its type: the goroutines that point to it may run one of its methods. */
-static struct gi_error *learn_receiver(struct gi_go *go, struct gi_unwinder *u,
-				       struct gi_typing *typing, const struct gi_typed *o)
-{
-	enum { MAX_FRAMES = 1000 };
-	struct receiver r = {.t = gi_go_target(go), .object = o->start + o->skip};
-	struct gi_error *err = NULL, *why = NULL;
-	uint32_t last = UINT32_MAX;
-	struct gi_type type;
-
-	for (size_t i = 0; i < o->reference_count && !r.type.len; i++) {
-		if (o->references[i].kind != GI_REFERENCE_STACK || o->references[i].g == last)
-			continue;
-		last = o->references[i].g;
-		err = gi_unwind_goroutine(u, gi_go_g(go, last), 0, MAX_FRAMES, receiver_frame, &r, &why);
-		gi_error_ignore(why);
-		gi_error_ignore(err);
-	}
-	err = NULL;
-	if (r.type.len && gi_type_find(go, gi_str_cstr(&r.type), &type))
-		err = gi_typing_learn(typing, o->start, &type, GI_TYPE_BY_RECEIVER);
-	gi_str_deinit(&r.type);
-	return err;
-}
-
-/** Of the object, or else of one that points to it. */
-static struct gi_error *learn_receivers(struct gi_go *go, struct gi_unwinder *u,
-					struct gi_typing *typing, const struct gi_typed *o)
-{
-	struct gi_typed now = *o, holder;
-	struct gi_error *err = learn_receiver(go, u, typing, o);
-
-	gi_typing_at(typing, o->start, &now);
-	for (size_t i = 0; i < o->reference_count && !err && !now.type.addr; i++) {
-		if (o->references[i].kind != GI_REFERENCE_HEAP ||
-		    !gi_typing_at(typing, o->references[i].holder, &holder) || holder.type.addr)
-			continue;
-		err = learn_receiver(go, u, typing, &holder);
-		gi_typing_at(typing, o->start, &now);
-	}
-	return err;
-}
-
 static struct gi_error *find(struct gi_go *go, struct gi_unwinder *u, struct gi_graph *graph,
 			     uint64_t addr, struct gi_typing **typing, struct found *f)
 {
@@ -275,15 +200,10 @@ static struct gi_error *find(struct gi_go *go, struct gi_unwinder *u, struct gi_
 	}
 	if (gi_heap_object_at(heap, addr, &start, &size, &f->span)) {
 		f->place = PLACE_HEAP;
-		err = gi_typing_find(go, &addr, 1, typing);
+		err = gi_wait_typing(go, u, &addr, 1, UINT64_MAX, typing);
 		if (err)
 			return err;
 		f->typed = gi_typing_at(*typing, addr, &f->object);
-		if (f->typed && !f->object.type.addr)
-			err = learn_receivers(go, u, *typing, &f->object);
-		if (err)
-			return err;
-		gi_typing_at(*typing, addr, &f->object);
 		if (f->typed)
 			gi_typing_name(*typing, addr, want, &f->name);
 		return NULL;

@@ -68,7 +68,7 @@ const char *gi_graph_sentence(struct gi_graph *gr, const char *fmt, ...)
 	return copy ? copy : "";
 }
 
-static const char *type_of(enum gi_object_kind kind)
+const char *gi_graph_type_name(enum gi_object_kind kind)
 {
 	switch (kind) {
 	case GI_OBJECT_MUTEX:
@@ -91,7 +91,7 @@ static const char *name_of(struct gi_graph *gr, enum gi_object_kind kind, uint64
 	_cleanup_(gi_str_deinit) struct gi_str name = {0};
 	const char *copy = NULL;
 
-	if (addr && kind != GI_OBJECT_CHANNEL && gi_go_name_at(gr->go, addr, type_of(kind), &name))
+	if (addr && kind != GI_OBJECT_CHANNEL && gi_go_name_at(gr->go, addr, gi_graph_type_name(kind), &name))
 		copy = gi_arena_strdup(gr->arena, gi_str_cstr(&name));
 	return copy ? copy : "";
 }
@@ -181,6 +181,8 @@ struct gi_error *gi_graph_build(struct gi_go *go, struct gi_graph **ret)
 		err = gi_graph_prove(gr);
 	if (!err && gr->dead)
 		err = gi_graph_judge(gr);
+	if (!err)
+		err = gi_graph_name_objects(gr);
 	if (err)
 		return err;
 	*ret = gr;

@@ -75,6 +75,9 @@ struct gi_error *gi_graph_add_waiter(struct gi_graph *gr, uint32_t g, uint32_t o
 /** A sentence that lives as long as the graph; "" when memory is out. */
 const char *gi_graph_sentence(struct gi_graph *gr, const char *fmt, ...) GI_PRINTF(2, 3);
 
+/** "sync.Mutex"; NULL for what has no type of its own. */
+const char *gi_graph_type_name(enum gi_object_kind kind);
+
 /** waits.c: objects and waiters. */
 struct gi_error *gi_graph_find_waits(struct gi_graph *gr) GI_MUST_CHECK;
 /** owners.c: who has the locks that are waited for. */
@@ -88,5 +91,7 @@ struct gi_error *gi_graph_make_edges(struct gi_graph *gr) GI_MUST_CHECK;
 struct gi_error *gi_graph_prove(struct gi_graph *gr) GI_MUST_CHECK;
 /** verdict.c. May be called again after more edges were found: earlier verdicts are forgotten. */
 struct gi_error *gi_graph_judge(struct gi_graph *gr) GI_MUST_CHECK;
+/** typed.c: names for objects of the heap that verdicts tell of. */
+struct gi_error *gi_graph_name_objects(struct gi_graph *gr) GI_MUST_CHECK;
 
 #endif
