@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,8 +18,8 @@ static const char usage_text[] = "usage: gcore-inspect [options] [EXE] CORE\n"
 				 "       gcore-inspect [options] -p PID\n";
 
 static const char help_text[] =
-	"Explains from a core file why a Go program hangs: its goroutines, their stacks, what\n"
-	"they wait for, and deadlocks. Without --batch it reads commands; \"help\" lists them.\n"
+	"Explains from a core file, or from a running process, why a Go program hangs: its\n"
+	"goroutines, their stacks, what they wait for, and deadlocks. Without --batch it reads commands; \"help\" lists them.\n"
 	"\n"
 	"      --exe FILE             the executable, when it is not found by itself\n"
 	"      --sysroot DIR          look for files that the core names below DIR\n"
@@ -33,7 +34,8 @@ static const char help_text[] =
 	"      --check                print the verdict alone; the exit status says it\n"
 	"      --json                 JSON records, one a line, instead of text\n"
 	"      --color WHEN           auto, always or never (NO_COLOR is honoured)\n"
-	"  -p, --pid PID              attach to a running process (not supported yet)\n"
+	"  -p, --pid PID              look at a running process: it is stopped for some milliseconds\n"
+	"      --no-stop              with -p: do not stop it at all, read it while it runs\n"
 	"  -q, --quiet                no summary at the start\n"
 	"  -V, --version              print the version\n"
 	"  -h, --help                 print this help\n"
@@ -52,7 +54,7 @@ struct options {
 	struct step *steps;
 	size_t nsteps;
 	const char **debug_dirs;
-	bool check, quiet, pid, version, help, manual;
+	bool check, quiet, version, help, manual;
 };
 
 static void free_options(struct options *o)
@@ -85,6 +87,7 @@ enum {
 	OPT_CHECK,
 	OPT_JSON,
 	OPT_COLOR,
+	OPT_NO_STOP,
 	OPT_MANUAL
 };
 
@@ -102,6 +105,7 @@ static const struct option long_options[] = {
 	{"json", no_argument, NULL, OPT_JSON},
 	{"color", required_argument, NULL, OPT_COLOR},
 	{"pid", required_argument, NULL, 'p'},
+	{"no-stop", no_argument, NULL, OPT_NO_STOP},
 	{"quiet", no_argument, NULL, 'q'},
 	{"version", no_argument, NULL, 'V'},
 	{"help", no_argument, NULL, 'h'},
@@ -123,6 +127,15 @@ static uint64_t parse_size(const char *s)
 		return 0;
 	unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
 	return n > UINT64_MAX >> shift ? UINT64_MAX : (uint64_t)n << shift;
+}
+
+// 0 if it is none.
+static pid_t parse_pid(const char *s)
+{
+	char *end;
+	errno = 0;
+	long n = strtol(s, &end, 10);
+	return errno || end == s || *end || n <= 0 || n > INT_MAX ? 0 : (pid_t)n;
 }
 
 // 0, or the exit status of a command line that cannot be understood. -ex is a long option with
@@ -172,7 +185,13 @@ static int parse_options(int argc, char **argv, struct options *o)
 			o->color = optarg;
 			break;
 		case 'p':
-			o->pid = true;
+			o->session.pid = parse_pid(optarg);
+			if (!o->session.pid)
+				return bad_usage("-p takes the number of a process, not \"%s\"",
+						 optarg);
+			break;
+		case OPT_NO_STOP:
+			o->session.target.no_stop = true;
 			break;
 		case 'q':
 			o->quiet = true;
@@ -194,10 +213,15 @@ static int parse_options(int argc, char **argv, struct options *o)
 	if (strcmp(o->color, "auto") != 0 && strcmp(o->color, "always") != 0 &&
 	    strcmp(o->color, "never") != 0)
 		return bad_usage("--color takes auto, always or never, not \"%s\"", o->color);
-	if (o->help || o->version || o->manual || o->pid)
+	if (o->help || o->version || o->manual)
 		return 0;
 	int n = argc - optind;
-	if (n == 0)
+	if (o->session.target.no_stop && !o->session.pid)
+		return bad_usage("--no-stop is for a running process: -p PID");
+	if (o->session.pid && n)
+		return bad_usage("with -p there is no core file (\"%s\"); --exe FILE names the executable",
+				 argv[optind]);
+	if (n == 0 && !o->session.pid)
 		return bad_usage("a core file is missing");
 	if (n > 2)
 		return bad_usage("\"%s\" is one argument too many", argv[optind + 2]);
@@ -206,7 +230,8 @@ static int parse_options(int argc, char **argv, struct options *o)
 				 o->session.target.exe, argv[optind]);
 	if (n == 2)
 		o->session.target.exe = argv[optind];
-	o->core = argv[argc - 1];
+	if (n)
+		o->core = argv[argc - 1];
 	const char *max = getenv("GCORE_UNPACK_MAX");
 	if (max && max[0]) {
 		o->session.target.unpacking.max_size = parse_size(max);
@@ -406,12 +431,6 @@ int main(int argc, char **argv)
 			gi_command_manual(out);
 		gi_error_free(err);
 		return EXIT_FINE;
-	}
-	if (o.pid) {
-		fputs("gcore-inspect: attaching to a running process is not supported yet: "
-		      "take a core of it with \"gcore PID\" and open that\n",
-		      stderr);
-		return EXIT_INPUT;
 	}
 	o.session.interactive = isatty(STDIN_FILENO) && !o.session.batch;
 	choose_colors(&o);

@@ -109,6 +109,14 @@ struct gi_unwinder *gi_session_unwinder(struct gi_session *s);
 /** Built on first use, kept. */
 struct gi_error *gi_session_graph(struct gi_session *s, struct gi_graph **ret) GI_MUST_CHECK;
 
+/**
+ * Of a live process: a new snapshot. hold: the process stands from then on, until
+ * gi_session_resume(). The selection stays where it can. Prints what it took.
+ */
+struct gi_error *gi_session_refresh(struct gi_session *s, bool hold, struct gi_out *out) GI_MUST_CHECK;
+/** Lets the process run on. detach: it is not read any more. */
+struct gi_error *gi_session_resume(struct gi_session *s, bool detach, struct gi_out *out) GI_MUST_CHECK;
+
 /** The selection: a goroutine, or a thread when no goroutine runs on it. */
 const struct gi_g *gi_session_goroutine(struct gi_session *s); // NULL: a thread that runs none
 bool gi_session_thread(struct gi_session *s, size_t *ret);     // false: it is on no thread

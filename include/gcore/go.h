@@ -21,6 +21,15 @@ struct gi_go;
  * t is borrowed as long as the result.
  */
 struct gi_error *gi_go_open(struct gi_target *t, struct gi_go **ret) GI_MUST_CHECK;
+/**
+ * gi_go_open() in two steps, for a live process. The first needs no stop: layouts, function tables,
+ * debug information. The second reads the goroutines and the rest of the state; it may
+ * be called again, after which nothing that was borrowed of the state before is valid.
+ */
+struct gi_error *gi_go_prepare(struct gi_target *t, struct gi_go **ret) GI_MUST_CHECK;
+struct gi_error *gi_go_load(struct gi_go *go) GI_MUST_CHECK;
+/** Has the target copy what commands will ask for, see gi_target_fetch(). Needs no gi_go_load(). */
+struct gi_error *gi_go_copy(struct gi_go *go) GI_MUST_CHECK;
 void gi_go_close(struct gi_go *go);
 GI_DEFINE_CLEANUP(struct gi_go *, gi_go_closep, gi_go_close)
 

@@ -156,6 +156,10 @@ struct gi_error *gi_report_files(struct gi_out *out, struct gi_target *t) GI_MUS
 /** "SIGSEGV", "signal 40". */
 void gi_signal_format(int signal, struct gi_str *ret);
 
+/** report/live.c: the record "look" of a running process, and the same in words. */
+void gi_report_live(struct gi_out *out, struct gi_target *t);
+void gi_report_live_line(struct gi_str *s, struct gi_target *t);
+
 // report/memory.c: raw memory in rows.
 struct gi_memory_format {
 	char format;   // x d u o t (binary) c a (address) s (string)

@@ -1,5 +1,5 @@
 // The target: a process's memory, threads, registers and mappings, of a core, a
-// live process (later) or a test's fake.
+// live process (gcore/live.h) or a test's fake.
 #ifndef GCORE_TARGET_H
 #define GCORE_TARGET_H
 
@@ -61,6 +61,10 @@ struct gi_process_info {
 	uint64_t vdso;	  // AT_SYSINFO_EHDR
 	uint64_t page_size;
 	bool by_kernel; // a kernel core, as far as can be told; else gdb's or another tool's
+	bool live;	// a running process: core_path is NULL
+	uint64_t monotonic_ns; // live: CLOCK_MONOTONIC of the process at the snapshot; else 0
+	const uint8_t *auxv; // the raw auxiliary vector, NULL if unknown
+	size_t auxv_len;
 };
 
 struct gi_target_options {
@@ -71,6 +75,7 @@ struct gi_target_options {
 	struct gi_elf_unpacking unpacking; // of a compressed core or executable
 	bool debuginfod; // fetch what is missing from the servers of $DEBUGINFOD_URLS
 	struct gi_debuginfod_options fetching;
+	bool no_stop; // of a live process: never stop it
 };
 
 /**
@@ -165,6 +170,16 @@ const void *gi_target_view(struct gi_target *t, uint64_t addr, size_t n);
  * The longest view that starts at addr, at most max bytes; *n_ret its length. NULL, 0 if none.
  */
 const void *gi_target_view_max(struct gi_target *t, uint64_t addr, size_t max, size_t *n_ret);
+
+/** An address range, [start, start + len). */
+struct gi_extent {
+	uint64_t start, len;
+};
+/**
+ * Says that these will be read: of a live process they are copied now, in few system calls. What
+ * cannot be read is passed over. Nothing for a core.
+ */
+void gi_target_fetch(struct gi_target *t, const struct gi_extent *list, size_t n);
 
 struct gi_error *gi_target_read_u8(struct gi_target *t, uint64_t addr, uint8_t *ret) GI_MUST_CHECK;
 struct gi_error *gi_target_read_u32(struct gi_target *t, uint64_t addr, uint32_t *ret) GI_MUST_CHECK;

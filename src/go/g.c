@@ -518,7 +518,7 @@ struct gi_error *gi_go_load_wait_reasons(struct gi_go *go)
 	size_t n, bad = 0;
 
 	// An array of strings; each is a header of 16 bytes.
-	if (!g->ok || g->size < 16)
+	if (go->wait_reasons || !g->ok || g->size < 16)
 		return NULL;
 	n = (size_t)gi_min_u64(g->size / 16, GI_GO_MAX_WAIT_REASONS);
 	go->wait_reasons = gi_arena_alloc(go->arena, n * sizeof(*go->wait_reasons));

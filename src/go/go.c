@@ -45,7 +45,7 @@ static struct gi_error *load_live(struct gi_go *go)
 	return err;
 }
 
-struct gi_error *gi_go_open(struct gi_target *t, struct gi_go **ret)
+struct gi_error *gi_go_prepare(struct gi_target *t, struct gi_go **ret)
 {
 	_cleanup_(gi_go_closep) struct gi_go *go = calloc(1, sizeof(*go));
 	struct gi_error *err;
@@ -74,13 +74,64 @@ struct gi_error *gi_go_open(struct gi_target *t, struct gi_go **ret)
 	err = gi_go_resolve(go);
 	if (err)
 		return err;
+	go->prepared_notes = go->note_count;
+	*ret = go;
+	go = NULL;
+	return NULL;
+}
+
+static void unload(struct gi_go *go)
+{
+	gi_heap_destroy(go->heap);
+	go->heap = NULL;
+	free(go->g_by_id.slots);
+	free(go->g_by_addr.slots);
+	go->g_by_id = go->g_by_addr = (struct gi_g_index){0};
+	gi_map_deinit(&go->m_by_addr);
+	go->m_by_addr = (struct gi_map){0};
+	free(go->gs);
+	free(go->stacks);
+	free(go->ms);
+	free(go->m_of_thread);
+	free(go->ps);
+	go->gs = NULL;
+	go->stacks = NULL;
+	go->ms = NULL;
+	go->m_of_thread = NULL;
+	go->ps = NULL;
+	go->g_count = go->g_cap = go->stack_count = go->m_count = go->m_cap = go->p_count =
+		go->p_cap = 0;
+	go->g_lost = go->m_lost = go->p_lost = go->stacks_made = go->finalizer_runs = false;
+	go->sched = (struct gi_sched){0};
+	go->goidgen = go->now = 0;
+	while (go->note_count > go->prepared_notes)
+		free(go->notes[--go->note_count]);
+}
+
+struct gi_error *gi_go_load(struct gi_go *go)
+{
+	struct gi_error *err;
+
+	unload(go);
+	gi_go_saw_time(go, gi_target_info(go->target)->monotonic_ns);
 	err = load_live(go);
 	if (err && gi_go_has_foreign_table(go))
 		return gi_go_misfit(go, err);
 	if (err)
 		return err;
 	gi_go_find_now(go);
+	return NULL;
+}
 
+struct gi_error *gi_go_open(struct gi_target *t, struct gi_go **ret)
+{
+	_cleanup_(gi_go_closep) struct gi_go *go = NULL;
+	struct gi_error *err = gi_go_prepare(t, &go);
+
+	if (!err)
+		err = gi_go_load(go);
+	if (err)
+		return err;
 	*ret = go;
 	go = NULL;
 	return NULL;
@@ -90,23 +141,15 @@ void gi_go_close(struct gi_go *go)
 {
 	if (!go)
 		return;
-	gi_heap_destroy(go->heap);
+	unload(go);
 	gi_witnesses_destroy(go->witnesses);
 	gi_functab_destroy(go->functab);
 	gi_dwarf_close(go->dwarf);
 	for (size_t i = 0; i < go->file_count; i++)
 		gi_dwarf_close(go->files[i].dwarf);
 	free(go->files);
-	free(go->g_by_id.slots);
-	free(go->g_by_addr.slots);
 	gi_map_deinit(&go->start_kinds);
-	gi_map_deinit(&go->m_by_addr);
 	free(go->modules);
-	free(go->gs);
-	free(go->stacks);
-	free(go->ms);
-	free(go->m_of_thread);
-	free(go->ps);
 	for (size_t i = 0; i < go->note_count; i++)
 		free(go->notes[i]);
 	free(go->notes);

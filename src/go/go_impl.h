@@ -93,6 +93,7 @@ struct gi_go {
 
 	char **notes;
 	size_t note_count, note_cap;
+	size_t prepared_notes; // of gi_go_prepare()
 };
 
 /** Adds a note, unless the same one is there already. */

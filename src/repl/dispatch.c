@@ -109,10 +109,10 @@ struct gi_error *gi_command_find(const char *name, size_t n, const struct gi_com
 static struct gi_error *check_needs(struct gi_session *s, const struct gi_command *cmd)
 {
 	if ((cmd->needs & (GI_NEEDS_TARGET | GI_NEEDS_GO | GI_NEEDS_FRAME)) && !s->target)
-		return gi_error_create(GI_ERR_UNSUPPORTED, "%s: no core is open", cmd->name);
+		return gi_error_create(GI_ERR_UNSUPPORTED, "%s: no core and no process is open", cmd->name);
 	if ((cmd->needs & GI_NEEDS_GO) && !s->go)
 		return gi_error_create(GI_ERR_UNSUPPORTED,
-				       "%s needs the Go runtime of the core: %s", cmd->name,
+				       "%s needs the Go runtime of the process: %s", cmd->name,
 				       gi_error_message(s->go_error));
 	size_t thread;
 	if ((cmd->needs & GI_NEEDS_FRAME) && !s->g && !gi_session_thread(s, &thread))
@@ -163,5 +163,7 @@ struct gi_error *gi_session_dispatch(struct gi_session *s, const char *line, str
 	s->nesting++;
 	err = cmd->run(s, args, out);
 	s->nesting--;
+	if (!s->nesting)
+		gi_session_note_late(s, out);
 	return err;
 }

@@ -9,9 +9,14 @@
 #include <string.h>
 #include <unistd.h>
 
-static void select_first(struct gi_session *s)
+void gi_session_select_first(struct gi_session *s)
 {
-	const struct gi_m *m = gi_go_m_by_thread(s->go, 0);
+	if (!s->go) {
+		if (gi_target_thread_count(s->target))
+			gi_session_select_thread(s, 0);
+		return;
+	}
+	const struct gi_m *m = gi_target_info(s->target)->live ? NULL : gi_go_m_by_thread(s->go, 0);
 	const struct gi_g *g = m && m->curg ? gi_go_g_by_addr(s->go, m->curg) : NULL;
 	if (!g)
 		g = gi_go_g_by_id(s->go, 1);
@@ -52,6 +57,14 @@ struct gi_error *gi_session_open(const char *core, const struct gi_session_optio
 		target.fetching.progress_arg = s;
 		s->started = gi_now();
 	}
+	if (opts->pid) {
+		err = gi_session_open_live(s, &target);
+		if (err)
+			return err;
+		*ret = s;
+		s = NULL;
+		return NULL;
+	}
 	err = gi_target_open_core(core, &target, &s->target);
 	gi_session_clear_progress(s);
 	if (err)
@@ -66,10 +79,7 @@ struct gi_error *gi_session_open(const char *core, const struct gi_session_optio
 		s->go = NULL;
 		s->go_error = err;
 	}
-	if (s->go)
-		select_first(s);
-	else if (gi_target_thread_count(s->target))
-		gi_session_select_thread(s, 0);
+	gi_session_select_first(s);
 	*ret = s;
 	s = NULL;
 	return NULL;

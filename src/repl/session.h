@@ -11,6 +11,7 @@ struct gi_session_options {
 	bool color_always; // even in pipes and files
 	bool interactive;  // a person at a terminal: pager, history
 	bool batch;	   // no prompt follows
+	pid_t pid;	   // a running process to look at; 0: a core
 };
 
 /**

@@ -18,6 +18,7 @@ struct gi_session {
 	size_t frame;
 
 	unsigned nesting; // commands that run commands
+	unsigned sourcing; // of them: files of commands
 
 	// Progress on the terminal.
 	double started, shown_at;
@@ -34,5 +35,16 @@ void gi_session_clear_progress(struct gi_session *s);
 /** Runs one command, whose redirection was split off. */
 struct gi_error *gi_session_dispatch(struct gi_session *s, const char *line,
 				     struct gi_out *out) GI_MUST_CHECK;
+
+/** Selects what a session begins with. */
+void gi_session_select_first(struct gi_session *s);
+
+// --- live.c -------------------------------------------------------------------
+
+/** Opens process s->opts.pid and takes the first snapshot. */
+struct gi_error *gi_session_open_live(struct gi_session *s,
+				      const struct gi_target_options *opts) GI_MUST_CHECK;
+/** After a command: says if it used memory of a later moment than the snapshot. */
+void gi_session_note_late(struct gi_session *s, struct gi_out *out);
 
 #endif

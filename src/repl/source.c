@@ -13,7 +13,7 @@ static void close_file(FILE **f)
 		fclose(*f);
 }
 
-struct gi_error *gi_session_source(struct gi_session *s, const char *path, struct gi_out *out)
+static struct gi_error *run_lines(struct gi_session *s, const char *path, struct gi_out *out)
 {
 	_cleanup_(close_file) FILE *f = fopen(path, "re");
 	if (!f)
@@ -41,4 +41,13 @@ struct gi_error *gi_session_source(struct gi_session *s, const char *path, struc
 	if (ferror(f))
 		return gi_error_errno("cannot read %s", path);
 	return NULL;
+}
+
+struct gi_error *gi_session_source(struct gi_session *s, const char *path, struct gi_out *out)
+{
+	bool nested = s->nesting > 0;
+	s->sourcing += nested;
+	struct gi_error *err = run_lines(s, path, out);
+	s->sourcing -= nested;
+	return err;
 }

@@ -181,6 +181,8 @@ static void json_process(struct gi_out *out, struct gi_target *t, struct gi_go *
 	json_counts(out, "by_status", c->statuses, c->status_count);
 	json_counts(out, "by_wait_reason", c->reasons, c->reason_count);
 	gi_json_end(out);
+	if (info->live)
+		gi_report_live(out, t);
 }
 
 // --- text -----------------------------------------------------------------------
@@ -239,8 +241,11 @@ static void text_process(struct gi_out *out, struct gi_target *t, struct gi_go *
 	if (s.len)
 		line(out, "Debug file", &s);
 	gi_str_reset(&s);
-	put_end(&s, t, go, u);
-	line(out, "Ended by", &s);
+	if (info->live)
+		gi_report_live_line(&s, t);
+	else
+		put_end(&s, t, go, u);
+	line(out, info->live ? "Looked at" : "Ended by", &s);
 	gi_str_reset(&s);
 	gi_str_printf(&s, "%zu", gi_target_thread_count(t));
 	if (go)

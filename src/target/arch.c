@@ -68,3 +68,12 @@ unsigned gi_reg_by_name(enum gi_arch arch, const char *name)
 	}
 	return GI_NO_REG;
 }
+
+enum gi_arch gi_arch_host(void)
+{
+#ifdef __aarch64__
+	return GI_ARCH_ARM64;
+#else
+	return GI_ARCH_AMD64;
+#endif
+}

@@ -17,9 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void core_destroy(struct gi_target *t)
+void gi_core_deinit(struct core *c)
 {
-	struct core *c = core_of(t);
 	for (size_t i = 0; i < c->module_count; i++) {
 		if (c->modules[i].owned)
 			gi_elf_close(c->modules[i].elf);
@@ -32,13 +31,18 @@ static void core_destroy(struct gi_target *t)
 	free(c->origins);
 	free(c->modules);
 	free(c->ranges);
-	free(c);
 }
 
-static struct gi_error *core_check_unchanged(struct gi_target *t)
+static void core_destroy(struct gi_target *t)
+{
+	gi_core_deinit(core_of(t));
+	free(core_of(t));
+}
+
+struct gi_error *gi_core_check_unchanged(struct gi_target *t)
 {
 	struct core *c = core_of(t);
-	struct gi_error *err = gi_elf_check_unchanged(c->elf);
+	struct gi_error *err = c->elf ? gi_elf_check_unchanged(c->elf) : NULL;
 	for (size_t i = 0; !err && i < c->module_count; i++) {
 		if (c->modules[i].elf)
 			err = gi_elf_check_unchanged(c->modules[i].elf);
@@ -57,7 +61,7 @@ static const struct gi_target_ops core_ops = {
 	.symbol_at = gi_core_symbol_at,
 	.file_count = gi_core_file_count,
 	.file = gi_core_file,
-	.check_unchanged = core_check_unchanged,
+	.check_unchanged = gi_core_check_unchanged,
 };
 
 static struct gi_error *check_type(const char *path, struct gi_elf *elf, enum gi_arch *ret)

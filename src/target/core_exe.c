@@ -441,7 +441,7 @@ static void read_exe_name(struct core *c)
 
 struct gi_error *gi_core_find_exe(struct core *c, const struct gi_target_options *opts)
 {
-	const char *core_path = c->base.info.core_path;
+	const char *core_path = c->base.info.core_path ? c->base.info.core_path : "";
 	read_exe_name(c);
 	if (opts && opts->exe)
 		return try_exe(c, opts->exe);

@@ -47,9 +47,11 @@ struct core_range {
 	enum gi_error_code why;
 };
 
+/** A core, or the process that a live target is made of (live_impl.h): elf is NULL then. */
 struct core {
 	struct gi_target base;
 	struct gi_elf *elf;
+	pid_t live_pid; // 0: a core
 	const uint8_t *bytes;
 	uint64_t size;
 	char *sysroot; // or NULL
@@ -77,6 +79,19 @@ static inline struct core *core_of(struct gi_target *t)
 {
 	return (struct core *)t;
 }
+
+/** Frees all of c but c itself. */
+void gi_core_deinit(struct core *c);
+struct gi_error *gi_core_check_unchanged(struct gi_target *t) GI_MUST_CHECK;
+/** Takes what matters of an auxiliary vector, which is borrowed. */
+void gi_core_take_auxv(struct core *c, const uint8_t *auxv, size_t len);
+/**
+ * The bytes that the module's file has for addr of mapping m, if the process cannot have changed
+ * them, and how many; else NULL and how far there are none. *flags_ret: PF_* of the segment.
+ */
+const uint8_t *gi_core_overlay_at(struct core *c, const struct core_module *mod,
+				  const struct gi_mapping *m, uint64_t addr, uint64_t *len_ret,
+				  uint32_t *flags_ret);
 
 /** Reads every PT_NOTE: threads, process, auxiliary vector, mapped files. */
 struct gi_error *gi_core_read_notes(struct core *c) GI_MUST_CHECK;

@@ -86,6 +86,16 @@ static void open_library(struct core *c, struct core_module *mod, const struct n
 	}
 	if (try_library(c, mod, gi_str_cstr(&path), &other))
 		return;
+	if (c->live_pid) {
+		// The mapped file itself, whatever is at its path by now; not all may look there.
+		const struct gi_mapping *m = gi_target_mapping_at(&c->base, mod->start);
+		gi_str_reset(&path);
+		if (m)
+			gi_str_printf(&path, "/proc/%d/map_files/%llx-%llx", (int)c->live_pid,
+				      (unsigned long long)m->start, (unsigned long long)m->end);
+		if (m && try_library(c, mod, gi_str_cstr(&path), &other))
+			return;
+	}
 	size_t base = len;
 	while (base && mod->path[base - 1] != '/')
 		base--;
@@ -151,7 +161,9 @@ static const char *dir_of(struct core *c, const char *path)
 
 void gi_core_open_libraries(struct core *c, const struct gi_target_options *opts)
 {
-	struct names names = { .dirs = { dir_of(c, c->base.info.core_path) }, .ndirs = 1 };
+	struct names names = { .ndirs = 0 };
+	if (c->base.info.core_path)
+		names.dirs[names.ndirs++] = dir_of(c, c->base.info.core_path);
 	if (opts && opts->exe)
 		names.dirs[names.ndirs++] = dir_of(c, opts->exe);
 	open_vdso(c);

@@ -209,9 +209,9 @@ static struct gi_error *add_range(struct core *c, uint64_t start, uint64_t len, 
 
 // The file's bytes for addr of mapping m, if they cannot have been changed; else NULL and
 // how far there are none.
-static const uint8_t *overlay_at(struct core *c, const struct core_module *mod,
-				 const struct gi_mapping *m, uint64_t addr, uint64_t *len_ret,
-				 uint32_t *flags_ret)
+const uint8_t *gi_core_overlay_at(struct core *c, const struct core_module *mod,
+				  const struct gi_mapping *m, uint64_t addr, uint64_t *len_ret,
+				  uint32_t *flags_ret)
 {
 	uint64_t page = c->base.info.page_size;
 	size_t size;
@@ -264,7 +264,7 @@ static struct gi_error *add_unsaved(struct core *c, size_t i, uint64_t start, ui
 	for (uint64_t at = start; at < end;) {
 		uint64_t len;
 		uint32_t flags;
-		const uint8_t *data = overlay_at(c, mod, m, at, &len, &flags);
+		const uint8_t *data = gi_core_overlay_at(c, mod, m, at, &len, &flags);
 		len = gi_min_u64(len, end - at);
 		struct gi_error *err = add_range(c, at, len, data, GI_ERR_NOT_SAVED);
 		if (err)

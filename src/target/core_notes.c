@@ -115,24 +115,23 @@ static void note_siginfo(struct notes *n, const struct gi_elf_note *note)
 
 // criu's converter takes each word of the vector for an entry, the value being 0, and cuts off the
 // second half. A real one has the page size, which is not 0.
-static bool auxv_is_spread(const struct gi_elf_note *note)
+static bool auxv_is_spread(const uint8_t *auxv, size_t len)
 {
-	size_t n = note->desc_len / 16;
+	size_t n = len / 16;
 	for (size_t i = 0; i < n; i++) {
-		if (gi_load_u64(note->desc + 16 * i + 8))
+		if (gi_load_u64(auxv + 16 * i + 8))
 			return false;
 	}
 	return n >= 4;
 }
 
-static void note_auxv(struct notes *n, const struct gi_elf_note *note)
+void gi_core_take_auxv(struct core *c, const uint8_t *auxv, size_t len)
 {
-	struct gi_process_info *info = &n->c->base.info;
-	if (n->has_auxv)
-		return;
-	n->has_auxv = true;
-	struct gi_cursor cur = gi_cursor_make(note->desc, note->desc_len);
-	bool spread = auxv_is_spread(note);
+	struct gi_process_info *info = &c->base.info;
+	struct gi_cursor cur = gi_cursor_make(auxv, len);
+	bool spread = auxv_is_spread(auxv, len);
+	info->auxv = auxv;
+	info->auxv_len = len;
 	while (gi_cursor_left(&cur) >= (spread ? 32 : 16)) {
 		uint64_t type = gi_cursor_u64(&cur), value = gi_cursor_u64(&cur);
 		if (spread) {
@@ -146,7 +145,7 @@ static void note_auxv(struct notes *n, const struct gi_elf_note *note)
 			info->phdr = value;
 			break;
 		case AT_PHNUM:
-			n->c->at_phnum = value;
+			c->at_phnum = value;
 			break;
 		case AT_ENTRY:
 			info->entry = value;
@@ -158,7 +157,7 @@ static void note_auxv(struct notes *n, const struct gi_elf_note *note)
 			info->vdso = value;
 			break;
 		case AT_EXECFN:
-			n->c->at_execfn = value;
+			c->at_execfn = value;
 			break;
 		case AT_PAGESZ:
 			// A power of two that a kernel could use, or it is not believed.
@@ -277,7 +276,9 @@ static struct gi_error *note_one(struct notes *n, const struct gi_elf_note *note
 		note_siginfo(n, note);
 		break;
 	case NT_AUXV:
-		note_auxv(n, note);
+		if (!n->has_auxv)
+			gi_core_take_auxv(n->c, note->desc, note->desc_len);
+		n->has_auxv = true;
 		break;
 	case NT_FILE:
 		return note_file(n, note);

@@ -207,6 +207,12 @@ const void *gi_target_view_max(struct gi_target *t, uint64_t addr, size_t max, s
 	return p;
 }
 
+void gi_target_fetch(struct gi_target *t, const struct gi_extent *list, size_t n)
+{
+	if (t->ops->fetch)
+		t->ops->fetch(t, list, n);
+}
+
 struct gi_error *gi_target_read_u8(struct gi_target *t, uint64_t addr, uint8_t *ret)
 {
 	return gi_target_read(t, addr, ret, 1);

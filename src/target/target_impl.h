@@ -8,7 +8,7 @@
 #include "gcore/target.h"
 
 struct gi_target_ops {
-	const char *name; // "core", "fake"
+	const char *name; // "core", "live", "fake"
 	void (*destroy)(struct gi_target *t);
 	/** The longest readable run at addr (at most max), or NULL and *why_ret. Thread-safe. */
 	const void *(*view)(struct gi_target *t, uint64_t addr, size_t max, size_t *n_ret,
@@ -26,6 +26,8 @@ struct gi_target_ops {
 	/** See gi_target_symbol_at(). */
 	bool (*symbol_at)(struct gi_target *t, uint64_t addr, struct gi_elf_symbol *ret,
 			  uint64_t *bias_ret);
+	/** See gi_target_fetch(). Thread-safe. */
+	void (*fetch)(struct gi_target *t, const struct gi_extent *list, size_t n);
 	/** See gi_target_file(). */
 	size_t (*file_count)(const struct gi_target *t);
 	struct gi_target_file (*file)(struct gi_target *t, size_t i);

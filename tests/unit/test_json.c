@@ -10,6 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <jansson.h>
@@ -241,6 +244,10 @@ static const char *const lines[] = {
 	"x/s $pc",
 	"x/2gx 0x10",
 	"quit",
+	"refresh",
+	"stop",
+	"continue",
+	"detach",
 	"source /dev/null",
 	"deadlock",
 	"deadlock -v",
@@ -298,6 +305,27 @@ static size_t run_lines(struct gi_session *s, const char *core)
 	return records;
 }
 
+// A running process: this program itself, waiting. It has no Go runtime, but threads and memory.
+static void run_live(void)
+{
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	while (!pid)
+		pause();
+	struct gi_session_options opts = {.json = true, .pid = pid};
+	struct gi_session *s = NULL;
+	struct gi_error *err = gi_session_open(NULL, &opts, &s);
+	if (err)
+		fail_msg("%s", gi_error_message(err));
+	assert_true(run_lines(s, "a live process") > 10);
+	gi_session_close(s);
+	// It was not harmed: it still ends by the signal that it is sent, and by no other.
+	int status;
+	assert_int_equal(kill(pid, SIGTERM), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+}
+
 static void test_real_output(void **state)
 {
 	(void)state;
@@ -316,6 +344,7 @@ static void test_real_output(void **state)
 			fail_msg("%s: %s", core, gi_error_message(gi_session_go_error(s)));
 		assert_true(run_lines(s, cores[i]) > 50);
 	}
+	run_live();
 	for (size_t i = 0; i < section_count; i++) {
 		// Verdicts come with the deadlock command, notes when something is amiss.
 		const char *name = sections[i].name;

@@ -1,0 +1,59 @@
+// A running process as a target: it is stopped for as long as its state is copied, then it runs
+// on. Nothing is ever written into it.
+#ifndef GCORE_LIVE_H
+#define GCORE_LIVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "gcore/error.h"
+#include "gcore/target.h"
+
+/**
+ * Opens process pid: its mappings, executable and libraries. It is not stopped for that, and there
+ * are no threads yet: gi_live_snapshot() makes them. Errors say what to do:
+ * GI_ERR_NOT_FOUND (no such process, a zombie, a kernel thread), GI_ERR_IO (no permission),
+ * and what gi_target_open_core() says of executables.
+ */
+struct gi_error *gi_target_open_live(pid_t pid, const struct gi_target_options *opts,
+				     struct gi_target **ret) GI_MUST_CHECK;
+bool gi_target_is_live(const struct gi_target *t);
+
+/** Called while the process stands: makes what will be needed be copied, by gi_target_fetch() or by reading it. */
+typedef struct gi_error *(*gi_live_copy_fn)(void *arg);
+/**
+ * Stops all threads, reads their registers and the mappings, calls copy, lets the process run on
+ * (unless it is being held, see gi_live_hold()). What is read later is as it is then; see
+ * gi_live_was_late(). All views of the target's writable memory end. With gi_target_options.no_stop
+ * the process is not stopped. copy is called once before the stop too, so that what it makes us
+ * do only once does not lengthen the stop; its result then does not matter.
+ */
+struct gi_error *gi_live_snapshot(struct gi_target *t, gi_live_copy_fn copy, void *arg) GI_MUST_CHECK;
+
+/** The same, but the process stands until gi_live_release() or the end of this program. */
+struct gi_error *gi_live_hold(struct gi_target *t, gi_live_copy_fn copy, void *arg) GI_MUST_CHECK;
+/** Lets it run on; nothing if it is not held. */
+void gi_live_release(struct gi_target *t);
+
+/** What the last snapshot was like. */
+struct gi_live_stop {
+	bool held;	     // it stands now
+	bool detached;	     // see gi_live_detach()
+	bool no_stop;	     // it was not stopped
+	bool was_stopped;    // by a signal, before; it stays so
+	uint64_t pause_ns;   // from the first interrupt until all threads may run; while held: up to now
+	uint64_t stop_ns;    // of that: until all threads stood
+	uint64_t bytes;	     // copied meanwhile
+	size_t unstopped;    // threads that would not stop in time
+};
+const struct gi_live_stop *gi_live_stop(struct gi_target *t);
+
+/** Lets it run on and never reads it again: what was not copied cannot be read from now on. */
+void gi_live_detach(struct gi_target *t);
+
+/** True if memory that was used since the last call was read after the stop. */
+bool gi_live_was_late(struct gi_target *t);
+/** True if the process is gone or runs another program (execve); its snapshot stays. */
+bool gi_live_is_over(struct gi_target *t);
+
+#endif

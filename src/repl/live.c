@@ -1,0 +1,170 @@
+// Sessions that look at a running process: snapshots, and what they cost it.
+//
+// Everything slow is done before the process is stopped: files are opened, layouts and function
+// tables read. What is read of a process that runs can be torn, so that a stripped
+// program, whose globals are found by their form, gets a few tries.
+
+#include "gcore/live.h"
+#include "repl/session_impl.h"
+
+#include <string.h>
+
+enum { PREPARE_TRIES = 3 };
+
+static struct gi_error *copy_go(void *arg)
+{
+	return gi_go_copy(arg);
+}
+
+static void put_ms(struct gi_str *s, uint64_t ns)
+{
+	gi_str_printf(s, ns < 100000 ? "%.2f ms" : "%.1f ms", (double)ns / 1e6);
+}
+
+static void forget_state(struct gi_session *s)
+{
+	gi_graph_destroy(s->graph);
+	s->graph = NULL;
+	gi_unwinder_destroy(s->unwinder);
+	s->unwinder = NULL;
+	s->g = NULL;
+	s->frame = 0;
+}
+
+// The Go state of the snapshot. Without it the rest of the session goes on.
+static struct gi_error *load_state(struct gi_session *s)
+{
+	struct gi_error *err = gi_go_load(s->go);
+	return err ? err : gi_unwinder_create(s->go, &s->unwinder);
+}
+
+static struct gi_error *take(struct gi_session *s, bool hold)
+{
+	gi_live_copy_fn copy = s->go ? copy_go : NULL;
+	return hold ? gi_live_hold(s->target, copy, s->go) :
+		      gi_live_snapshot(s->target, copy, s->go);
+}
+
+struct gi_error *gi_session_open_live(struct gi_session *s, const struct gi_target_options *opts)
+{
+	struct gi_error *err = gi_target_open_live(s->opts.pid, opts, &s->target);
+	gi_session_clear_progress(s);
+	if (err)
+		return err;
+	for (unsigned i = 0; !s->go; i++) {
+		err = gi_go_prepare(s->target, &s->go);
+		if (!err || i + 1 == PREPARE_TRIES || gi_error_code(err) != GI_ERR_MISMATCH)
+			break;
+		gi_error_ignore(err);
+	}
+	gi_session_clear_progress(s);
+	s->go_error = err;
+	err = take(s, false);
+	if (err)
+		return err;
+	if (s->go) {
+		err = load_state(s);
+		if (err) {
+			gi_go_close(s->go);
+			s->go = NULL;
+			s->go_error = err;
+		}
+	}
+	gi_session_select_first(s);
+	return NULL;
+}
+
+// --- commands ---------------------------------------------------------------------
+
+static struct gi_error *check_live(struct gi_session *s)
+{
+	if (!gi_target_is_live(s->target))
+		return gi_error_create(GI_ERR_USAGE, "this is a core, not a running process: see -p PID");
+	// Whoever runs commands for each goroutine of a list holds that list.
+	if (s->nesting > 1 + s->sourcing)
+		return gi_error_create(GI_ERR_USAGE, "a snapshot cannot be taken within another command");
+	return NULL;
+}
+
+static void put_stop(struct gi_session *s, struct gi_out *out)
+{
+	const struct gi_live_stop *stop = gi_live_stop(s->target);
+	_cleanup_(gi_str_deinit) struct gi_str pause = { 0 };
+	put_ms(&pause, stop->pause_ns);
+	if (gi_out_is_json(out)) {
+		gi_report_live(out, s->target);
+		return;
+	}
+	if (stop->held)
+		gi_out_puts(out, "the process stands still until \"continue\"\n");
+	else if (stop->no_stop)
+		gi_out_puts(out, "read anew; the process was not stopped\n");
+	else
+		gi_out_printf(out, "read anew; the process was stopped for %s\n", gi_str_cstr(&pause));
+}
+
+struct gi_error *gi_session_refresh(struct gi_session *s, bool hold, struct gi_out *out)
+{
+	struct gi_error *err = check_live(s);
+	if (err)
+		return err;
+	uint64_t goid = s->g ? s->g->goid : 0;
+	pid_t tid = 0;
+	if (s->by_thread)
+		tid = gi_target_thread(s->target, s->thread)->tid;
+	forget_state(s);
+	err = take(s, hold);
+	// The state that was is read again even if there is no newer one.
+	struct gi_error *load_err = s->go ? load_state(s) : NULL;
+	if (load_err) {
+		forget_state(s);
+		gi_go_close(s->go);
+		s->go = NULL;
+		gi_error_free(s->go_error);
+		s->go_error = load_err;
+	}
+	gi_session_select_first(s);
+	const struct gi_g *g = s->go && goid ? gi_go_g_by_id(s->go, goid) : NULL;
+	if (g)
+		gi_session_select_goroutine(s, g);
+	for (size_t i = 0; tid && i < gi_target_thread_count(s->target); i++) {
+		if (gi_target_thread(s->target, i)->tid == tid)
+			gi_session_select_thread(s, i);
+	}
+	if (err)
+		return err;
+	put_stop(s, out);
+	return NULL;
+}
+
+struct gi_error *gi_session_resume(struct gi_session *s, bool detach, struct gi_out *out)
+{
+	struct gi_error *err = check_live(s);
+	if (err)
+		return err;
+	bool held = gi_live_stop(s->target)->held;
+	if (!held && !detach)
+		return gi_error_create(GI_ERR_USAGE, "the process runs already");
+	if (detach)
+		gi_live_detach(s->target);
+	else
+		gi_live_release(s->target);
+	if (gi_out_is_json(out)) {
+		gi_report_live(out, s->target);
+		return NULL;
+	}
+	_cleanup_(gi_str_deinit) struct gi_str pause = { 0 };
+	put_ms(&pause, gi_live_stop(s->target)->pause_ns);
+	if (held)
+		gi_out_printf(out, "the process runs on; it was stopped for %s\n", gi_str_cstr(&pause));
+	if (detach)
+		gi_out_puts(out, "detached: what was copied of the process can still be asked for\n");
+	return NULL;
+}
+
+void gi_session_note_late(struct gi_session *s, struct gi_out *out)
+{
+	if (s->target && gi_target_is_live(s->target) && gi_live_was_late(s->target))
+		gi_out_note(out, "part of this was read from the running process after its stop, and may "
+				 "be of a later moment than the rest");
+}

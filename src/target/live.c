@@ -1,0 +1,350 @@
+// The live backend: a process is opened, then looked at in snapshots.
+//
+//   opening    mappings, executable and libraries are found and opened while the process runs: that
+//              can take long and needs no stop
+//   rehearsal  what will be copied is copied once while it runs, and forgotten: our own
+//              memory is there then, and everything that is only made once
+//   snapshot   all threads stop; registers and mappings are read; what the caller names is copied;
+//              they run on
+//   after      commands answer from what was copied. What else they need is read from the running
+//              process, and it is known that it was (gi_live_was_late)
+//
+// The process's files are read through /proc/PID: exe is the mapped file even when its path is gone
+// or leads to another one by now, root is the root folder of its mount namespace.
+
+#include "target/live_impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "target/arch_impl.h"
+
+enum { STACK_COPIED = 64 << 10, MAPS_TRIES = 3 };
+
+static void live_destroy(struct gi_target *t)
+{
+	struct live *l = live_of(t);
+	gi_live_run(l);
+	gi_core_deinit(&l->core);
+	gi_live_memory_deinit(l);
+	gi_str_deinit(&l->maps);
+	if (l->mem_fd >= 0)
+		close(l->mem_fd);
+	pthread_mutex_destroy(&l->lock);
+	free(l);
+}
+
+static const struct gi_target_ops live_ops = {
+	.name = "live",
+	.destroy = live_destroy,
+	.view = gi_live_view,
+	.fetch = gi_live_fetch,
+	.explain = gi_live_explain,
+	.elf_at = gi_core_elf_at,
+	.open_debug = gi_core_open_debug,
+	.library_debug = gi_core_library_debug,
+	.symbol_at = gi_core_symbol_at,
+	.file_count = gi_core_file_count,
+	.file = gi_core_file,
+	.check_unchanged = gi_core_check_unchanged,
+};
+
+bool gi_target_is_live(const struct gi_target *t)
+{
+	return t->ops == &live_ops;
+}
+
+// --- opening ----------------------------------------------------------------------
+
+// Half of what is free: a copy of a process must not drive the machine out of memory.
+static uint64_t pages_allowed(void)
+{
+	_cleanup_(gi_str_deinit) struct gi_str s = { 0 };
+	char value[64];
+	gi_error_ignore(gi_live_proc_read(getpid(), "../meminfo", &s));
+	if (!gi_live_proc_value(gi_str_cstr(&s), "MemAvailable", value, sizeof(value)))
+		return UINT64_MAX;
+	return strtoull(value, NULL, 10) * 1024 / 2 / LIVE_PAGE;
+}
+
+// When memory runs out all the same, it is us that the kernel should end, not the process.
+static void offer_to_the_oom_killer(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	(void)!write(fd, "1000", 4);
+	close(fd);
+}
+
+static bool same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+// The executable by a name that says something, if that leads to the same file.
+static const char *exe_path(struct live *l)
+{
+	struct gi_arena *arena = l->core.base.arena;
+	_cleanup_(gi_str_deinit) struct gi_str exe = { 0 }, below = { 0 };
+	char link[4096];
+	gi_str_printf(&exe, "/proc/%d/exe", (int)l->pid);
+	ssize_t n = readlink(gi_str_cstr(&exe), link, sizeof(link) - 1);
+	if (n > 0) {
+		link[n] = '\0';
+		if (same_file(link, gi_str_cstr(&exe)))
+			return gi_arena_strdup(arena, link);
+		gi_str_printf(&below, "/proc/%d/root%s", (int)l->pid, link);
+		if (same_file(gi_str_cstr(&below), gi_str_cstr(&exe)))
+			return gi_arena_strdup(arena, gi_str_cstr(&below));
+	}
+	return gi_arena_strdup(arena, gi_str_cstr(&exe));
+}
+
+static struct gi_error *take_root(struct live *l, const struct gi_target_options *opts)
+{
+	_cleanup_(gi_str_deinit) struct gi_str root = { 0 };
+	gi_str_printf(&root, "/proc/%d/root", (int)l->pid);
+	if (opts && opts->sysroot && opts->sysroot[0]) {
+		gi_str_reset(&root);
+		gi_str_puts(&root, opts->sysroot);
+	} else if (same_file(gi_str_cstr(&root), "/")) {
+		return NULL;
+	}
+	l->core.sysroot = strdup(gi_str_cstr(&root));
+	return l->core.sysroot ? NULL : gi_error_nomem();
+}
+
+static struct gi_error *read_maps(struct live *l, bool *changed_ret)
+{
+	_cleanup_(gi_str_deinit) struct gi_str text = { 0 };
+	struct gi_error *err = gi_live_proc_read(l->pid, "maps", &text);
+	if (err && errno == EACCES) {
+		gi_error_ignore(err);
+		return gi_live_refused(l->pid, l->pid, EACCES);
+	}
+	if (err)
+		return err;
+	*changed_ret = !l->maps.s || strcmp(l->maps.s, gi_str_cstr(&text)) != 0;
+	if (!*changed_ret)
+		return NULL;
+	struct gi_str old = l->maps;
+	l->maps = text;
+	text = old;
+	return gi_live_take_maps(l, gi_str_cstr(&l->maps));
+}
+
+// Of mappings that were read anew: which module each is of. True: there is a file that is new.
+static bool match_modules(struct live *l)
+{
+	struct core *c = &l->core;
+	bool fresh = false;
+	for (size_t i = 0; i < c->base.mapping_count; i++) {
+		const struct gi_mapping *m = &c->base.mappings[i];
+		size_t best = SIZE_MAX;
+		for (size_t k = 0; m->path && k < c->module_count; k++) {
+			const struct core_module *mod = &c->modules[k];
+			if (mod->path && mod->start <= m->start && strcmp(mod->path, m->path) == 0 &&
+			    (best == SIZE_MAX || mod->start >= c->modules[best].start))
+				best = k;
+		}
+		c->origins[i].module = best;
+		fresh |= best == SIZE_MAX && m->path && m->path[0] == '/' && (m->flags & GI_MAP_X);
+	}
+	return fresh;
+}
+
+struct gi_error *gi_target_open_live(pid_t pid, const struct gi_target_options *opts,
+				     struct gi_target **ret)
+{
+	struct gi_error *err = gi_live_check_process(pid);
+	if (err)
+		return err;
+	struct live *l = calloc(1, sizeof(*l));
+	if (!l)
+		return gi_error_nomem();
+	struct core *c = &l->core;
+	_cleanup_(gi_target_closep) struct gi_target *t = &c->base;
+	l->pid = c->live_pid = pid;
+	l->mem_fd = -1;
+	l->max_pages = pages_allowed();
+	pthread_mutex_init(&l->lock, NULL);
+	err = gi_target_init(t, &live_ops);
+	if (err)
+		return err;
+	t->arch = gi_arch_host();
+	t->info.live = true;
+	t->info.page_size = (uint64_t)sysconf(_SC_PAGESIZE);
+	l->no_stop = opts && opts->no_stop;
+	if (opts)
+		c->unpacking = opts->unpacking;
+	offer_to_the_oom_killer();
+	err = take_root(l, opts);
+	if (!err)
+		err = gi_core_debug_init(c, opts);
+	if (!err)
+		err = gi_live_take_info(l);
+	bool changed;
+	if (!err)
+		err = read_maps(l, &changed);
+	if (!err)
+		err = gi_live_make_ranges(l);
+	if (err)
+		return err;
+	_cleanup_(gi_str_deinit) struct gi_str mem = { 0 };
+	gi_str_printf(&mem, "/proc/%d/mem", (int)pid);
+	l->mem_fd = open(gi_str_cstr(&mem), O_RDONLY | O_CLOEXEC);
+	if (l->mem_fd < 0)
+		return gi_live_refused(pid, pid, errno);
+	l->probe = t->info.phdr ? t->info.phdr : t->mappings[0].start;
+
+	err = gi_core_find_modules(c);
+	if (err)
+		return err;
+	struct gi_target_options mine = opts ? *opts : (struct gi_target_options){ 0 };
+	if (!mine.exe)
+		mine.exe = exe_path(l);
+	_cleanup_(gi_error_freep) struct gi_error *exe_err = gi_core_find_exe(c, &mine);
+	if (exe_err && opts && opts->exe) {
+		err = exe_err;
+		exe_err = NULL;
+		return err;
+	}
+	gi_core_open_libraries(c, opts);
+	err = gi_core_choose_runtime(c, &exe_err);
+	if (!err) {
+		err = exe_err;
+		exe_err = NULL;
+	}
+	if (!err)
+		err = gi_live_make_ranges(l);
+	if (err)
+		return err;
+	*ret = t;
+	t = NULL;
+	return NULL;
+}
+
+// --- snapshots ----------------------------------------------------------------------
+
+// Of each thread, the part of its stack that is in use.
+static void copy_thread_stacks(struct live *l)
+{
+	struct gi_target *t = &l->core.base;
+	_cleanup_(gi_freep) struct gi_extent *list = calloc(t->thread_count + 1, sizeof(*list));
+	size_t n = 0;
+	for (size_t i = 0; list && i < t->thread_count; i++) {
+		uint64_t sp = gi_regs_sp(&t->threads[i].regs);
+		const struct gi_mapping *m = gi_target_mapping_at(t, sp);
+		if (m)
+			list[n++] = (struct gi_extent){ sp, gi_min_u64(m->end - sp, STACK_COPIED) };
+	}
+	if (list)
+		gi_target_fetch(t, list, n);
+}
+
+static struct gi_error *check_same_program(struct live *l)
+{
+	if (!gi_live_is_over(&l->core.base))
+		return NULL;
+	if (gi_live_thread_state(l->pid, l->pid))
+		return gi_error_create(GI_ERR_NOT_FOUND,
+				       "process %d runs another program since (execve): look at it anew with "
+				       "gcore-inspect -p %d",
+				       (int)l->pid, (int)l->pid);
+	return gi_error_create(GI_ERR_NOT_FOUND, "process %d has ended", (int)l->pid);
+}
+
+static struct gi_error *copy_all(struct live *l, gi_live_copy_fn copy, void *arg)
+{
+	bool changed;
+	struct gi_error *err = check_same_program(l);
+	if (!err)
+		err = read_maps(l, &changed);
+	if (!err && changed) {
+		(void)match_modules(l);
+		err = gi_live_make_ranges(l);
+	}
+	if (err)
+		return err;
+	gi_live_forget(l);
+	copy_thread_stacks(l);
+	return copy ? copy(arg) : NULL;
+}
+
+static struct gi_error *snapshot(struct live *l, gi_live_copy_fn copy, void *arg, bool hold)
+{
+	struct gi_error *err = NULL;
+	if (l->stop.detached)
+		err = gi_error_create(GI_ERR_USAGE, "process %d was detached from: look at it anew with "
+						    "gcore-inspect -p %d",
+				      (int)l->pid, (int)l->pid);
+	if (!err)
+		err = check_same_program(l);
+	if (err)
+		return err;
+	gi_live_run(l);
+	l->standing = false;
+	l->stop = (struct gi_live_stop){ .no_stop = l->no_stop };
+	// The rehearsal: see above.
+	if (copy)
+		gi_error_ignore(copy(arg));
+	err = l->no_stop ? gi_live_look_at_threads(l) : gi_live_halt(l);
+	if (err)
+		return err;
+	uint64_t before = l->bytes;
+	l->standing = true;
+	err = copy_all(l, copy, arg);
+	l->stop.bytes = l->bytes - before;
+	if (!hold || err) {
+		l->standing = false;
+		gi_live_run(l);
+	}
+	l->stop.held = l->tracer != NULL;
+	atomic_store(&l->late, false);
+	return err;
+}
+
+struct gi_error *gi_live_snapshot(struct gi_target *t, gi_live_copy_fn copy, void *arg)
+{
+	return snapshot(live_of(t), copy, arg, false);
+}
+
+struct gi_error *gi_live_hold(struct gi_target *t, gi_live_copy_fn copy, void *arg)
+{
+	if (live_of(t)->no_stop)
+		return gi_error_create(GI_ERR_USAGE, "with --no-stop the process is never stopped");
+	return snapshot(live_of(t), copy, arg, true);
+}
+
+void gi_live_release(struct gi_target *t)
+{
+	struct live *l = live_of(t);
+	l->standing = false;
+	gi_live_run(l);
+	l->stop.held = false;
+}
+
+void gi_live_detach(struct gi_target *t)
+{
+	gi_live_release(t);
+	live_of(t)->stop.detached = true;
+}
+
+const struct gi_live_stop *gi_live_stop(struct gi_target *t)
+{
+	struct live *l = live_of(t);
+	if (l->tracer)
+		l->stop.pause_ns = (uint64_t)((gi_now() - l->stopped_at) * 1e9);
+	return &l->stop;
+}
+
+bool gi_live_was_late(struct gi_target *t)
+{
+	return atomic_exchange(&live_of(t)->late, false);
+}

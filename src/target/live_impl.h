@@ -1,0 +1,113 @@
+// The live backend's own parts: live.c opens a process and takes snapshots, live_stop.c stops its
+// threads, live_memory.c copies and keeps its memory, live_proc.c reads /proc/PID, live_why.c says
+// why a process cannot be looked at. It is a core without a core file: its mapped files are found
+// and opened by core_exe.c and core_library.c.
+#ifndef GCORE_LIVE_IMPL_H
+#define GCORE_LIVE_IMPL_H
+
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#include "gcore/live.h"
+#include "target/core_impl.h"
+
+enum { LIVE_PAGE = 4096, LIVE_BATCH = 512 };
+
+/** Address space of the process that has a shadow in ours: pages are copied to the same place in it. */
+struct live_area {
+	uint64_t start, len;
+	uint64_t reserved;	   // bytes of the shadow; at least len
+	uint8_t *shadow;	   // NULL until the first page is read
+	_Atomic uint64_t *present; // a bit for each page: it holds the page of this snapshot
+	_Atomic uint64_t *during;  // and was copied while the process stood
+	bool file;		   // it maps a file: views of it stay good
+	bool used;		   // while the ranges are made
+};
+
+/** Bytes with one story; sorted, never overlapping. */
+struct live_range {
+	uint64_t start, len;
+	const uint8_t *data;	// of a file that cannot differ; else
+	struct live_area *area; // where the shadow is; else it cannot be read
+};
+
+struct live_tracer;
+
+struct live {
+	struct core core; // first
+	pid_t pid;
+	int mem_fd;	  // /proc/PID/mem: it stands for the address space, -1: none
+	uint64_t probe;	  // an address that is mapped as long as the address space is there
+	bool no_stop;
+	struct gi_str maps; // as it was read last
+
+	struct live_area **areas;
+	size_t area_count, area_cap;
+	struct live_range *ranges;
+	size_t range_count, range_cap;
+	pthread_mutex_t lock; // of fetching
+	uint64_t pages, max_pages;
+	uint64_t bytes; // read in all
+	int read_errno; // of the last failure
+	bool full;	// max_pages was reached
+
+	bool standing; // what is read now is of the snapshot
+	_Atomic bool late;
+	struct live_tracer *tracer; // while it is stopped
+	struct gi_live_stop stop;
+	double stopped_at;
+};
+
+static inline struct live *live_of(struct gi_target *t)
+{
+	return (struct live *)t;
+}
+
+// --- live_memory.c ------------------------------------------------------------
+
+/** Makes the ranges from the mappings and modules; shadows that fit are kept. */
+struct gi_error *gi_live_make_ranges(struct live *l) GI_MUST_CHECK;
+/** What was copied is of an earlier moment from now on. */
+void gi_live_forget(struct live *l);
+void gi_live_memory_deinit(struct live *l);
+const void *gi_live_view(struct gi_target *t, uint64_t addr, size_t max, size_t *n_ret,
+			 enum gi_error_code *why_ret);
+void gi_live_fetch(struct gi_target *t, const struct gi_extent *list, size_t n);
+struct gi_error *gi_live_explain(struct gi_target *t, uint64_t addr, enum gi_error_code why);
+
+// --- live_proc.c ----------------------------------------------------------------
+
+/** Appends all of /proc/PID/NAME. */
+struct gi_error *gi_live_proc_read(pid_t pid, const char *name, struct gi_str *ret) GI_MUST_CHECK;
+/** The value of "KEY:" in a text such as /proc/PID/status; false if it is not there. */
+bool gi_live_proc_value(const char *text, const char *key, char *buf, size_t n);
+/** The files of the process and its mappings, from the text of /proc/PID/maps. */
+struct gi_error *gi_live_take_maps(struct live *l, const char *text) GI_MUST_CHECK;
+/** Its name, command line, parent, owner, auxiliary vector. */
+struct gi_error *gi_live_take_info(struct live *l) GI_MUST_CHECK;
+/** The state of a thread, as /proc says it ('R', 'D', ...); 0 if there is no such thread. */
+char gi_live_thread_state(pid_t pid, pid_t tid);
+/** Threads of /proc/PID/task, appended to *list. */
+struct gi_error *gi_live_list_threads(pid_t pid, pid_t **list, size_t *count, size_t *cap) GI_MUST_CHECK;
+/**
+ * What the kernel tells of a thread that sleeps in it: its stack and instruction pointer. False if it
+ * runs, or may not be looked at.
+ */
+bool gi_live_sleeping_regs(struct live *l, pid_t tid, struct gi_regs *ret);
+
+// --- live_why.c -----------------------------------------------------------------
+
+/** GI_ERR_NOT_FOUND unless pid is a process that can be looked at. */
+struct gi_error *gi_live_check_process(pid_t pid) GI_MUST_CHECK;
+/** Why the kernel refuses (errno err) to let us trace or read it, and what to do. */
+struct gi_error *gi_live_refused(pid_t pid, pid_t tid, int err) GI_MUST_CHECK;
+
+// --- live_stop.c ----------------------------------------------------------------
+
+/** Stops all threads and makes t->threads. They stand until gi_live_run(), or this program ends. */
+struct gi_error *gi_live_halt(struct live *l) GI_MUST_CHECK;
+void gi_live_run(struct live *l);
+/** t->threads of a process that is not stopped. */
+struct gi_error *gi_live_look_at_threads(struct live *l) GI_MUST_CHECK;
+
+#endif

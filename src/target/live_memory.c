@@ -1,0 +1,467 @@
+// The memory of a running process: copied by pages into a shadow of its address space.
+//
+// Each stretch of readable memory has a shadow of the same size here, reserved and empty at
+// first, so that whatever lies in one piece there does so here, and a view is a pointer into it.
+// A page is copied once for a snapshot: bit maps tell which are there, and which of them were
+// copied while the process stood. Shadows stay from one snapshot to the next. Copying is done by
+// process_vm_readv, many pages with one call; it writes nothing there.
+//
+// Read-only parts of mapped files are read from the file, as of a core.
+//
+// After the stop the process may end, or run another program under the same number. Its
+// address space is known by /proc/PID/mem, which was opened at the start and gives nothing once
+// that is gone: it is asked before anything is copied late.
+
+#include "target/live_impl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+// A view is at most this long: whoever wants more reads in pieces.
+#define VIEW_MAX ((uint64_t)4 << 20)
+// Areas are not joined beyond this: sanitizers reserve terabytes.
+#define AREA_MAX ((uint64_t)64 << 30)
+#define SLACK ((uint64_t)64 << 20) // what an area may grow by without a new shadow
+
+static bool bit_get(const _Atomic uint64_t *bits, uint64_t i)
+{
+	return atomic_load_explicit(&bits[i / 64], memory_order_acquire) >> (i % 64) & 1;
+}
+
+static void bit_set(_Atomic uint64_t *bits, uint64_t i)
+{
+	atomic_fetch_or_explicit(&bits[i / 64], (uint64_t)1 << (i % 64), memory_order_release);
+}
+
+static size_t bitmap_size(const struct live_area *a)
+{
+	return (size_t)((a->reserved / LIVE_PAGE + 63) / 64 * 8);
+}
+
+// --- areas and ranges -------------------------------------------------------------
+
+static void area_free(struct live_area *a)
+{
+	if (a->shadow) {
+		munmap(a->shadow, a->reserved);
+		munmap((void *)a->present, bitmap_size(a));
+		munmap((void *)a->during, bitmap_size(a));
+	}
+	free(a);
+}
+
+static void *reserve(size_t n)
+{
+	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		       -1, 0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+// Under the lock.
+static bool area_prepare(struct live_area *a)
+{
+	if (a->shadow)
+		return true;
+	uint8_t *shadow = reserve(a->reserved);
+	a->present = reserve(bitmap_size(a));
+	a->during = reserve(bitmap_size(a));
+	if (shadow && a->present && a->during) {
+		// Goroutines' stacks fill most of a page range: in huge pages the copying
+		// waits less for our own memory.
+		(void)madvise(shadow, a->reserved, MADV_HUGEPAGE);
+		__atomic_store_n(&a->shadow, shadow, __ATOMIC_RELEASE);
+		return true;
+	}
+	if (shadow)
+		munmap(shadow, a->reserved);
+	if (a->present)
+		munmap((void *)a->present, bitmap_size(a));
+	if (a->during)
+		munmap((void *)a->during, bitmap_size(a));
+	a->present = a->during = NULL;
+	return false;
+}
+
+static struct gi_error *area_get(struct live *l, uint64_t start, uint64_t len, bool file,
+				 struct live_area **ret)
+{
+	for (size_t i = 0; i < l->area_count; i++) {
+		struct live_area *a = l->areas[i];
+		if (!a->used && a->start == start && a->file == file && a->reserved >= len) {
+			a->len = len;
+			a->used = true;
+			*ret = a;
+			return NULL;
+		}
+	}
+	struct gi_error *err = gi_grow(&l->areas, &l->area_cap, l->area_count + 1,
+				       sizeof(struct live_area *));
+	if (err)
+		return err;
+	struct live_area *a = calloc(1, sizeof(*a));
+	if (!a)
+		return gi_error_nomem();
+	*a = (struct live_area){
+		.start = start,
+		.len = len,
+		.reserved = file ? len : len + SLACK,
+		.file = file,
+		.used = true,
+	};
+	l->areas[l->area_count++] = a;
+	*ret = a;
+	return NULL;
+}
+
+static struct gi_error *add_range(struct live *l, uint64_t start, uint64_t len,
+				  const uint8_t *data)
+{
+	if (!len)
+		return NULL;
+	struct gi_error *err = gi_grow(&l->ranges, &l->range_cap, l->range_count + 1,
+				       sizeof(*l->ranges));
+	if (!err)
+		l->ranges[l->range_count++] =
+			(struct live_range){ .start = start, .len = len, .data = data };
+	return err;
+}
+
+// A mapping that a file can stand for, in pieces.
+static struct gi_error *add_file_mapping(struct live *l, struct gi_mapping *m,
+					 const struct core_module *mod)
+{
+	for (uint64_t at = m->start; at < m->end;) {
+		uint64_t len;
+		uint32_t flags;
+		const uint8_t *data = gi_core_overlay_at(&l->core, mod, m, at, &len, &flags);
+		len = gi_min_u64(len, m->end - at);
+		struct gi_error *err = add_range(l, at, len, data);
+		if (err)
+			return err;
+		if (data)
+			m->overlaid = true;
+		at += len;
+	}
+	return NULL;
+}
+
+// Ranges without data get their shadows; neighbours without a file share one.
+static struct gi_error *give_shadows(struct live *l)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < l->range_count; i++) {
+		struct live_range r = l->ranges[i];
+		const struct gi_mapping *m = gi_target_mapping_at(&l->core.base, r.start);
+		bool file = m && m->path && m->path[0] == '/';
+		while (!r.data && !file && i + 1 < l->range_count) {
+			const struct live_range *next = &l->ranges[i + 1];
+			const struct gi_mapping *nm =
+				gi_target_mapping_at(&l->core.base, next->start);
+			if (next->data || next->start != r.start + r.len ||
+			    next->len > AREA_MAX - gi_min_u64(r.len, AREA_MAX) ||
+			    (nm && nm->path && nm->path[0] == '/'))
+				break;
+			r.len += next->len;
+			i++;
+		}
+		if (!r.data) {
+			struct gi_error *err = area_get(l, r.start, r.len, file, &r.area);
+			if (err)
+				return err;
+		}
+		l->ranges[kept++] = r;
+	}
+	l->range_count = kept;
+	return NULL;
+}
+
+struct gi_error *gi_live_make_ranges(struct live *l)
+{
+	struct core *c = &l->core;
+	l->range_count = 0;
+	for (size_t i = 0; i < c->base.mapping_count; i++) {
+		struct gi_mapping *m = &c->base.mappings[i];
+		size_t module = c->origins[i].module;
+		const struct core_module *mod = module != SIZE_MAX ? &c->modules[module] : NULL;
+		struct gi_error *err = NULL;
+		m->saved = 0;
+		m->overlaid = false;
+		// Without access there is nothing to read; the kernel's own pages cannot be.
+		if (!(m->flags & GI_MAP_R))
+			continue;
+		if (m->path && (strncmp(m->path, "[vvar", 5) == 0 || !strcmp(m->path, "[vsyscall]")))
+			continue;
+		m->saved = m->end - m->start;
+		if (mod && mod->elf && !(m->flags & GI_MAP_W) && m->path && m->path[0] == '/')
+			err = add_file_mapping(l, m, mod);
+		else
+			err = add_range(l, m->start, m->end - m->start, NULL);
+		if (err)
+			return err;
+	}
+	for (size_t i = 0; i < l->area_count; i++)
+		l->areas[i]->used = false;
+	struct gi_error *err = give_shadows(l);
+	if (err)
+		return err;
+	size_t kept = 0;
+	for (size_t i = 0; i < l->area_count; i++) {
+		if (l->areas[i]->used)
+			l->areas[kept++] = l->areas[i];
+		else
+			area_free(l->areas[i]);
+	}
+	l->area_count = kept;
+	return NULL;
+}
+
+void gi_live_forget(struct live *l)
+{
+	for (size_t i = 0; i < l->area_count; i++) {
+		struct live_area *a = l->areas[i];
+		if (!a->shadow)
+			continue;
+		// Faster than writing zeroes where few pages of the bit map are in use.
+		(void)madvise((void *)a->present, bitmap_size(a), MADV_DONTNEED);
+		(void)madvise((void *)a->during, bitmap_size(a), MADV_DONTNEED);
+	}
+	l->pages = 0;
+	l->full = false;
+}
+
+void gi_live_memory_deinit(struct live *l)
+{
+	for (size_t i = 0; i < l->area_count; i++)
+		area_free(l->areas[i]);
+	free(l->areas);
+	free(l->ranges);
+}
+
+// --- copying ------------------------------------------------------------------
+
+struct batch {
+	struct live *l;
+	struct iovec local[LIVE_BATCH], remote[LIVE_BATCH];
+	struct live_area *areas[LIVE_BATCH];
+	size_t n;
+};
+
+static void mark(struct batch *b, size_t i, uint64_t off, uint64_t len)
+{
+	struct live_area *a = b->areas[i];
+	uint64_t at = (uint64_t)(uintptr_t)b->remote[i].iov_base - a->start + off;
+	for (uint64_t p = at / LIVE_PAGE; p < (at + len) / LIVE_PAGE; p++) {
+		if (b->l->standing)
+			bit_set(a->during, p);
+		bit_set(a->present, p);
+	}
+	b->l->pages += len / LIVE_PAGE;
+	b->l->bytes += len;
+}
+
+// An entry that cannot be read as a whole: what can be of it.
+static void read_pages(struct batch *b, size_t i)
+{
+	for (size_t off = 0; off < b->remote[i].iov_len; off += LIVE_PAGE) {
+		struct iovec to = {(uint8_t *)b->local[i].iov_base + off, LIVE_PAGE};
+		struct iovec from = {(uint8_t *)b->remote[i].iov_base + off, LIVE_PAGE};
+		ssize_t got = process_vm_readv(b->l->pid, &to, 1, &from, 1, 0);
+		if (got == LIVE_PAGE)
+			mark(b, i, off, LIVE_PAGE);
+		else if (got < 0)
+			b->l->read_errno = errno;
+	}
+}
+
+static void batch_run(struct batch *b)
+{
+	for (size_t i = 0; i < b->n;) {
+		ssize_t got = process_vm_readv(b->l->pid, b->local + i, b->n - i, b->remote + i,
+					       b->n - i, 0);
+		if (got < 0)
+			b->l->read_errno = errno;
+		size_t left = got > 0 ? (size_t)got : 0;
+		while (i < b->n && left >= b->remote[i].iov_len) {
+			left -= b->remote[i].iov_len;
+			mark(b, i, 0, b->remote[i].iov_len);
+			i++;
+		}
+		if (i < b->n)
+			read_pages(b, i++);
+	}
+	b->n = 0;
+}
+
+static void batch_add(struct batch *b, struct live_area *a, uint64_t page, uint64_t count)
+{
+	uint8_t *local = a->shadow + page * LIVE_PAGE;
+	uint8_t *remote = (uint8_t *)(uintptr_t)(a->start + page * LIVE_PAGE);
+	size_t len = (size_t)(count * LIVE_PAGE);
+	if (b->n) {
+		size_t last = b->n - 1;
+		if (b->areas[last] == a &&
+		    (uint8_t *)b->remote[last].iov_base + b->remote[last].iov_len == remote) {
+			b->remote[last].iov_len += len;
+			b->local[last].iov_len += len;
+			return;
+		}
+	}
+	if (b->n == LIVE_BATCH)
+		batch_run(b);
+	b->local[b->n] = (struct iovec){local, len};
+	b->remote[b->n] = (struct iovec){remote, len};
+	b->areas[b->n++] = a;
+}
+
+// Adds the missing pages of [addr, addr + len) of the area. Under the lock. Pages that wait in
+// the batch are not yet marked: a page may be copied twice, never wrongly.
+static void want(struct batch *b, struct live_area *a, uint64_t addr, uint64_t len)
+{
+	struct live *l = b->l;
+	if (!area_prepare(a))
+		return;
+	uint64_t first = (addr - a->start) / LIVE_PAGE;
+	uint64_t last = (addr - a->start + len - 1) / LIVE_PAGE;
+	for (uint64_t p = first; p <= last; p++) {
+		if (bit_get(a->present, p))
+			continue;
+		if (l->pages >= l->max_pages) {
+			l->full = true;
+			return;
+		}
+		batch_add(b, a, p, 1);
+	}
+}
+
+static const struct live_range *range_at(const struct live *l, uint64_t addr)
+{
+	static _Thread_local size_t hint;
+	const struct live_range *r = l->ranges;
+	size_t i = hint, lo = 0, hi = l->range_count;
+	if (i < hi && addr - r[i].start < r[i].len)
+		return &r[i];
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		if (r[mid].start <= addr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (lo == 0 || addr - r[lo - 1].start >= r[lo - 1].len)
+		return NULL;
+	hint = lo - 1;
+	return &r[lo - 1];
+}
+
+bool gi_live_is_over(struct gi_target *t)
+{
+	struct live *l = live_of(t);
+	uint8_t byte;
+	return l->mem_fd >= 0 && pread(l->mem_fd, &byte, 1, (off_t)l->probe) != 1;
+}
+
+void gi_live_fetch(struct gi_target *t, const struct gi_extent *list, size_t n)
+{
+	struct live *l = live_of(t);
+	struct batch *b = malloc(sizeof(*b));
+	if (!b)
+		return;
+	b->l = l;
+	b->n = 0;
+	pthread_mutex_lock(&l->lock);
+	bool there = l->standing || (!l->stop.detached && !gi_live_is_over(t));
+	for (size_t i = 0; there && i < n; i++) {
+		uint64_t at = list[i].start, len = list[i].len;
+		while (len) {
+			const struct live_range *r = range_at(l, at);
+			if (!r)
+				break;
+			uint64_t part = gi_min_u64(len, r->len - (at - r->start));
+			if (r->area)
+				want(b, r->area, at, part);
+			at += part;
+			len -= part;
+		}
+	}
+	batch_run(b);
+	pthread_mutex_unlock(&l->lock);
+	free(b);
+}
+
+const void *gi_live_view(struct gi_target *t, uint64_t addr, size_t max, size_t *n_ret,
+			 enum gi_error_code *why_ret)
+{
+	struct live *l = live_of(t);
+	const struct live_range *r = range_at(l, addr);
+	if (!r) {
+		*why_ret = GI_ERR_FAULT;
+		return NULL;
+	}
+	uint64_t delta = addr - r->start;
+	uint64_t n = gi_min_u64(max, r->len - delta);
+	if (r->data) {
+		*n_ret = n;
+		return r->data + delta;
+	}
+	struct live_area *a = r->area;
+	if (!n)
+		n = 1;
+	n = gi_min_u64(n, VIEW_MAX);
+	uint64_t off = addr - a->start, first = off / LIVE_PAGE, last = (off + n - 1) / LIVE_PAGE;
+	uint64_t p = first;
+	bool ready = __atomic_load_n(&a->shadow, __ATOMIC_ACQUIRE);
+	while (ready && p <= last && bit_get(a->present, p))
+		p++;
+	if (p <= last) {
+		gi_live_fetch(t, &(struct gi_extent){addr, n}, 1);
+		ready = __atomic_load_n(&a->shadow, __ATOMIC_ACQUIRE);
+		while (ready && p <= last && bit_get(a->present, p))
+			p++;
+	}
+	if (p == first) {
+		*why_ret = l->full ? GI_ERR_NOT_SAVED : GI_ERR_FAULT;
+		return NULL;
+	}
+	if (p <= last)
+		n = p * LIVE_PAGE - off;
+	// Late once is late: no need to look at the other pages.
+	if (!l->standing && !atomic_load_explicit(&l->late, memory_order_relaxed)) {
+		for (uint64_t k = first; k < p; k++) {
+			if (!bit_get(a->during, k)) {
+				atomic_store_explicit(&l->late, true, memory_order_relaxed);
+				break;
+			}
+		}
+	}
+	*n_ret = gi_min_u64(max, n);
+	return a->shadow + off;
+}
+
+struct gi_error *gi_live_explain(struct gi_target *t, uint64_t addr, enum gi_error_code why)
+{
+	struct live *l = live_of(t);
+	unsigned long long a = addr;
+	const struct gi_mapping *m = gi_target_mapping_at(t, addr);
+	if (why == GI_ERR_NOT_SAVED)
+		return gi_error_at(why, addr,
+				   "memory at 0x%llx is not read: copies of the process's memory "
+				   "fill half of what this machine has free already",
+				   a);
+	if (!m)
+		return gi_error_at(why, addr, "memory at 0x%llx is not mapped", a);
+	if (!l->standing && gi_live_is_over(t))
+		return gi_error_at(GI_ERR_NOT_SAVED, addr,
+				   "memory at 0x%llx was not copied before the process ended or "
+				   "ran another program",
+				   a);
+	if (l->stop.detached)
+		return gi_error_at(GI_ERR_NOT_SAVED, addr,
+				   "memory at 0x%llx was not copied before the process was detached from", a);
+	if (!(m->flags & GI_MAP_R))
+		return gi_error_at(why, addr, "memory at 0x%llx is mapped without access", a);
+	return gi_error_at(why, addr, "memory at 0x%llx cannot be read now", a);
+}

@@ -1,0 +1,3 @@
+# of a core there is nothing to continue
+continue
+continue now

@@ -1,0 +1,3 @@
+# of a core there is nothing to refresh
+refresh
+refresh now
