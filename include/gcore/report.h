@@ -197,6 +197,12 @@ struct gi_error *gi_report_blocked(struct gi_out *out, struct gi_go *go, struct 
 /** report/why.c: from a goroutine along the edges to where the chain ends. */
 struct gi_error *gi_report_why(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
 			       const struct gi_graph *graph, const struct gi_g *g) GI_MUST_CHECK;
+/**
+ * report/graph_file.c: the graph in graphviz' language, or in the file path (.dot or .svg).
+ * all: every edge, else what verdicts tell of.
+ */
+struct gi_error *gi_report_graph(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
+				 const struct gi_graph *graph, bool all, const char *path) GI_MUST_CHECK;
 /** report/object.c: what is at an address: memory of which kind, type, name, who points to it. */
 struct gi_error *gi_report_object(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
 				  struct gi_graph *graph, uint64_t addr) GI_MUST_CHECK;

@@ -257,6 +257,8 @@ static const char *const lines[] = {
 	"object main.main",
 	"object $rsp",
 	"object 0x10",
+	"graph",
+	"graph -a",
 	"blocked",
 	"blocked -n 0",
 	"why",
