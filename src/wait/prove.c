@@ -129,9 +129,9 @@ static const char *evidence(struct prove *p, const struct gi_object *o, size_t o
 		return gi_graph_sentence(p->gr, "of all others, only its stack leads to this %s",
 					 kind);
 	return gi_graph_sentence(p->gr,
-				 "its stack leads to this %s, as do those of %zu others, none of "
+				 "its stack leads to this %s, as do those of %zu other%s, none of "
 				 "which can run again",
-				 kind, others - 1);
+				 kind, others - 1, others == 2 ? "" : "s");
 }
 
 /** True if all that h waits for is this object, as x does: it cannot wake x. */

@@ -249,6 +249,25 @@ static struct gi_error *keep_globals(struct gi_reach *r)
 	return NULL;
 }
 
+/**
+ * The collector's own: what lies on their stacks is no way to an object of the program's. Their
+ * arguments are dead when they work, and stay there as addresses of what was freed long ago.
+ */
+static bool is_collectors(const struct gi_reach *r, const struct gi_g *g)
+{
+	static const char *const names[] = {"runtime.gcBgMark", "runtime.gcenable", "runtime.bgsweep",
+					    "runtime.bgscavenge", "runtime.forcegchelper"};
+	struct gi_func f;
+
+	if (!g->system || !gi_functab_find(r->go->functab, g->start_pc, &f))
+		return false;
+	for (size_t i = 0; i < GI_ARRAY_SIZE(names); i++) {
+		if (strncmp(f.name, names[i], strlen(names[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
 // Goroutines that nothing was said of: they can run, or are woken by the runtime.
 static struct gi_error *mark_others(struct gi_reach *r)
 {
@@ -258,7 +277,7 @@ static struct gi_error *mark_others(struct gi_reach *r)
 
 		// A bubble has timers of its own, which wake its goroutines.
 		gi_mark_address(&r->marker, g->bubble);
-		if (gi_g_is_dead(g) || r->wait_of_g[i])
+		if (gi_g_is_dead(g) || r->wait_of_g[i] || is_collectors(r, g))
 			continue;
 		err = gi_reach_mark_goroutine(r, g);
 		if (err)
