@@ -7,14 +7,16 @@
 #include "report/deadlock.h"
 #include "report/frame.h"
 #include "report/goroutines.h"
+#include "report/why.h"
 
-enum { MAX_STEPS = 64 };
+enum { MAX_STEPS = 64, MAX_CASES = 8 };
 
 /** How a chain ends: at its last goroutine. */
 enum ending {
 	END_CIRCLE, // it waits for one that was told of
 	END_RUNS,
 	END_SLEEPS,
+	END_TIMER, // of a channel that a timer sends on
 	END_INPUT,
 	END_SYSCALL,
 	END_IN_C,
@@ -43,7 +45,8 @@ static const char *ending_name(enum ending e)
 {
 	static const char *const names[] = {
 		[END_CIRCLE] = "circle",	   [END_RUNS] = "runs",
-		[END_SLEEPS] = "sleeps",	   [END_INPUT] = "input",
+		[END_SLEEPS] = "sleeps",	   [END_TIMER] = "timer",
+		[END_INPUT] = "input",
 		[END_SYSCALL] = "syscall",	   [END_IN_C] = "in-c",
 		[END_RUNTIME] = "runtime",	   [END_NOTHING] = "nothing",
 		[END_UNREACHABLE] = "unreachable", [END_NO_OWNER] = "no-owner",
@@ -105,7 +108,22 @@ static const struct gi_edge *choose(const struct gi_graph *graph, uint32_t g, si
 	return best;
 }
 
-static enum ending ending_of(const struct gi_graph *graph, uint32_t g)
+/** One of the channels that g waits on is a timer's. */
+static bool has_timer(struct gi_go *go, const struct gi_graph *graph, const struct gi_waiter *w)
+{
+	const struct gi_waiter *end = gi_graph_waiter(graph, 0) + gi_graph_waiter_count(graph);
+	const uint32_t g = w->g;
+
+	for (unsigned n = 0; w < end && w->g == g && n < MAX_CASES; w++, n++) {
+		const struct gi_object *o = gi_graph_object(graph, w->object);
+		struct gi_timer t;
+		if (o->kind == GI_OBJECT_CHANNEL && gi_why_timer(go, o->addr, &t))
+			return true;
+	}
+	return false;
+}
+
+static enum ending ending_of(struct gi_go *go, const struct gi_graph *graph, uint32_t g)
 {
 	const struct gi_waiter *w = gi_graph_wait_of(graph, g);
 	const struct gi_object *o = w ? gi_graph_object(graph, w->object) : NULL;
@@ -135,11 +153,11 @@ static enum ending ending_of(const struct gi_graph *graph, uint32_t g)
 	case GI_OBJECT_ONCE:
 		return END_NO_OWNER;
 	default:
-		return END_UNKNOWN;
+		return has_timer(go, graph, w) ? END_TIMER : END_UNKNOWN;
 	}
 }
 
-static void follow(const struct gi_graph *graph, uint32_t g, struct chain *c)
+static void follow(struct gi_go *go, const struct gi_graph *graph, uint32_t g, struct chain *c)
 {
 	c->n = 0;
 	for (;;) {
@@ -148,7 +166,7 @@ static void follow(const struct gi_graph *graph, uint32_t g, struct chain *c)
 		s->g = g;
 		s->edge = choose(graph, g, &s->others);
 		if (!s->edge) {
-			c->end = ending_of(graph, g);
+			c->end = ending_of(go, graph, g);
 			return;
 		}
 		g = s->edge->to;
@@ -200,23 +218,23 @@ static struct gi_location place_of(struct gi_go *go, struct gi_unwinder *u, uint
 }
 
 /** What the last goroutine of a chain does, and all that it waits for. */
-static void put_last(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
+static struct gi_error *put_last(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
 		     const struct gi_graph *graph, const struct chain *c)
 {
-	enum { MAX_CASES = 8 };
 	const uint32_t g = c->steps[c->n - 1].g;
 	const struct gi_location at = place_of(go, u, g);
 	const struct gi_waiter *w = gi_graph_wait_of(graph, g);
 	const struct gi_waiter *end =
 		gi_graph_waiter(graph, 0) + gi_graph_waiter_count(graph);
 	_cleanup_(gi_str_deinit) struct gi_str s = {0};
+	struct gi_error *err = NULL;
 	size_t n = 0;
 
 	gi_str_puts(&s, "  in ");
 	gi_location_format(&s, at.function, at.file, at.line, at.pc);
 	if (at.pc)
 		gi_out_printf(out, "%s\n", gi_str_cstr(&s));
-	for (; w && w < end && w->g == g; w++, n++) {
+	for (; w && w < end && w->g == g && !err; w++, n++) {
 		const struct gi_object *o = gi_graph_object(graph, w->object);
 		if (n >= MAX_CASES || (!o->addr && o->kind != GI_OBJECT_NOTHING))
 			continue;
@@ -231,9 +249,12 @@ static void put_last(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u
 		if (s.len == len)
 			s.s[s.len = len - 2] = '\0';
 		gi_out_printf(out, "%s\n", gi_str_cstr(&s));
+		if (o->addr && o->kind < GI_OBJECT_TIMER)
+			err = gi_why_end(out, go, u, graph, w->object, g);
 	}
 	if (n > MAX_CASES)
 		gi_out_printf(out, "  and %zu more cases\n", n - MAX_CASES);
+	return err;
 }
 
 static const char *ending_text(enum ending e)
@@ -243,6 +264,8 @@ static const char *ending_text(enum ending e)
 		return "it can run: whoever waits for it goes on when it lets go";
 	case END_SLEEPS:
 		return "it sleeps: its timer will wake it";
+	case END_TIMER:
+		return "so it goes on by itself";
 	case END_INPUT:
 		return "it waits for input or output, which may still come";
 	case END_SYSCALL:
@@ -267,6 +290,37 @@ static const char *ending_text(enum ending e)
 	return "";
 }
 
+/** Waits that the runtime ends, and what for: by their reasons. */
+static const char *runtime_text(struct gi_go *go, const struct gi_g *g)
+{
+	static const char *const texts[][2] = {
+		{"coroutine", "it is one side of an iter.Pull: it goes on when the other side calls it"},
+		{"synctest.Run", "it waits for its synctest bubble to end"},
+		{"synctest.Wait", "it waits until all others of its synctest bubble are blocked"},
+		{"GC assist wait", "the garbage collector will wake it: the heap grows faster than it can mark"},
+		{"GC assist marking", "it helps the garbage collector"},
+		{"wait for GC cycle", "it goes on when the collection is over"},
+		{"stopping the world", "it waits for all others to stop (\"sched\" shows who does not)"},
+		{"panicwait", "the process is ending: another goroutine panics"},
+	};
+	const char *reason = gi_go_wait_reason(go, g);
+
+	for (size_t i = 0; reason && i < GI_ARRAY_SIZE(texts); i++) {
+		if (strcmp(reason, texts[i][0]) == 0)
+			return texts[i][1];
+	}
+	return g->system ? "it is one of the runtime's own, and has nothing to do" : NULL;
+}
+
+static const char *end_text(struct gi_go *go, const struct chain *c)
+{
+	const char *text = NULL;
+
+	if (c->end == END_RUNTIME)
+		text = runtime_text(go, gi_go_g(go, c->steps[c->n - 1].g));
+	return text ? text : ending_text(c->end);
+}
+
 static void put_verdict(struct gi_out *out, const struct gi_go *go, const struct gi_graph *graph,
 			uint32_t g)
 {
@@ -288,9 +342,11 @@ static void put_verdict(struct gi_out *out, const struct gi_go *go, const struct
 	gi_out_puts(out, "\n");
 }
 
-static void put_text(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
-		     const struct gi_graph *graph, const struct chain *c)
+static struct gi_error *put_text(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
+				 const struct gi_graph *graph, const struct chain *c)
 {
+	struct gi_error *err = NULL;
+
 	for (size_t i = 0; i < c->n; i++) {
 		const struct step *s = &c->steps[i];
 
@@ -307,10 +363,13 @@ static void put_text(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u
 			      gi_goid(go, c->back_to));
 	} else {
 		if (!c->steps[c->n - 1].edge)
-			put_last(out, go, u, graph, c);
-		gi_out_printf(out, "  %s\n", ending_text(c->end));
+			err = put_last(out, go, u, graph, c);
+		if (err)
+			return err;
+		gi_out_printf(out, "  %s\n", end_text(go, c));
 	}
 	put_verdict(out, go, graph, c->steps[0].g);
+	return NULL;
 }
 
 // --- records ------------------------------------------------------------------------------
@@ -366,10 +425,11 @@ struct gi_error *gi_report_why(struct gi_out *out, struct gi_go *go, struct gi_u
 	if (i == gi_go_g_count(go))
 		return gi_error_create(GI_ERR_NOT_FOUND, "goroutine %" PRIu64 " is not in the list",
 				       g->goid);
-	follow(graph, (uint32_t)i, c);
+	follow(go, graph, (uint32_t)i, c);
+	struct gi_error *err = NULL;
 	if (gi_out_is_json(out))
 		put_json(out, go, u, graph, c);
 	else
-		put_text(out, go, u, graph, c);
-	return gi_out_check(out);
+		err = put_text(out, go, u, graph, c);
+	return err ? err : gi_out_check(out);
 }
