@@ -110,6 +110,8 @@ struct gi_g {
 size_t gi_go_g_count(const struct gi_go *go);
 /** True if there were more goroutines, or parts of them, that could not be read. */
 bool gi_go_g_lost(const struct gi_go *go);
+/** True if that is so of all of them: nothing can be said of the program. */
+bool gi_go_g_all_lost(const struct gi_go *go);
 const struct gi_g *gi_go_g(const struct gi_go *go, size_t i);
 /** By id (index made on open), by address. NULL if none. The newest live one wins. */
 const struct gi_g *gi_go_g_by_id(const struct gi_go *go, uint64_t goid);
@@ -171,6 +173,7 @@ struct gi_m {
 	uint64_t p, nextp, oldp;
 	uint64_t lockedg;
 	int32_t locks, mallocing, throwing, dying, ncgo;
+	uint64_t caughtsig; // the g that ran when a deadly signal came, 0: none came
 	uint64_t ncgocall;
 	bool spinning, blocked, incgo, is_extra;
 	uint64_t preemptoff_ptr, preemptoff_len;

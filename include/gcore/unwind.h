@@ -107,6 +107,13 @@ bool gi_unwind_in_handler(struct gi_unwinder *u, size_t thread);
 /** False if it is not, or if what the signal interrupted cannot be read. */
 bool gi_unwind_signal(struct gi_unwinder *u, size_t thread, struct gi_signal_context *ret);
 
+/**
+ * The g, m->curg or m->g0, whose stack the runtime shows for a thread that a deadly signal hit: the
+ * one that its handler found in the g register or thread-local storage. Where stacks are switched
+ * the stack pointer may be on the other's. 0: no handler noted any.
+ */
+uint64_t gi_unwind_caught(const struct gi_m *m);
+
 /** A collected stack. */
 struct gi_stack;
 struct gi_error *gi_stack_of_goroutine(struct gi_unwinder *u, const struct gi_g *g, unsigned flags,

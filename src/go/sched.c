@@ -42,6 +42,7 @@ static void decode_m(struct gi_go *go, const uint8_t *rec, uint64_t addr, struct
 		.mallocing = (int32_t)SIGNED(mallocing),
 		.throwing = (int32_t)SIGNED(throwing),
 		.dying = (int32_t)SIGNED(dying),
+		.caughtsig = FIELD(caughtsig),
 		.ncgo = (int32_t)SIGNED(ncgo),
 		.ncgocall = FIELD(ncgocall),
 		.spinning = FIELD(spinning) != 0,

@@ -115,6 +115,16 @@ static bool read_section(struct gi_tb *tb, size_t thread, struct section *ret)
 	ret->has_g0 = !err;
 	gi_error_ignore(err);
 	uint64_t sp = gi_regs_sp(&ret->sig.regs);
+	uint64_t caught = ret->in_signal ? gi_unwind_caught(ret->m) : 0;
+	if (caught) {
+		ret->in_cgo = caught != ret->m->caughtsig;
+		ret->curg_lost = caught == ret->m->curg && (!ret->curg || ret->curg->unreadable);
+		if (caught == ret->m->curg)
+			ret->gp = ret->curg;
+		else if (ret->has_g0)
+			ret->gp = &ret->g0;
+		return ret->gp || ret->curg_lost;
+	}
 	if (on_stack(ret->curg, sp)) {
 		ret->gp = ret->curg;
 	} else if (ret->m->curg && (!ret->curg || ret->curg->unreadable) &&

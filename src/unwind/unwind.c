@@ -6,6 +6,9 @@
 //                         g0's stack for it (systemstack, mcall, a cgo call)
 //   g.syscallpc, -sp      the caller of entersyscall, in a system call or a cgo call
 //   m.vdsoPC, -SP         the caller of a vDSO function
+//   m.caughtsig           the g that was current when a signal came that ends the process:
+//                         the runtime shows that g from the interrupted registers, whatever
+//                         stack they are on, and curg, if it is another, from what it saved
 // A thread in a signal handler runs on its M's gsignal stack; the kernel saved the
 // interrupted registers there (signal.c).
 
@@ -178,6 +181,15 @@ bool gi_unwind_signal(struct gi_unwinder *u, size_t thread, struct gi_signal_con
 	return true;
 }
 
+uint64_t gi_unwind_caught(const struct gi_m *m)
+{
+	uint64_t g = m->caughtsig;
+	// In C the runtime shows the Go code that led there.
+	if (g == m->g0 && m->incgo && m->curg)
+		g = m->curg;
+	return g == m->g0 || g == m->curg ? g : 0;
+}
+
 // The registers of a thread as the runtime would see them: those that the signal
 // interrupted if it is in a handler. The handler's own are no substitute.
 static struct gi_error *thread_regs(struct gi_unwinder *u, size_t thread, struct gi_regs *ret)
@@ -254,13 +266,19 @@ static struct gi_error *begin_goroutine(struct gi_walk *w, const struct gi_g *g)
 		gi_walk_enter(w, w->sp);
 		return NULL;
 	}
+	uint64_t caught = as_runtime && on_thread && w->m ? gi_unwind_caught(w->m) : 0;
+	bool by_saved = caught && caught != g->addr;
 	_cleanup_(gi_error_freep) struct gi_error *lost = NULL;
-	if (on_thread && !(as_runtime && status == GI_G_SYSCALL)) {
+	if (on_thread && !(as_runtime && status == GI_G_SYSCALL) && !by_saved) {
 		struct gi_regs regs;
 		lost = thread_regs(w->u, g->thread - 1, &regs);
-		if (!lost && on_stack_of(g, gi_regs_sp(&regs))) {
+		bool on_own = !lost && on_stack_of(g, gi_regs_sp(&regs));
+		if (on_own || (!lost && caught)) {
 			begin_regs(w, &regs);
-			gi_walk_enter_g(w, g);
+			if (on_own)
+				gi_walk_enter_g(w, g);
+			else
+				gi_walk_enter(w, w->sp);
 			return NULL;
 		}
 		// In the vDSO, on g0's stack: nothing else was saved.
@@ -283,7 +301,8 @@ static struct gi_error *begin_goroutine(struct gi_walk *w, const struct gi_g *g)
 		struct gi_error *err = lost;
 		lost = NULL;
 		return err;
-	} else if (on_thread && !on_stack_of(g, g->sched_sp) && begin_off_stack(w, g)) {
+	} else if (on_thread && !by_saved && !on_stack_of(g, g->sched_sp) &&
+		   begin_off_stack(w, g)) {
 		return NULL;
 	} else {
 		begin_at(w, g->sched_pc, g->sched_sp, g->sched_bp, g->sched_lr);

@@ -312,6 +312,87 @@ static void test_running(void **state)
 
 // --- headers -----------------------------------------------------------------
 
+struct callers {
+	struct gi_frame f[2]; // physical
+	size_t n;
+};
+
+static bool two_frames(void *arg, const struct gi_frame *f)
+{
+	struct callers *c = arg;
+	if (f->kind != GI_FRAME_INLINED)
+		c->f[c->n++] = *f;
+	return c->n < 2;
+}
+
+// Where mcall and its like switch stacks, the current g and the stack pointer are of different
+// stacks for a moment. The runtime shows the g that its signal handler found, with what was
+// interrupted, and then the goroutine by what it saved.
+static void test_caught(void **state)
+{
+	(void)state;
+	struct program p = open_program("busy-go1.27.4");
+	struct gi_m *m = NULL;
+	struct gi_g *g = NULL;
+	for (size_t i = 0; i < gi_go_m_count(p.go) && !g; i++) {
+		m = (struct gi_m *)gi_go_m(p.go, i);
+		// A goroutine on another thread than the one that prints all of them.
+		if (m->id && m->curg && m->curg == m->caughtsig)
+			g = (struct gi_g *)gi_go_g_by_addr(p.go, m->curg);
+	}
+	assert_non_null(g);
+	assert_int_equal(gi_unwind_caught(m), g->addr);
+	struct callers c = {0};
+	no_error(gi_unwind_goroutine(p.u, g, GI_UNWIND_AS_RUNTIME | GI_UNWIND_NO_INLINE, 10,
+				     two_frames, &c, NULL));
+	assert_int_equal(c.n, 2);
+
+	char running[256], saved[256];
+	snprintf(running, sizeof(running),
+		 "\n-----\n\nSIGQUIT: quit\nPC=0x%llx m=%d sigcode=0\n\ngoroutine %d gp=0x%llx",
+		 (unsigned long long)c.f[0].pc, (int)m->id, (int)g->goid,
+		 (unsigned long long)g->addr);
+	char *text = text_of(&p, NULL, GI_TRACEBACK_CRASH, false);
+	assert_non_null(strstr(text, running));
+	free(text);
+
+	// As if mcall had made g0 current, and had not gone over to its stack.
+	m->caughtsig = m->g0;
+	g->sched_pc = c.f[1].pc;
+	g->sched_sp = c.f[1].sp;
+	assert_int_equal(gi_unwind_caught(m), m->g0);
+	snprintf(running, sizeof(running),
+		 "\n-----\n\nSIGQUIT: quit\nPC=0x%llx m=%d sigcode=0\n\ngoroutine 0 gp=0x%llx m=%d "
+		 "mp=0x%llx [idle]:\n%s(",
+		 (unsigned long long)c.f[0].pc, (int)m->id, (unsigned long long)m->g0, (int)m->id,
+		 (unsigned long long)m->addr, c.f[0].name);
+	snprintf(saved, sizeof(saved), "sp=0x%llx pc=0x%llx\n", (unsigned long long)c.f[1].sp,
+		 (unsigned long long)c.f[1].pc);
+	text = text_of(&p, NULL, GI_TRACEBACK_CRASH, false);
+	char *at = strstr(text, running);
+	assert_non_null(at);
+	snprintf(running, sizeof(running), "\ngoroutine %d gp=0x%llx m=%d mp=0x%llx [running]:\n",
+		 (int)g->goid, (unsigned long long)g->addr, (int)m->id,
+		 (unsigned long long)m->addr);
+	at = strstr(at, running);
+	assert_non_null(at);
+	char *end = strstr(at, "\n-----\n");
+	if (end)
+		*end = '\0';
+	// By what was saved: the function that was interrupted is not in it.
+	assert_non_null(strstr(at, saved));
+	assert_null(strstr(at, c.f[0].name));
+	free(text);
+
+	// While it is in C the goroutine that called C is shown.
+	m->incgo = true;
+	assert_int_equal(gi_unwind_caught(m), g->addr);
+	// Neither of the M's: nothing is known.
+	m->caughtsig = m->gsignal;
+	assert_int_equal(gi_unwind_caught(m), 0);
+	close_program(&p);
+}
+
 static void header(struct gi_tb *tb, int minor, enum gi_traceback_level level, const struct gi_g *g,
 		   const char *want)
 {
@@ -455,7 +536,8 @@ int main(void)
 		cmocka_unit_test(test_names),	    cmocka_unit_test(test_visible),
 		cmocka_unit_test(test_crash_texts), cmocka_unit_test(test_levels),
 		cmocka_unit_test(test_elision),	    cmocka_unit_test(test_running),
-		cmocka_unit_test(test_headers),	    cmocka_unit_test(test_labels),
+		cmocka_unit_test(test_caught),	    cmocka_unit_test(test_headers),
+		cmocka_unit_test(test_labels),
 		cmocka_unit_test(test_json),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
