@@ -148,7 +148,8 @@ bool gi_walk_c(struct gi_walk *w)
 			gi_walk_enter(w, sp);
 		if (to_go)
 			return true;
-		if (guessed && !gi_target_mapping_at(u->t, w->pc)) {
+		const struct gi_mapping *map = gi_target_mapping_at(u->t, w->pc);
+		if (guessed && (!map || !(map->flags & GI_MAP_X))) {
 			gi_walk_why(w, "no unwind information for the frame of %s", w->frame.name);
 			return false;
 		}

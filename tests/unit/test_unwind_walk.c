@@ -422,6 +422,40 @@ static void test_unreadable(void **state)
 	gi_error_free(err);
 }
 
+// C without unwind information: the chain of frame pointers is followed into code alone.
+static void test_guesses(void **state)
+{
+	struct fixture *x = *state;
+	enum { CODE = 0x30000000, DATA = 0x31000000 };
+	static const uint8_t bytes[4096];
+	static struct seen s;
+	no_error(gi_fake_add_memory(x->st.t, CODE, bytes, sizeof(bytes), GI_MAP_R | GI_MAP_X));
+	no_error(gi_fake_add_memory(x->st.t, DATA, bytes, sizeof(bytes), GI_MAP_R | GI_MAP_W));
+	for (int data = 0; data < 2; data++) {
+		struct gi_regs regs = {.arch = GI_ARCH_AMD64};
+		x->sp = STACK_HI - 64;
+		push(x, data ? DATA + 0x10 : CODE + 0x80);
+		push(x, 0);
+		gi_regs_set(&regs, GI_AMD64_RIP, CODE + 0x40);
+		gi_regs_set(&regs, GI_AMD64_RSP, x->sp - 32);
+		gi_regs_set(&regs, GI_AMD64_RBP, x->sp);
+		s.n = s.limit = 0;
+		gi_error_free(s.why);
+		s.why = NULL;
+		no_error(gi_unwind_regs(&x->u, &regs, STACK, STACK_HI, 0, 10, see, &s, &s.why));
+		assert_int_equal(s.n, data ? 1 : 2);
+		if (data) {
+			assert_non_null(s.why);
+			assert_non_null(strstr(gi_error_message(s.why), "no unwind information"));
+		} else {
+			assert_int_equal(s.f[1].kind, GI_FRAME_GUESSED);
+			assert_int_equal(s.f[1].pc, CODE + 0x80);
+		}
+	}
+	gi_error_free(s.why);
+	s.why = NULL;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -433,6 +467,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_hostile, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_race, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_runaway, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_guesses, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_unreadable, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
