@@ -176,8 +176,8 @@ oracle_profile() {
 	END
 	oracle_overlay "$3" "$dir/profile.go" zz_profile.go >"$dir/overlay"
 	if cf_build "$1" "$2" "$3" "$dir/exe" -overlay="$dir/overlay"; then
-		env -i GCORE_PROFILE="$4.$BASHPID" timeout 20 "$dir/exe" >/dev/null 2>&1 </dev/null
-		[[ -s $4.$BASHPID ]] && mv "$4.$BASHPID" "$4" || rc=1
+		env -i GCORE_PROFILE="$4.$BASHPID" timeout 60 "$dir/exe" >/dev/null 2>&1 </dev/null &&
+			[[ -s $4.$BASHPID ]] && mv "$4.$BASHPID" "$4" || rc=1
 	else
 		rc=1
 	fi
