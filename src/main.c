@@ -41,7 +41,8 @@ static const char help_text[] =
 	"  -h, --help                 print this help\n"
 	"\n"
 	"exit status: 0 fine, 1 --check found goroutines stuck for good, 2 usage, 3 the input\n"
-	"cannot be opened or understood, 4 a command failed in --batch\n";
+	"cannot be opened or understood, or --check could read no goroutine, 4 a command\n"
+	"failed in --batch\n";
 
 struct step {
 	bool file; // -x, else -ex
@@ -337,6 +338,14 @@ static int check(struct gi_session *s, const struct options *o, bool named)
 		err = gi_target_check_unchanged(gi_session_target(s));
 	if (err && !is_code(err, GI_ERR_PIPE)) {
 		gi_session_complain("gcore-inspect", err);
+		return EXIT_INPUT;
+	}
+	// No verdict is no good news.
+	if (gi_go_g_all_lost(gi_session_go(s))) {
+		fprintf(stderr,
+			"gcore-inspect: no goroutine can be read, so nothing is known: see the notes; a "
+			"whole core is needed (room on the disk, ulimit -c), or --exe PROGRAM with its "
+			"debug information\n");
 		return EXIT_INPUT;
 	}
 	// Who does not read the verdict still gets the status.

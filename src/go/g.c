@@ -415,6 +415,17 @@ bool gi_go_g_lost(const struct gi_go *go)
 	return go->g_lost;
 }
 
+bool gi_go_g_all_lost(const struct gi_go *go)
+{
+	if (!go->g_lost)
+		return false;
+	for (size_t i = 0; i < go->g_count; i++) {
+		if (!go->gs[i].unreadable)
+			return false;
+	}
+	return true;
+}
+
 const struct gi_g *gi_go_g(const struct gi_go *go, size_t i)
 {
 	return i < go->g_count ? &go->gs[i] : NULL;

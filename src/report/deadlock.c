@@ -391,6 +391,8 @@ static size_t without_owner(const struct gi_graph *graph)
 // What cannot be read may be part of a deadlock.
 static const char *none_found(const struct gi_go *go)
 {
+	if (gi_go_g_all_lost(go))
+		return "no goroutine could be read: whether there is a deadlock cannot be told";
 	return gi_go_g_lost(go) ? "no deadlock found among the goroutines that could be read"
 				: "no deadlock found";
 }
