@@ -98,14 +98,19 @@ const struct gi_command gi_cmd_bt = {
 			 false, NULL},
 			{0},
 		},
-	.help = "Prints the frames of the selected goroutine or thread, innermost first. Calls that the\n"
-		"compiler inlined are marked [inlined]; frames that were found by frame pointers alone\n"
-		"are marked [guessed]. Where the stack goes on on another one (from the thread's own\n"
-		"stack to the goroutine's), a line says so.\n"
+	.help = "Prints the frames of the selected goroutine or thread, innermost first. Frames without a\n"
+		"mark are Go's; [inlined]: calls that the compiler inlined; [C]: C's; [signal]: a signal\n"
+		"handler, above what the signal interrupted; [guessed]: found by frame pointers alone.\n"
+		"Where the stack goes on on another one (from the thread's own stack to the goroutine's),\n"
+		"a line says so.\n"
+		"\n"
+		"A thread's frames go on below its goroutine's, to where the thread began (clone, or main\n"
+		"of C). If it is kept for a goroutine that is locked to it and parked, that one's are shown.\n"
 		"\n"
 		"Where C called back into Go, a goroutine's stack goes on with the Go frames that called C.\n"
-		"-full-thread shows the C frames in between too, also of a goroutine that is parked, as bt\n"
-		"always does for a thread. Frame numbers are then not those of \"frame\".\n"
+		"-full-thread shows the C frames in between too, also of a goroutine that is parked, and\n"
+		"the thread's beginning, as bt always does for a thread. Frame numbers are then not those\n"
+		"of \"frame\".\n"
 		"\n"
 		"-defer shows below each frame the calls that it has deferred and that have not run yet,\n"
 		"in the order in which they will: where the function is, and where it was deferred.\n",

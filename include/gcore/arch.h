@@ -159,6 +159,11 @@ struct gi_machine {
 	const int8_t (*asmcgocall)[2];
 	// What crosscall2 keeps of C's besides the frame pointer, up to GI_NO_REG; NULL: calls from C into Go are not followed.
 	const struct gi_kept_reg *crosscall;
+	// What crosscall1 keeps of C's, and its code behind its calls: it pops that, then returns. NULL:
+	// call frame information tells.
+	const struct gi_kept_reg *crosscall1;
+	struct gi_code_bytes crosscall1_end;
+	uint8_t rt0_return; // from rt0_go's SP to its return address (or 8 more: it aligns)
 	uint8_t racecall_sp; // where racecall keeps its caller's SP (race.c); or GI_NO_REG
 
 	// System calls: the instruction that enters the kernel; where the number, the arguments and the

@@ -184,8 +184,56 @@ static int by_addr_cmp(const void *a, const void *b)
 	return x->symbol < y->symbol ? 1 : -1;
 }
 
-static void index_addrs(struct elf_symtab *st)
+// Assembly that does not say how long its functions are: up to the next symbol. *end_ret is where
+// the section ends. Not: the marks that arm64's assembler ("$x") and Go's linker set.
+static bool is_unsized_code(struct gi_elf *elf, const struct elf_symtab *st, size_t i,
+			    const struct gi_elf_symbol *sym, uint64_t *end_ret)
 {
+	uint16_t index = gi_load_u16(st->syms + i * SYM_SIZE + 6);
+
+	if ((sym->type != STT_NOTYPE && sym->type != STT_FUNC) || !sym->name[0] ||
+	    sym->name[0] == '$' || !strcmp(sym->name, "runtime.text") ||
+	    !strcmp(sym->name, "runtime.etext") || index >= elf->shnum)
+		return false;
+	struct elf_section sec = gi_elf_section_header(elf, index);
+	if (!(sec.flags & SHF_EXECINSTR) || sym->value < sec.addr ||
+	    sym->value - sec.addr >= sec.size || sec.size > UINT64_MAX - sec.addr)
+		return false;
+	*end_ret = sec.addr + sec.size;
+	return true;
+}
+
+// v is sorted. Entries without a size of their own end where the next one begins, and are
+// dropped where one with a size is. Returns how many stay.
+static size_t end_unsized(const struct elf_symtab *st, struct elf_by_addr *v, size_t n)
+{
+	uint64_t covered = 0; // by those with a size, up to here
+	size_t kept = 0;
+	for (size_t i = 0; i < n;) {
+		size_t end = i;
+		bool sized = v[i].start < covered, defined;
+		for (; end < n && v[end].start == v[i].start; end++) {
+			if (!symbol_decode(st, v[end].symbol, &defined).size)
+				continue;
+			sized = true;
+			covered = gi_max_u64(covered, v[end].end);
+		}
+		uint64_t next = end < n ? v[end].start : UINT64_MAX;
+		for (; i < end; i++) {
+			if (!symbol_decode(st, v[i].symbol, &defined).size) {
+				if (sized)
+					continue;
+				v[i].end = gi_min_u64(v[i].end, next);
+			}
+			v[kept++] = v[i];
+		}
+	}
+	return kept;
+}
+
+static void index_addrs(struct gi_elf *elf)
+{
+	struct elf_symtab *st = &elf->symtab;
 	st->addrs_indexed = true;
 	struct elf_by_addr *v = calloc(st->count ? st->count : 1, sizeof(*v));
 	if (!v)
@@ -194,16 +242,20 @@ static void index_addrs(struct elf_symtab *st)
 	for (size_t i = 1; i < st->count; i++) {
 		bool defined;
 		struct gi_elf_symbol sym = symbol_decode(st, i, &defined);
-		if (!defined || !has_place(&sym) || sym.type == STT_TLS || !sym.size ||
+		if (!defined || !has_place(&sym) || sym.type == STT_TLS ||
 		    sym.size > UINT64_MAX - sym.value)
+			continue;
+		uint64_t end = sym.value + sym.size;
+		if (!sym.size && !is_unsized_code(elf, st, i, &sym, &end))
 			continue;
 		v[n++] = (struct elf_by_addr){
 			.start = sym.value,
-			.end = sym.value + sym.size,
+			.end = end,
 			.symbol = (uint32_t)i,
 		};
 	}
 	qsort(v, n, sizeof(*v), by_addr_cmp);
+	n = end_unsized(st, v, n);
 	uint64_t max_end = 0;
 	for (size_t i = 0; i < n; i++) {
 		max_end = gi_max_u64(max_end, v[i].end);
@@ -219,7 +271,7 @@ bool gi_elf_symbol_by_addr(struct gi_elf *elf, uint64_t addr, struct gi_elf_symb
 	pthread_mutex_lock(&elf->lock);
 	symtab_load(elf);
 	if (!st->addrs_indexed)
-		index_addrs(st);
+		index_addrs(elf);
 	pthread_mutex_unlock(&elf->lock);
 
 	size_t lo = 0, hi = st->by_addr_count;

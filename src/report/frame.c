@@ -153,6 +153,8 @@ static void frame_text(struct gi_out *out, size_t i, const struct gi_frame *fram
 	}
 	if (frame->kind == GI_FRAME_INLINED)
 		gi_str_puts(&str, " [inlined]");
+	else if (frame->kind == GI_FRAME_C)
+		gi_str_puts(&str, " [C]");
 	else if (frame->kind == GI_FRAME_GUESSED)
 		gi_str_puts(&str, " [guessed]");
 	else if (frame->kind == GI_FRAME_SIGNAL)

@@ -73,6 +73,11 @@ static const struct gi_kept_reg crosscall[] = {
 	{GI_AMD64_R14, 48}, {GI_AMD64_R15, 56}, {GI_NO_REG, 0},
 };
 
+static const struct gi_kept_reg crosscall1[] = {
+	{GI_AMD64_R15, 0},  {GI_AMD64_R14, 8},	{GI_AMD64_R13, 16}, {GI_AMD64_R12, 24},
+	{GI_AMD64_RBP, 32}, {GI_AMD64_RBX, 40}, {GI_NO_REG, 0},
+};
+
 static const struct gi_reg_alias dump[] = {
 	{"rax    ", GI_AMD64_RAX}, {"rbx    ", GI_AMD64_RBX}, {"rcx    ", GI_AMD64_RCX},
 	{"rdx    ", GI_AMD64_RDX}, {"rdi    ", GI_AMD64_RDI}, {"rsi    ", GI_AMD64_RSI},
@@ -124,6 +129,10 @@ const struct gi_machine gi_machine_amd64 = {
 	.float_arg_count = 15,
 	.asmcgocall = asmcgocall,
 	.crosscall = crosscall,
+	.rt0_return = 40,
+	.crosscall1 = crosscall1,
+	.crosscall1_end = {11,
+			   {0x41, 0x5f, 0x41, 0x5e, 0x41, 0x5d, 0x41, 0x5c, 0x5d, 0x5b, 0xc3}},
 	.racecall_sp = GI_AMD64_R12,
 
 	.syscall_insn = {2, {0x0f, 0x05}},

@@ -112,6 +112,7 @@ const struct gi_machine gi_machine_arm64 = {
 	.int_arg_count = GI_ARRAY_SIZE(int_args),
 	.float_arg_count = 16,
 	.asmcgocall = asmcgocall,
+	.rt0_return = 32,
 	.racecall_sp = GI_NO_REG,
 
 	.tcb_size = 16,

@@ -79,6 +79,7 @@ static enum gi_special special_by_name(const char *name)
 		{"time.now", GI_SPECIAL_VDSOCALL},
 		{"racecall", GI_SPECIAL_RACECALL},
 		{"crosscall2", GI_SPECIAL_CROSSCALL},
+		{"runtime.clone", GI_SPECIAL_CLONE},
 	};
 	for (size_t i = 0; i < GI_ARRAY_SIZE(names); i++)
 		if (is_named(name, names[i].name))
@@ -352,6 +353,7 @@ struct gi_error *gi_unwind_thread(struct gi_unwinder *u, size_t thread, unsigned
 	struct gi_walk w;
 	walk_init(&w, u, flags, max, fn, arg);
 	w.m = gi_go_m_by_thread(u->go, thread);
+	w.of_thread = true;
 	struct gi_regs regs = th->regs;
 	if (flags & GI_UNWIND_AS_RUNTIME) {
 		struct gi_error *err = thread_regs(u, thread, &regs);

@@ -21,6 +21,7 @@ enum gi_special {
 	GI_SPECIAL_VDSOCALL, // calls the vDSO on g0's stack
 	GI_SPECIAL_RACECALL, // calls the race detector on g0's stack
 	GI_SPECIAL_CROSSCALL, // crosscall2: C's way into Go; keeps C's registers
+	GI_SPECIAL_CLONE,     // a thread that it made begins in it
 	GI_SPECIAL_UNKNOWN = 0xff,
 };
 
@@ -71,11 +72,16 @@ struct gi_walk {
 	bool first;	   // of the whole walk
 	bool sp_guessed;   // where C returned to Go: sp is not above it
 	unsigned switches; // of stacks, bounded
+	bool entered;	   // a stack, and nothing of it was shown yet
 	size_t frames;	   // physical ones
 	unsigned flat;	   // in a row that did not move sp, bounded
 
 	enum gi_stack_id id;
 	uint64_t hi;	     // no frame ends above it
+	// Where the walk left each kind of stack: it comes back to it further up only.
+	struct gi_left {
+		uint64_t hi, sp;
+	} was[GI_STACK_THREAD + 1];
 	uint64_t view_at;    // the stack's bytes from here on
 	const uint8_t *view; // NULL: not looked for yet, or not in one piece
 	size_t view_len;
@@ -96,6 +102,11 @@ struct gi_walk {
 		uint64_t back_pc, back_sp; // there
 	} callback;
 
+	// With GI_UNWIND_FULL_THREAD: see base.c.
+	bool of_thread; // and not only of a goroutine
+	bool at_base;
+	enum { GI_ENDED_NONE, GI_ENDED_TOP, GI_ENDED_SCHEDULER } ended; // the Go frames did, so
+
 	struct gi_frame frame; // reused: most of it stays the same
 };
 
@@ -112,6 +123,8 @@ void gi_walk_run(struct gi_walk *w);
 bool gi_walk_c(struct gi_walk *w);
 /** Moves w to (pc, sp) on another stack; it has no registers but these. False: too often. */
 bool gi_walk_jump(struct gi_walk *w, uint64_t pc, uint64_t sp);
+/** False, with the reason: the walk came back to a stack below where it left it, or too often. */
+bool gi_walk_progress(struct gi_walk *w);
 /** The goroutine that w's M runs, or NULL; read into *buf if it is in no list. */
 const struct gi_g *gi_walk_curg(struct gi_walk *w, struct gi_g *buf);
 /** Gives one logical frame to fn; false: stop. */
@@ -127,6 +140,13 @@ GI_PRINTF(2, 3) void gi_walk_why(struct gi_walk *w, const char *fmt, ...);
 bool gi_callback_enter(struct gi_walk *w, uint64_t size, uint64_t pc, uint64_t cfa);
 /** C's registers that the frame of crosscall2, which calls with SP at, keeps. */
 void gi_callback_restore(struct gi_walk *w, uint64_t at);
+
+// --- where threads begin: base.c -------------------------------------------
+
+/** Behind the last Go frame: moves to what the thread did before. False: nothing is known of it. */
+bool gi_base_enter(struct gi_walk *w);
+/** crosscall1, which has no unwind information: its caller's registers. False: w is not there. */
+bool gi_base_leave_c(struct gi_walk *w, struct gi_regs *ret);
 
 // --- the race detector: race.c -------------------------------------------
 

@@ -22,8 +22,9 @@
 //   vDSO calls            m.vdsoPC and m.vdsoSP are those of the caller
 //   racecall              see race.c
 //
-// Invariants: on one stack sp only goes up and stays below the stack's end; stacks are
-// switched at most MAX_SWITCHES times. Whatever breaks them ends the stack with the
+// Invariants: on one stack sp only goes up and stays below the stack's end, also when the
+// walk comes back to it from another one; stacks are switched at most MAX_SWITCHES times
+// (each callback in a callback takes three). Whatever breaks them ends the stack with the
 // reason.
 
 #include "unwind/unwind_impl.h"
@@ -31,7 +32,7 @@
 #include <string.h>
 
 // MAX_FLAT: a function without a frame below one that a signal interrupted in its prologue.
-enum { MAX_FLAT = 2, MAX_SWITCHES = 64, POLL_FRAMES = 1024, STACK_SLACK = 8192 };
+enum { MAX_FLAT = 2, MAX_SWITCHES = 100000, POLL_FRAMES = 1024, STACK_SLACK = 8192 };
 // What may lie between a frame record of C and the stack pointer of the Go code that called.
 enum { C_FRAME_MAX = 1024 };
 
@@ -49,8 +50,12 @@ void gi_walk_why(struct gi_walk *w, const char *fmt, ...)
 
 // --- stacks --------------------------------------------------------------
 
+// While w->sp is still on the stack that is left.
 static void set_stack(struct gi_walk *w, enum gi_stack_id id, uint64_t hi)
 {
+	if (!w->first)
+		w->was[w->id] = (struct gi_left){.hi = w->hi, .sp = w->sp};
+	w->entered = !w->first;
 	w->id = id;
 	w->hi = hi;
 	w->view = NULL;
@@ -134,6 +139,20 @@ const struct gi_g *gi_walk_curg(struct gi_walk *w, struct gi_g *buf)
 static bool in_stack(const struct gi_g *g, uint64_t sp)
 {
 	return sp > g->stack_lo && sp <= g->stack_hi;
+}
+
+bool gi_walk_progress(struct gi_walk *w)
+{
+	const struct gi_left *was = &w->was[w->id];
+
+	if (!w->entered)
+		return true;
+	w->entered = false;
+	if (was->hi != w->hi || w->sp > was->sp)
+		return true;
+	gi_walk_why(w, "the stack goes on at 0x%llx, not above 0x%llx, where it was left",
+		    (unsigned long long)w->sp, (unsigned long long)was->sp);
+	return false;
 }
 
 static bool switched(struct gi_walk *w)
@@ -220,15 +239,26 @@ bool gi_walk_jump(struct gi_walk *w, uint64_t pc, uint64_t sp)
 {
 	if (!switched(w))
 		return false;
+	gi_walk_enter(w, sp);
 	w->u->regs.known = 0;
 	move(w, pc, sp, false);
-	gi_walk_enter(w, sp);
 	return true;
 }
 
 static void forget_bp(struct gi_walk *w)
 {
 	gi_regs_forget(&w->u->regs, w->u->machine->fp);
+}
+
+// The goroutine that the thread is kept for and that is parked.
+static const struct gi_g *locked_g(struct gi_walk *w)
+{
+	const struct gi_g *g = w->m && w->m->lockedg ? gi_go_g_by_addr(w->u->go, w->m->lockedg) :
+						       NULL;
+	if (!g || g->unreadable || g->lockedm != w->m->addr)
+		return NULL;
+	uint32_t status = g->status & ~(uint32_t)GI_G_SCAN;
+	return status == GI_G_WAITING || status == GI_G_RUNNABLE ? g : NULL;
 }
 
 // lr is 0 where the function at pc keeps its return address itself.
@@ -339,9 +369,14 @@ static enum step switch_stack(struct gi_walk *w, const struct gi_pcinfo *info,
 		if (!show_go(w, info, w->sp, GI_FRAME_GO, !w->exact))
 			return STEP_END;
 		g = gi_walk_curg(w, &buf);
-		// The scheduler let go of its goroutine: nothing is below.
-		if (!g || !in_stack(g, g->sched_sp))
+		// The scheduler let go of its goroutine: nothing is below. But one that is locked to
+		// the thread runs nowhere else, and may have left C frames on this stack.
+		if (!g && w->of_thread && w->flags & GI_UNWIND_FULL_THREAD)
+			g = locked_g(w);
+		if (!g || !in_stack(g, g->sched_sp)) {
+			w->ended = GI_ENDED_SCHEDULER;
 			return STEP_END;
+		}
 		return move_to_g(w, g, g->sched_pc, g->sched_sp, g->sched_lr) ? STEP_AGAIN :
 										STEP_END;
 	case GI_SPECIAL_VDSOCALL:
@@ -352,8 +387,8 @@ static enum step switch_stack(struct gi_walk *w, const struct gi_pcinfo *info,
 		if (!show_go(w, info, sp, GI_FRAME_GO, !w->exact) || !switched(w))
 			return STEP_END;
 		forget_bp(w);
-		move(w, w->m->vdso_pc, sp, false);
 		gi_walk_enter(w, sp);
+		move(w, w->m->vdso_pc, sp, false);
 		return STEP_AGAIN;
 	case GI_SPECIAL_RACECALL:
 		if (w->id == GI_STACK_GOROUTINE)
@@ -387,6 +422,7 @@ bool gi_walk_signal(struct gi_walk *w, uint64_t context)
 	}
 	if (!switched(w))
 		return false;
+	gi_walk_enter(w, gi_regs_sp(&regs));
 	w->u->regs = regs;
 	w->pc = gi_regs_pc(&regs);
 	w->sp = gi_regs_sp(&regs);
@@ -394,7 +430,6 @@ bool gi_walk_signal(struct gi_walk *w, uint64_t context)
 	w->injected = false;
 	w->syscall = false;
 	w->first = false;
-	gi_walk_enter(w, w->sp);
 	// A handler that raises SIGABRT to end the process is interrupted itself.
 	if (w->to_signal && w->id != GI_STACK_GSIGNAL) {
 		w->found_signal = true;
@@ -544,7 +579,11 @@ static enum step step_go(struct gi_walk *w, const struct gi_pcinfo *info, bool a
 	if (handler && !as_runtime)
 		return gi_walk_signal(w, cfa + w->u->machine->signal_context) ? STEP_AGAIN : STEP_END;
 	// The runtime's own walk ends at a handler, whoever called it.
-	if (f->flag & GI_FUNCFLAG_TOPFRAME && (special != GI_SPECIAL_SIGTRAMP || as_runtime))
+	if (f->flag & GI_FUNCFLAG_TOPFRAME && (special != GI_SPECIAL_SIGTRAMP || as_runtime)) {
+		w->ended = GI_ENDED_TOP;
+		return STEP_END;
+	}
+	if (special == GI_SPECIAL_CLONE && !w->exact)
 		return STEP_END;
 	if (f->flag & GI_FUNCFLAG_SPWRITE && !sp_is_sound(w, f, special)) {
 		if (!as_runtime)
@@ -609,7 +648,7 @@ static void run_on(struct gi_walk *w)
 				return;
 			}
 		}
-		if (w->frames > GI_UNWIND_MAX)
+		if (w->frames > GI_UNWIND_MAX || !gi_walk_progress(w))
 			return;
 		if (w->first && !w->pc) {
 			if (!step_nil_call(w))
@@ -661,5 +700,5 @@ void gi_walk_run(struct gi_walk *w)
 	// The number of switches is bounded.
 	do
 		run_on(w);
-	while (resume(w));
+	while (resume(w) || gi_base_enter(w));
 }

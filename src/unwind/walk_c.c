@@ -68,6 +68,36 @@ static bool is_go(struct gi_walk *w, uint64_t pc)
 	return gi_functab_find(w->u->ft, pc, &f) && f.pcsp;
 }
 
+// To the caller's frame, whose registers are regs. False: it cannot be the caller's.
+static bool move(struct gi_walk *w, struct gi_regs *regs, bool signal, bool guessed)
+{
+	const struct gi_machine *machine = w->u->machine;
+	uint64_t pc = gi_regs_pc(regs), sp = gi_regs_sp(regs);
+
+	// A signal's frame leads to whatever stack was in use; others only go up.
+	if (signal) {
+		gi_walk_enter(w, sp);
+	} else if (sp <= w->sp || (w->hi && sp > w->hi)) {
+		gi_walk_why(w, "the caller's stack pointer 0x%llx is not above 0x%llx",
+			    (unsigned long long)sp, (unsigned long long)w->sp);
+		return false;
+	}
+	// A guess by C's habits is none for Go: what is known is the end of C's record.
+	if (guessed && machine->lr != GI_NO_REG && is_go(w, pc)) {
+		sp = w->u->regs.r[machine->fp] + 16;
+		gi_regs_set(regs, machine->sp, sp);
+		w->sp_guessed = true;
+	}
+	w->u->regs = *regs;
+	w->pc = pc;
+	w->sp = sp;
+	w->exact = signal;
+	w->injected = false;
+	w->syscall = false;
+	w->first = false;
+	return gi_walk_progress(w);
+}
+
 bool gi_walk_c(struct gi_walk *w)
 {
 	struct gi_unwinder *u = w->u;
@@ -92,20 +122,22 @@ bool gi_walk_c(struct gi_walk *w)
 	for (unsigned n = 0; n < MAX_C_FRAMES; n++) {
 		// Not each C library has call frame information for it.
 		if (gi_is_sigreturn(u->t, w->pc))
-			return show_c(w, GI_FRAME_SIGNAL, w->sp) && 
+			return show_c(w, GI_FRAME_SIGNAL, w->sp) &&
 			       gi_walk_signal(w, w->sp + u->machine->signal_context);
 		struct gi_regs regs;
 		bool signal = gi_cfi_is_signal_frame(u->cfi);
-		enum gi_cfi_result r = gi_cfi_step(u->cfi, &regs);
-		bool moved = r == GI_CFI_STEP || r == GI_CFI_GUESSED;
 		enum gi_frame_kind kind = signal    ? GI_FRAME_SIGNAL
 					  : guessed ? GI_FRAME_GUESSED
 						    : GI_FRAME_C;
+		enum gi_cfi_result r = gi_cfi_step(u->cfi, &regs);
+		bool moved = r == GI_CFI_STEP || r == GI_CFI_GUESSED;
 		if (moved &&
 		    (!gi_regs_has(&regs, u->machine->pc) || !gi_regs_has(&regs, u->machine->sp)))
 			moved = false, r = GI_CFI_FAILED;
-		uint64_t sp = moved ? gi_regs_sp(&regs) : w->sp;
-		if (!show_c(w, kind, signal ? w->sp : sp))
+		bool again = false;
+		if (r != GI_CFI_STEP && !signal && gi_base_leave_c(w, &regs))
+			moved = true, again = true, r = GI_CFI_STEP;
+		if (!show_c(w, kind, moved && !signal ? gi_regs_sp(&regs) : w->sp))
 			return false;
 		struct gi_g buf;
 		if (r != GI_CFI_STEP && !signal && gi_race_leave_c(w, gi_walk_curg(w, &buf)))
@@ -118,39 +150,20 @@ bool gi_walk_c(struct gi_walk *w)
 				    w->frame.module ? w->frame.module : "anonymous memory");
 			return false;
 		}
-		// A signal's frame leads to whatever stack was in use; others only go up.
-		if (signal) {
-			if (++w->switches > 64) {
-				gi_walk_why(w, "the stack was switched too often");
-				return false;
-			}
-		} else if (sp <= w->sp || (w->hi && sp > w->hi)) {
-			gi_walk_why(w, "the caller's stack pointer 0x%llx is not above 0x%llx",
-				    (unsigned long long)sp, (unsigned long long)w->sp);
-			return false;
-		}
 		guessed = r == GI_CFI_GUESSED;
-		bool to_go = is_go(w, gi_regs_pc(&regs));
-		// A guess by C's habits is none for Go: what is known is the end of C's record.
-		if (to_go && guessed && u->machine->lr != GI_NO_REG) {
-			sp = u->regs.r[u->machine->fp] + 16;
-			gi_regs_set(&regs, u->machine->sp, sp);
-			w->sp_guessed = true;
-		}
-		u->regs = regs;
-		w->pc = gi_regs_pc(&regs);
-		w->sp = sp;
-		w->exact = signal;
-		w->injected = false;
-		w->syscall = false;
-		w->first = false;
-		if (signal)
-			gi_walk_enter(w, sp);
-		if (to_go)
+		if (!move(w, &regs, signal, guessed))
+			return false;
+		if (is_go(w, w->pc))
 			return true;
 		const struct gi_mapping *map = gi_target_mapping_at(u->t, w->pc);
 		if (guessed && (!map || !(map->flags & GI_MAP_X))) {
 			gi_walk_why(w, "no unwind information for the frame of %s", w->frame.name);
+			return false;
+		}
+		err = again ? gi_cfi_begin(u->cfi, &regs, false) : NULL;
+		if (err) {
+			gi_walk_why(w, "%s", gi_error_message(err));
+			gi_error_ignore(err);
 			return false;
 		}
 	}
