@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "gcore/base.h"
+#include "gcore/dump.h"
 #include "gcore/error.h"
 #include "gcore/go.h"
 #include "gcore/report.h"
@@ -153,6 +154,9 @@ struct gi_error *gi_session_find_goroutine(struct gi_session *s, const char *tex
 struct gi_error *gi_session_find_thread(struct gi_session *s, const char *text, size_t *ret) GI_MUST_CHECK;
 /** Runs one command line with the given output ("goroutine 18 bt" uses it). */
 struct gi_error *gi_session_run(struct gi_session *s, const char *line, struct gi_out *out) GI_MUST_CHECK;
+/** Writes a mini dump of the session's target, see gi_dump_mini(). */
+struct gi_error *gi_session_dump_mini(struct gi_session *s, const char *path,
+				      struct gi_dump_result *ret) GI_MUST_CHECK;
 /** Runs the commands of a file, up to the first that fails: its error names file and line. */
 struct gi_error *gi_session_source(struct gi_session *s, const char *path, struct gi_out *out) GI_MUST_CHECK;
 

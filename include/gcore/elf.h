@@ -96,6 +96,36 @@ struct gi_error *gi_elf_resolve(const char *root, const char *path, struct gi_st
 /** An ELF image in memory, which is copied (a core's vDSO). name stands for its path. */
 struct gi_error *gi_elf_open_image(const char *name, const uint8_t *image, size_t n,
 				   struct gi_elf **ret) GI_MUST_CHECK;
+/**
+ * The same of what gi_elf_pack() made: n packed bytes that must unpack to size bytes, which are
+ * at most GI_ELF_PACKED_MAX.
+ */
+struct gi_error *gi_elf_open_packed_image(const char *name, const uint8_t *packed, size_t n,
+					  uint64_t size, struct gi_elf **ret) GI_MUST_CHECK;
+#define GI_ELF_PACKED_MAX ((uint64_t)2 << 30)
+/** Bytes of a file that a copy of it lacks. */
+struct gi_elf_hole {
+	uint64_t off, len;
+};
+/**
+ * A copy of the file for gi_elf_open_packed_image(), without the contents of those sections for
+ * which leave_out says true: to a reader they are sections without contents. holes (sorted,
+ * malloc'd) are the parts of segments that are lost so. *packed is malloc'd.
+ */
+struct gi_elf_packed {
+	uint8_t *packed;
+	size_t packed_size;
+	uint64_t size;
+	struct gi_elf_hole *holes;
+	size_t hole_count;
+};
+typedef bool (*gi_elf_leave_out_fn)(void *arg, const char *section);
+struct gi_error *gi_elf_pack(const struct gi_elf *elf, gi_elf_leave_out_fn leave_out, void *arg,
+			     struct gi_elf_packed *ret) GI_MUST_CHECK;
+void gi_elf_packed_deinit(struct gi_elf_packed *p);
+/** alt, which belongs to elf from then on, is its gi_elf_alt(). Nothing if it has one. */
+void gi_elf_set_alt(struct gi_elf *elf, struct gi_elf *alt);
+
 void gi_elf_close(struct gi_elf *elf);
 GI_DEFINE_CLEANUP(struct gi_elf *, gi_elf_closep, gi_elf_close)
 

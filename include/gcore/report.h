@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "gcore/base.h"
+#include "gcore/dump.h"
 #include "gcore/error.h"
 #include "gcore/go.h"
 #include "gcore/target.h"
@@ -140,6 +141,9 @@ struct gi_error *gi_report_thread(struct gi_out *out, struct gi_target *t, struc
 				  struct gi_unwinder *u, size_t thread) GI_MUST_CHECK;
 struct gi_error *gi_report_ms(struct gi_out *out, struct gi_go *go) GI_MUST_CHECK;
 struct gi_error *gi_report_ps(struct gi_out *out, struct gi_go *go) GI_MUST_CHECK;
+/** One line on what was written. */
+struct gi_error *gi_report_dump(struct gi_out *out, const char *path, bool mini,
+				const struct gi_dump_result *made, double seconds) GI_MUST_CHECK;
 /** report/sched_findings.c: the runtime's own text of the scheduler, and what is wrong with it. u may be NULL. */
 struct gi_error *gi_report_sched(struct gi_out *out, struct gi_go *go,
 				 struct gi_unwinder *u) GI_MUST_CHECK;

@@ -19,6 +19,8 @@ struct gi_thread {
 	pid_t tid;
 	struct gi_regs regs;
 	int signal;		// current signal, 0 if none
+	const uint8_t *prstatus; // borrowed raw NT_PRSTATUS, NULL if there is none
+	size_t prstatus_len;
 	const uint8_t *siginfo; // borrowed raw siginfo_t, NULL if not saved
 	size_t siginfo_len;
 	const uint8_t *xstate; // borrowed raw NT_X86_XSTATE, NULL if not saved
@@ -63,6 +65,7 @@ struct gi_process_info {
 	bool by_kernel; // a kernel core, as far as can be told; else gdb's or another tool's
 	bool live;	// a running process: core_path is NULL
 	uint64_t monotonic_ns; // live: CLOCK_MONOTONIC of the process at the snapshot; else 0
+	bool mini;	// a mini dump: what was not needed for its goroutines was left out
 	const uint8_t *auxv; // the raw auxiliary vector, NULL if unknown
 	size_t auxv_len;
 };

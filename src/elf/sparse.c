@@ -27,6 +27,7 @@ enum { CHUNK = 1 << 20, PAGE = 4096 };
 
 struct elf_sparse {
 	int fd;
+	bool wanted; // where it is, by whoever asked for it
 	char *dir;
 	char *name;    // while it is written; NULL: it has none
 	uint64_t size; // written or left out before chunk
@@ -49,6 +50,7 @@ struct gi_error *gi_elf_sparse_create(const char *dir, struct elf_sparse **ret)
 		return gi_error_nomem();
 	s->size = s->fill = 0;
 	s->name = NULL;
+	s->wanted = false;
 	s->fd = -1;
 	s->dir = strdup(dir);
 	if (!s->dir)
@@ -92,6 +94,11 @@ uint64_t gi_elf_sparse_size(const struct elf_sparse *s)
 	return s->size + s->fill;
 }
 
+void gi_elf_sparse_set_wanted(struct elf_sparse *s)
+{
+	s->wanted = true;
+}
+
 static bool is_zero(const uint8_t *p, size_t n)
 {
 	return !p[0] && !memcmp(p, p + 1, n - 1);
@@ -99,7 +106,7 @@ static bool is_zero(const uint8_t *p, size_t n)
 
 static struct gi_error *write_error(const struct elf_sparse *s)
 {
-	if (errno == ENOSPC || errno == EDQUOT)
+	if (!s->wanted && (errno == ENOSPC || errno == EDQUOT))
 		return gi_error_errno("%s is full after %llu bytes: TMPDIR or --cache-dir can name "
 				      "a folder with more room",
 				      s->dir, (unsigned long long)s->size);
@@ -150,6 +157,26 @@ struct gi_error *gi_elf_sparse_write(struct elf_sparse *s, const uint8_t *p, siz
 		struct gi_error *err = flush_chunk(s);
 		if (err)
 			return err;
+	}
+	return NULL;
+}
+
+struct gi_error *gi_elf_sparse_zeros(struct elf_sparse *s, uint64_t n)
+{
+	while (n) {
+		size_t part = gi_min_u64(n, CHUNK - s->fill);
+		memset(s->chunk + s->fill, 0, part);
+		s->fill += part;
+		n -= part;
+		if (s->fill < CHUNK)
+			continue;
+		struct gi_error *err = flush_chunk(s);
+		if (err)
+			return err;
+		// Whole chunks of zeros are passed over.
+		uint64_t whole = n / CHUNK * CHUNK;
+		s->size += whole;
+		n -= whole;
 	}
 	return NULL;
 }

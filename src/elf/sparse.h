@@ -1,4 +1,4 @@
-// Writing a large file once, from its start to its end, without its zeros; src/elf only.
+// Writing a large file once, from its start to its end, without its zeros.
 #ifndef ELF_SPARSE_H
 #define ELF_SPARSE_H
 
@@ -13,12 +13,16 @@ struct elf_sparse;
 const char *gi_elf_sparse_temp_dir(void);
 /** Begins a file without a name in dir, readable by its owner alone. */
 struct gi_error *gi_elf_sparse_create(const char *dir, struct elf_sparse **ret) GI_MUST_CHECK;
+/** The file is not a temporary one: errors do not speak of other folders for those. */
+void gi_elf_sparse_set_wanted(struct elf_sparse *s);
 /** What was not finished leaves nothing behind. NULL is accepted. */
 void gi_elf_sparse_destroy(struct elf_sparse *s);
 GI_DEFINE_CLEANUP(struct elf_sparse *, gi_elf_sparse_destroyp, gi_elf_sparse_destroy)
 
 /** Appends n bytes. */
 struct gi_error *gi_elf_sparse_write(struct elf_sparse *s, const uint8_t *p, size_t n) GI_MUST_CHECK;
+/** Appends n zeros. */
+struct gi_error *gi_elf_sparse_zeros(struct elf_sparse *s, uint64_t n) GI_MUST_CHECK;
 uint64_t gi_elf_sparse_size(const struct elf_sparse *s);
 /**
  * Ends the file. If name is not NULL it is kept under that name (in the same dir), in whose

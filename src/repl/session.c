@@ -42,6 +42,23 @@ struct gi_error *gi_session_open_none(const struct gi_session_options *opts,
 	return NULL;
 }
 
+struct gi_error *gi_session_take_target(struct gi_session *s, struct gi_target *t)
+{
+	s->target = t;
+	// Debug files may have to be fetched for this.
+	struct gi_error *err = gi_go_open(s->target, &s->go);
+	gi_session_clear_progress(s);
+	if (!err)
+		err = gi_unwinder_create(s->go, &s->unwinder);
+	if (err) {
+		gi_go_close(s->go);
+		s->go = NULL;
+		s->go_error = err;
+	}
+	gi_session_select_first(s);
+	return NULL;
+}
+
 struct gi_error *gi_session_open(const char *core, const struct gi_session_options *opts,
 				 struct gi_session **ret)
 {
@@ -65,21 +82,13 @@ struct gi_error *gi_session_open(const char *core, const struct gi_session_optio
 		s = NULL;
 		return NULL;
 	}
-	err = gi_target_open_core(core, &target, &s->target);
-	gi_session_clear_progress(s);
-	if (err)
-		return err;
-	// Debug files may have to be fetched for this.
-	err = gi_go_open(s->target, &s->go);
+	struct gi_target *t;
+	err = gi_target_open_core(core, &target, &t);
 	gi_session_clear_progress(s);
 	if (!err)
-		err = gi_unwinder_create(s->go, &s->unwinder);
-	if (err) {
-		gi_go_close(s->go);
-		s->go = NULL;
-		s->go_error = err;
-	}
-	gi_session_select_first(s);
+		err = gi_session_take_target(s, t);
+	if (err)
+		return err;
 	*ret = s;
 	s = NULL;
 	return NULL;

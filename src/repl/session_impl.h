@@ -32,6 +32,9 @@ void gi_session_show_unpacking(void *session, const char *path, uint64_t done, u
 /** Takes what progress was shown off the terminal. */
 void gi_session_clear_progress(struct gi_session *s);
 
+/** t becomes the session's, and, as far as it can be understood, the Go program in it. */
+struct gi_error *gi_session_take_target(struct gi_session *s, struct gi_target *t) GI_MUST_CHECK;
+
 /** Runs one command, whose redirection was split off. */
 struct gi_error *gi_session_dispatch(struct gi_session *s, const char *line,
 				     struct gi_out *out) GI_MUST_CHECK;

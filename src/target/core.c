@@ -26,6 +26,7 @@ void gi_core_deinit(struct core *c)
 	gi_elf_close(c->elf);
 	free(c->sysroot);
 	gi_core_debug_deinit(c);
+	gi_mini_destroy(c->mini);
 	free(c->loads);
 	free(c->files);
 	free(c->origins);
@@ -52,6 +53,7 @@ struct gi_error *gi_core_check_unchanged(struct gi_target *t)
 
 static const struct gi_target_ops core_ops = {
 	.name = "core",
+	.is_core = true,
 	.destroy = core_destroy,
 	.view = gi_core_view,
 	.explain = gi_core_explain,
@@ -61,6 +63,7 @@ static const struct gi_target_ops core_ops = {
 	.symbol_at = gi_core_symbol_at,
 	.file_count = gi_core_file_count,
 	.file = gi_core_file,
+	.answer = gi_mini_answer,
 	.check_unchanged = gi_core_check_unchanged,
 };
 
@@ -184,6 +187,16 @@ struct gi_error *gi_target_open_core(const char *path, const struct gi_target_op
 		return err;
 
 	err = gi_core_read_notes(c);
+	if (!err && c->mini) {
+		err = gi_mini_open(c, opts);
+		if (!err)
+			err = check_whole(c);
+		if (err)
+			return err;
+		*ret = t;
+		t = NULL;
+		return NULL;
+	}
 	if (!err)
 		err = gi_core_make_mappings(c);
 	if (!err)

@@ -72,6 +72,7 @@ struct core {
 
 	uint64_t at_phnum, at_execfn;
 	uint64_t needed; // size of the file if it were whole
+	struct mini *mini; // what only a mini dump has, or NULL
 	bool no_private; // no stack and no anonymous memory was saved: coredump_filter left them out
 };
 
@@ -96,6 +97,11 @@ const uint8_t *gi_core_overlay_at(struct core *c, const struct core_module *mod,
 /** Reads every PT_NOTE: threads, process, auxiliary vector, mapped files. */
 struct gi_error *gi_core_read_notes(struct core *c) GI_MUST_CHECK;
 
+/** Reads the PT_LOADs: sorted, none overlaps another. */
+struct gi_error *gi_core_read_loads(struct core *c) GI_MUST_CHECK;
+/** Adds bytes of the address space, behind the last ones; data NULL: there are none, and why. */
+struct gi_error *gi_core_add_range(struct core *c, uint64_t start, uint64_t len,
+				   const uint8_t *data, enum gi_error_code why) GI_MUST_CHECK;
 /** Reads the PT_LOADs, and makes mappings of them and of NT_FILE. */
 struct gi_error *gi_core_make_mappings(struct core *c) GI_MUST_CHECK;
 /** Makes the ranges anew, with the modules that are open now. */
@@ -167,5 +173,16 @@ struct gi_target_file gi_core_file(struct gi_target *t, size_t i);
  * if it is not to be had. The first failure of the servers becomes a note.
  */
 const char *gi_core_fetch(struct core *c, const struct gi_build_id *id);
+
+// --- mini dumps (mini.c) ----------------------------------------------------------
+
+/** Notes one of the mini dump's own notes, which makes the core one. */
+struct gi_error *gi_mini_add_note(struct core *c, const struct gi_elf_note *note) GI_MUST_CHECK;
+/** In place of all steps after the notes: mappings, modules with their files, ranges. */
+struct gi_error *gi_mini_open(struct core *c, const struct gi_target_options *opts) GI_MUST_CHECK;
+void gi_mini_destroy(struct mini *m);
+/** True if it could be read of what the mini dump was made of. */
+bool gi_mini_left_out(const struct core *c, uint64_t addr);
+const uint8_t *gi_mini_answer(const struct gi_target *t, const char *name, size_t *n_ret);
 
 #endif

@@ -35,7 +35,7 @@ static int load_cmp(const void *a, const void *b)
 	return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
-static struct gi_error *read_loads(struct core *c)
+struct gi_error *gi_core_read_loads(struct core *c)
 {
 	size_t n = gi_elf_segment_count(c->elf);
 	size_t bad = 0;
@@ -136,7 +136,7 @@ static void name_mapping(struct core *c, uint64_t addr, const char *name)
 
 struct gi_error *gi_core_make_mappings(struct core *c)
 {
-	struct gi_error *err = read_loads(c);
+	struct gi_error *err = gi_core_read_loads(c);
 	if (err)
 		return err;
 	struct mapping_list list = { .c = c };
@@ -177,8 +177,8 @@ struct gi_error *gi_core_make_mappings(struct core *c)
 
 // --- ranges -----------------------------------------------------------------
 
-static struct gi_error *add_range(struct core *c, uint64_t start, uint64_t len, const uint8_t *data,
-				  enum gi_error_code why)
+struct gi_error *gi_core_add_range(struct core *c, uint64_t start, uint64_t len,
+				   const uint8_t *data, enum gi_error_code why)
 {
 	if (!len)
 		return NULL;
@@ -260,13 +260,13 @@ static struct gi_error *add_unsaved(struct core *c, size_t i, uint64_t start, ui
 	if (!mod && !c->file_count && c->module_count)
 		mod = &c->modules[0];
 	if (!mod || !mod->elf || (m->flags & GI_MAP_W))
-		return add_range(c, start, end - start, NULL, GI_ERR_NOT_SAVED);
+		return gi_core_add_range(c, start, end - start, NULL, GI_ERR_NOT_SAVED);
 	for (uint64_t at = start; at < end;) {
 		uint64_t len;
 		uint32_t flags;
 		const uint8_t *data = gi_core_overlay_at(c, mod, m, at, &len, &flags);
 		len = gi_min_u64(len, end - at);
-		struct gi_error *err = add_range(c, at, len, data, GI_ERR_NOT_SAVED);
+		struct gi_error *err = gi_core_add_range(c, at, len, data, GI_ERR_NOT_SAVED);
 		if (err)
 			return err;
 		if (data) {
@@ -297,9 +297,9 @@ struct gi_error *gi_core_make_ranges(struct core *c)
 			}
 		}
 		m->saved = held;
-		struct gi_error *err = add_range(c, m->start, held, c->bytes + (held ? off : 0), 0);
+		struct gi_error *err = gi_core_add_range(c, m->start, held, c->bytes + (held ? off : 0), 0);
 		if (!err)
-			err = add_range(c, m->start + held, claimed - held, NULL, GI_ERR_CUT_OFF);
+			err = gi_core_add_range(c, m->start + held, claimed - held, NULL, GI_ERR_CUT_OFF);
 		if (!err && m->start + claimed < m->end)
 			err = add_unsaved(c, i, m->start + claimed, m->end);
 		if (err)
@@ -371,7 +371,7 @@ struct gi_error *gi_core_explain(struct gi_target *t, uint64_t addr, enum gi_err
 	if (why == GI_ERR_CUT_OFF)
 		return gi_error_at(why, addr, "memory at 0x%llx is lost: the core file is cut off", a);
 	const struct gi_mapping *m = gi_target_mapping_at(t, addr);
-	if (c->no_private && (!m || m->flags & GI_MAP_W))
+	if (c->no_private && (!m || m->flags & GI_MAP_W) && !(c->mini && gi_mini_left_out(c, addr)))
 		return gi_error_at(why, addr,
 				   "memory at 0x%llx is not in the core, as no private memory of the "
 				   "process is: its coredump_filter left that out; to have it in the "
@@ -379,6 +379,8 @@ struct gi_error *gi_core_explain(struct gi_target *t, uint64_t addr, enum gi_err
 				   a);
 	if (why != GI_ERR_NOT_SAVED || !m)
 		return gi_error_at(why, addr, "memory at 0x%llx is not mapped", a);
+	if (c->mini && gi_mini_left_out(c, addr))
+		return gi_error_at(why, addr, "memory at 0x%llx was not saved in this mini dump", a);
 	if (!m->path)
 		return gi_error_at(why, addr, "memory at 0x%llx was not saved in the core%s", a,
 				   m->flags ? "" : ": it was mapped without access");

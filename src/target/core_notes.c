@@ -62,6 +62,8 @@ static struct gi_error *note_prstatus(struct notes *n, const struct gi_elf_note 
 		.tid = (pid_t)gi_load_u32(note->desc + PRSTATUS_PID),
 		.signal = gi_load_u16(note->desc + PRSTATUS_CURSIG),
 		.regs = { .arch = t->arch },
+		.prstatus = note->desc,
+		.prstatus_len = note->desc_len,
 	};
 	for (size_t i = 0; i < machine->prstatus_count; i++) {
 		const struct gi_reg_slot *slot = &machine->prstatus[i];
@@ -252,6 +254,8 @@ static struct gi_error *note_one(struct notes *n, const struct gi_elf_note *note
 				    gi_load_u64(note->desc));
 		return NULL;
 	}
+	if (owner_is(note, "GCORE"))
+		return gi_mini_add_note(n->c, note);
 	if (!owner_is(note, "CORE") && !nameless)
 		return NULL;
 	if (n->seen == 0)

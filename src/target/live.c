@@ -40,6 +40,7 @@ static void live_destroy(struct gi_target *t)
 
 static const struct gi_target_ops live_ops = {
 	.name = "live",
+	.is_core = true,
 	.destroy = live_destroy,
 	.view = gi_live_view,
 	.fetch = gi_live_fetch,

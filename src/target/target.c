@@ -119,7 +119,10 @@ struct gi_elf *gi_target_debug_elf(struct gi_target *t)
 
 struct gi_elf *gi_target_elf_at(struct gi_target *t, uint64_t addr, uint64_t *bias_ret)
 {
-	return t->ops->elf_at ? t->ops->elf_at(t, addr, bias_ret) : NULL;
+	struct gi_elf *elf = t->ops->elf_at ? t->ops->elf_at(t, addr, bias_ret) : NULL;
+	if (elf && t->record)
+		gi_record_add_elf(t->record, elf);
+	return elf;
 }
 
 struct gi_elf *gi_target_debug_elf_at(struct gi_target *t, uint64_t addr, uint64_t *bias_ret)
@@ -135,9 +138,9 @@ struct gi_elf *gi_target_debug_elf_at(struct gi_target *t, uint64_t addr, uint64
 bool gi_target_symbol_at(struct gi_target *t, uint64_t addr, struct gi_elf_symbol *ret,
 			 uint64_t *bias_ret)
 {
+	struct gi_elf *elf = gi_target_elf_at(t, addr, bias_ret);
 	if (t->ops->symbol_at)
 		return t->ops->symbol_at(t, addr, ret, bias_ret);
-	struct gi_elf *elf = gi_target_elf_at(t, addr, bias_ret);
 	return elf && gi_elf_symbol_by_addr(elf, addr - *bias_ret, ret);
 }
 
@@ -158,7 +161,10 @@ struct gi_target_file gi_target_file(struct gi_target *t, size_t i)
 static const void *target_view(struct gi_target *t, uint64_t addr, size_t max, size_t *n_ret,
 			       enum gi_error_code *why_ret)
 {
-	return t->ops->view(t, addr, max, n_ret, why_ret);
+	const void *p = t->ops->view(t, addr, max, n_ret, why_ret);
+	if (p && t->record)
+		gi_record_add(t->record, addr, *n_ret);
+	return p;
 }
 
 static struct gi_error *unreadable(struct gi_target *t, uint64_t addr, enum gi_error_code why)

@@ -5,10 +5,12 @@
 
 #include <pthread.h>
 
+#include "gcore/record.h"
 #include "gcore/target.h"
 
 struct gi_target_ops {
 	const char *name; // "core", "live", "fake"
+	bool is_core;	  // the target begins a struct core (core_impl.h)
 	void (*destroy)(struct gi_target *t);
 	/** The longest readable run at addr (at most max), or NULL and *why_ret. Thread-safe. */
 	const void *(*view)(struct gi_target *t, uint64_t addr, size_t max, size_t *n_ret,
@@ -28,6 +30,8 @@ struct gi_target_ops {
 			  uint64_t *bias_ret);
 	/** See gi_target_fetch(). Thread-safe. */
 	void (*fetch)(struct gi_target *t, const struct gi_extent *list, size_t n);
+	/** See gi_target_answer(). */
+	const uint8_t *(*answer)(const struct gi_target *t, const char *name, size_t *n_ret);
 	/** See gi_target_file(). */
 	size_t (*file_count)(const struct gi_target *t);
 	struct gi_target_file (*file)(struct gi_target *t, size_t i);
@@ -51,7 +55,11 @@ struct gi_target {
 	size_t runtime_count;
 	struct gi_arena *arena; // of strings above
 	pthread_mutex_t lock;	// of what is made on first use
+	struct gi_record *record; // what is read is noted there, or NULL; borrowed
 };
+
+/** For target.c: notes that this file of the target was asked for. */
+void gi_record_add_elf(struct gi_record *r, const struct gi_elf *elf);
 
 /** For a backend's constructor: makes the arena and the lock of a zeroed t. */
 struct gi_error *gi_target_init(struct gi_target *t, const struct gi_target_ops *ops) GI_MUST_CHECK;

@@ -14,7 +14,7 @@
 // object is not known.
 
 #include "wait/graph.h"
-#include "wait/reach.h"
+#include "wait/reach_kept.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +26,7 @@ struct prove {
 	struct gi_reach_wait *waits;
 	size_t count;
 	uint64_t *objects; // of all waits, one after the other
-	struct gi_reach *reach;
+	struct gi_reach_kept *reach;
 	struct gi_map holders_of; // object to 1 + index into lists
 	uint32_t *lists;	  // count, then indexes into waits
 	size_t list_len, list_cap;
@@ -103,8 +103,8 @@ static struct gi_error *holders(struct prove *p, uint64_t object, const uint32_t
 					       p->list_len + MAX_HOLDERS + 1, sizeof(*p->lists));
 		if (err)
 			return err;
-		err = gi_reach_holders(p->reach, object, p->lists + p->list_len + 1, MAX_HOLDERS,
-				       &n);
+		err = gi_reach_kept_holders(p->reach, object, p->lists + p->list_len + 1,
+					    MAX_HOLDERS, &n);
 		if (err)
 			return err;
 		if (n > MAX_HOLDERS)
@@ -211,7 +211,7 @@ static struct gi_error *conclude(struct prove *p)
 		return gi_error_nomem();
 	for (size_t i = 0; i < p->count && !err; i++) {
 		uint32_t g = p->waits[i].g;
-		if (gr->g_verdict[g] || gi_reach_is_live(p->reach, i))
+		if (gr->g_verdict[g] || gi_reach_kept_is_live(p->reach, i))
 			continue;
 		gr->dead[g] = 1;
 		if (i % 256 == 0)
@@ -251,7 +251,7 @@ struct gi_error *gi_graph_prove(struct gi_graph *gr)
 	struct gi_error *err = collect(&p);
 
 	if (!err && p.count) {
-		err = gi_reach_solve(gr->go, p.waits, p.count, &p.reach);
+		err = gi_reach_kept_solve(gr->go, p.waits, p.count, &p.reach);
 		if (err && gi_error_code(err) != GI_ERR_INTERRUPTED &&
 		    gi_error_code(err) != GI_ERR_NOMEM) {
 			// No proof is no reason to keep back what the locks say.
@@ -262,10 +262,12 @@ struct gi_error *gi_graph_prove(struct gi_graph *gr)
 		} else if (!err) {
 			err = conclude(&p);
 			if (!err)
+				err = gi_reach_kept_keep(p.reach);
+			if (!err)
 				err = sort_edges(gr);
 		}
 	}
-	gi_reach_destroy(p.reach);
+	gi_reach_kept_destroy(p.reach);
 	gi_map_deinit(&p.holders_of);
 	free(p.waits);
 	free(p.objects);

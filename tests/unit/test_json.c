@@ -205,6 +205,7 @@ static bool check_line(const char *line, size_t n)
 
 // --- all commands ---------------------------------------------------------------
 
+#define DUMPED "/tmp/gcore-inspect-test-json.core"
 static const char *const lines[] = {
 	"bt",
 	"bt -defer",
@@ -243,6 +244,8 @@ static const char *const lines[] = {
 	"x/4gx $rsp",
 	"x/s $pc",
 	"x/2gx 0x10",
+	"dump -mini " DUMPED,
+	"dump " DUMPED,
 	"quit",
 	"refresh",
 	"stop",
@@ -346,6 +349,7 @@ static void test_real_output(void **state)
 			fail_msg("%s: %s", core, gi_error_message(gi_session_go_error(s)));
 		assert_true(run_lines(s, cores[i]) > 50);
 	}
+	unlink(DUMPED);
 	run_live();
 	for (size_t i = 0; i < section_count; i++) {
 		// Verdicts come with the deadlock command, notes when something is amiss.

@@ -1,0 +1,125 @@
+// What a mini dump must hold is found out by doing all that will be asked of it: every command that
+// tells of goroutines, threads, waits and the scheduler is run, with nobody to listen, while
+// what it reads is recorded. The session that runs them is a fresh one over the same target, so
+// that nothing is known already that the dump's reader would have to find out.
+
+#include "gcore/dump.h"
+#include "repl/session_impl.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *const lines[] = {
+	"ps",
+	"info -v",
+	"mappings",
+	"goroutines -t -all",
+	"goroutines -r -l",
+	"goroutines -g",
+	"goroutines -s",
+	"traceback",
+	"traceback -level crash",
+	"ms",
+	"threads -s",
+	"sched",
+	"runq",
+	"timers",
+	"netpoll",
+	"deadlock -v",
+	"blocked",
+	"regs",
+	"bt",
+};
+
+// Commands of one goroutine, where there are not too many: traceback has been over all.
+enum { EACH_MAX = 2000 };
+static const char *const each[] = {"", "bt", "bt -full-thread", "why", "regs"};
+static const char *const each_thread[] = {"", "bt", "regs"};
+
+static struct gi_error *run_quietly(struct gi_session *s, struct gi_out *out, const char *fmt, ...)
+	GI_PRINTF(3, 4);
+static struct gi_error *run_quietly(struct gi_session *s, struct gi_out *out, const char *fmt, ...)
+{
+	_cleanup_(gi_str_deinit) struct gi_str line = {0};
+	va_list ap;
+	va_start(ap, fmt);
+	gi_str_vprintf(&line, fmt, ap);
+	va_end(ap);
+	if (line.oom)
+		return gi_error_nomem();
+	struct gi_error *err = gi_session_run(s, gi_str_cstr(&line), out);
+	// A command that fails here fails there, by the same reads.
+	if (err && gi_error_code(err) != GI_ERR_INTERRUPTED && gi_error_code(err) != GI_ERR_NOMEM) {
+		gi_error_ignore(err);
+		err = NULL;
+	}
+	return err;
+}
+
+static struct gi_error *run_on_each(struct gi_session *s, struct gi_out *out)
+{
+	struct gi_error *err = NULL;
+	size_t n = s->go ? gi_go_g_count(s->go) : 0, done = 0;
+	for (size_t i = 0; i < n && done < EACH_MAX && !err; i++) {
+		const struct gi_g *g = gi_go_g(s->go, i);
+		if (g->unreadable || gi_g_is_dead(g))
+			continue;
+		done++;
+		for (size_t k = 0; k < GI_ARRAY_SIZE(each) && !err; k++)
+			err = run_quietly(s, out, "goroutine %" PRIu64 " %s", g->goid, each[k]);
+	}
+	for (size_t i = 0; i < gi_target_thread_count(s->target) && i < EACH_MAX && !err; i++) {
+		for (size_t k = 0; k < GI_ARRAY_SIZE(each_thread) && !err; k++)
+			err = run_quietly(s, out, "thread %zu %s", i + 1, each_thread[k]);
+	}
+	if (err || !s->graph)
+		return err;
+	n = gi_graph_object_count(s->graph);
+	for (size_t i = 0; i < n && i < EACH_MAX && !err; i++) {
+		const struct gi_object *o = gi_graph_object(s->graph, i);
+		if (o->addr)
+			err = run_quietly(s, out, "waiters 0x%" PRIx64, o->addr);
+	}
+	return err;
+}
+
+// A session of its own over the target of s, which it does not own.
+static struct gi_error *rehearse(struct gi_session *s)
+{
+	struct gi_session *r;
+	_cleanup_(gi_out_destroyp) struct gi_out *out = NULL;
+	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return gi_error_errno("/dev/null");
+	struct gi_error *err = gi_session_open_none(&s->opts, &r);
+	if (err) {
+		close(fd);
+		return err;
+	}
+	err = gi_out_create_fd(fd, false, false, &out);
+	if (!err)
+		err = gi_session_take_target(r, s->target);
+	for (size_t i = 0; i < GI_ARRAY_SIZE(lines) && !err; i++)
+		err = run_quietly(r, out, "%s", lines[i]);
+	if (!err)
+		err = run_on_each(r, out);
+	r->target = NULL;
+	gi_session_close(r);
+	close(fd);
+	return err;
+}
+
+struct gi_error *gi_session_dump_mini(struct gi_session *s, const char *path,
+				      struct gi_dump_result *ret)
+{
+	_cleanup_(gi_record_destroyp) struct gi_record *record = NULL;
+	struct gi_error *err = gi_record_start(s->target, &record);
+	if (!err)
+		err = rehearse(s);
+	if (!err)
+		err = gi_dump_mini(s->target, record, path, ret);
+	return err;
+}
