@@ -28,6 +28,14 @@ static inline uint64_t gi_max_u64(uint64_t a, uint64_t b)
 {
 	return a > b ? a : b;
 }
+/** a - b, or the nearest number that there is: for differences of times that a target tells. */
+static inline int64_t gi_sub_i64(int64_t a, int64_t b)
+{
+	int64_t d;
+	if (__builtin_sub_overflow(a, b, &d))
+		return a < b ? INT64_MIN : INT64_MAX;
+	return d;
+}
 /** True if [off, off + n) lies in [0, size), without overflow. */
 static inline int gi_in_bounds(uint64_t off, uint64_t n, uint64_t size)
 {

@@ -329,9 +329,10 @@ static void check_timers(struct checker *c)
 	const int64_t now = (int64_t)gi_go_now(c->go);
 	_cleanup_(gi_str_deinit) struct gi_str late = {0};
 
-	if (!c->overdue_when || now - c->overdue_when < OVERDUE_NS)
+	const int64_t by = gi_sub_i64(now, c->overdue_when);
+	if (!c->overdue_when || by < OVERDUE_NS)
 		return;
-	gi_duration_format(&late, (uint64_t)(now - c->overdue_when));
+	gi_duration_format(&late, (uint64_t)by);
 	finding(c, "overdue-timer", NULL, c->overdue_p,
 		"a timer of P %" PRId64 " is overdue by at least %s", c->overdue_p,
 		gi_str_cstr(&late));

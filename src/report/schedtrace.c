@@ -27,7 +27,7 @@ static void put_head(struct gi_out *out, struct gi_go *go, bool words)
 {
 	const struct gi_sched *s = gi_go_sched(go);
 	const int64_t now = (int64_t)gi_go_now(go);
-	const int64_t ms = now > s->start_time ? (now - s->start_time) / 1000000 : 0;
+	const int64_t ms = now > s->start_time ? gi_sub_i64(now, s->start_time) / 1000000 : 0;
 
 	gi_out_printf(out,
 		      "SCHED %" PRId64 "ms: gomaxprocs=%" PRId32 " idleprocs=%" PRIu32

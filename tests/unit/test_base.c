@@ -261,6 +261,15 @@ static void test_bounds(void **state)
 	assert_false(gi_in_bounds(2, UINT64_MAX, 8));
 }
 
+static void test_sub(void **state)
+{
+	(void)state;
+	assert_int_equal(gi_sub_i64(5, 7), -2);
+	assert_true(gi_sub_i64(INT64_MAX, -1) == INT64_MAX);
+	assert_true(gi_sub_i64(-2, INT64_MAX) == INT64_MIN);
+	assert_true(gi_sub_i64(INT64_MIN, INT64_MIN) == 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -269,6 +278,7 @@ int main(void)
 		cmocka_unit_test(test_map),	   cmocka_unit_test(test_arena),
 		cmocka_unit_test(test_grow),	   cmocka_unit_test(test_error),
 		cmocka_unit_test(test_interrupt), cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_sub),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
