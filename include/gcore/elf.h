@@ -138,6 +138,11 @@ const uint8_t *gi_elf_bytes(const struct gi_elf *elf, size_t *size_ret);
 size_t gi_elf_segment_count(const struct gi_elf *elf); // PN_XNUM handled
 /** What the header says; more than gi_elf_segment_count() if the file is cut off. */
 uint64_t gi_elf_segment_count_declared(const struct gi_elf *elf);
+/**
+ * How long the file must be for all that its headers name (program headers, segments, sections
+ * and their table); more than its size if it is cut off.
+ */
+uint64_t gi_elf_size_declared(const struct gi_elf *elf);
 struct gi_elf_segment gi_elf_segment(const struct gi_elf *elf, size_t i);
 
 /**

@@ -338,6 +338,31 @@ struct gi_elf_segment gi_elf_segment(const struct gi_elf *elf, size_t i)
 	};
 }
 
+uint64_t gi_elf_size_declared(const struct gi_elf *elf)
+{
+	const uint64_t shoff = gi_load_u64(elf->bytes + 40);
+	const uint64_t shsize = (uint64_t)gi_load_u16(elf->bytes + 58) * gi_load_u16(elf->bytes + 60);
+	uint64_t n = gi_elf_segment_count_declared(elf) > gi_elf_segment_count(elf) ?
+			     (uint64_t)elf->size + 1 :
+			     0;
+
+	// A sum that no file can have is damage, not a length.
+	if (shoff <= UINT64_MAX - shsize)
+		n = gi_max_u64(n, shoff + shsize);
+	for (size_t i = 0; i < elf->shnum; i++) {
+		const struct elf_section sec = gi_elf_section_header(elf, i);
+		if (sec.type != SHT_NULL && sec.type != SHT_NOBITS &&
+		    sec.offset <= UINT64_MAX - sec.size)
+			n = gi_max_u64(n, sec.offset + sec.size);
+	}
+	for (size_t i = 0; i < gi_elf_segment_count(elf); i++) {
+		const struct gi_elf_segment seg = gi_elf_segment(elf, i);
+		if (seg.filesz && seg.offset <= UINT64_MAX - seg.filesz)
+			n = gi_max_u64(n, seg.offset + seg.filesz);
+	}
+	return n;
+}
+
 const uint8_t *gi_elf_section_bytes(const struct gi_elf *elf, const struct elf_section *sec,
 				    size_t *size_ret)
 {

@@ -45,6 +45,23 @@ static struct gi_error *load_live(struct gi_go *go)
 	return err;
 }
 
+// What is wrong with an executable of which only the beginning is there is just that.
+static struct gi_error *blame_cut(struct gi_go *go, struct gi_error *err)
+{
+	struct gi_elf *exe = gi_target_exe(go->target);
+	size_t size;
+
+	gi_elf_bytes(exe, &size);
+	if (gi_elf_size_declared(exe) <= size || gi_error_code(err) == GI_ERR_INTERRUPTED ||
+	    gi_error_code(err) == GI_ERR_NOMEM)
+		return err;
+	gi_error_ignore(err);
+	return gi_error_create(GI_ERR_FORMAT,
+			       "%s is cut off: %zu of its %llu bytes are too few to read the Go "
+			       "runtime by",
+			       exe_name(go), size, (unsigned long long)gi_elf_size_declared(exe));
+}
+
 struct gi_error *gi_go_prepare(struct gi_target *t, struct gi_go **ret)
 {
 	_cleanup_(gi_go_closep) struct gi_go *go = calloc(1, sizeof(*go));
@@ -64,16 +81,17 @@ struct gi_error *gi_go_prepare(struct gi_target *t, struct gi_go **ret)
 
 		if (foreign)
 			return gi_error_create(GI_ERR_UNSUPPORTED, "%s %s", exe_name(go), foreign);
-		return gi_error_create(
+		err = gi_error_create(
 			GI_ERR_FORMAT,
 			"%s is no Go program: it has no Go function table (.gopclntab), no Go "
 			"build information and no Go note. If the Go code of the process is in "
 			"a library, name that with --exe",
 			exe_name(go));
+		return blame_cut(go, err);
 	}
 	err = gi_go_resolve(go);
 	if (err)
-		return err;
+		return blame_cut(go, err);
 	go->prepared_notes = go->note_count;
 	*ret = go;
 	go = NULL;
@@ -206,6 +224,9 @@ bool gi_go_at_least(const struct gi_go *go, int major, int minor)
 {
 	const struct gi_go_version *v = &go->version;
 
+	// A release that does not say its number is likelier a new one than an old one.
+	if (!go->version_known)
+		return true;
 	return v->major > major || (v->major == major && v->minor >= minor);
 }
 

@@ -298,6 +298,11 @@ static struct gi_error *try_exe(struct core *c, const char *path)
 				       shown, why);
 	if (v == CORE_UNKNOWN)
 		note_likeness(c, shown, compared);
+	size_t size;
+	gi_elf_bytes(elf, &size);
+	if (gi_elf_size_declared(elf) > size)
+		gi_target_add_note(&c->base, "the executable %s is cut off at %zu of %llu bytes", shown,
+				   size, (unsigned long long)gi_elf_size_declared(elf));
 	if (gi_elf_unpacking_note(elf))
 		gi_target_add_note(&c->base, "%s", gi_elf_unpacking_note(elf));
 	// Without an auxiliary vector the executable's mappings looked like a library's.
