@@ -46,9 +46,14 @@ bool gi_target_recorded(const struct gi_target *t);
 /** Until the matching resume, reads are not noted: an answer will be kept in their place. */
 void gi_target_record_pause(struct gi_target *t);
 void gi_target_record_resume(struct gi_target *t);
+/** Notes [addr, addr + n) even so: what was found in all that was read. */
+void gi_target_record_found(struct gi_target *t, uint64_t addr, uint64_t n);
 /** Keeps an answer, which is copied, under a name; the last one of that name counts. */
 struct gi_error *gi_target_keep_answer(struct gi_target *t, const char *name, const void *data,
 				       size_t n) GI_MUST_CHECK;
+/** The same, behind what is kept under that name. */
+struct gi_error *gi_target_extend_answer(struct gi_target *t, const char *name, const void *data,
+					 size_t n) GI_MUST_CHECK;
 /** The answer of that name that a mini dump holds; NULL if it holds none. Borrowed as long as t. */
 const uint8_t *gi_target_answer(const struct gi_target *t, const char *name, size_t *n_ret);
 

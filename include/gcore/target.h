@@ -184,6 +184,8 @@ struct gi_extent {
  */
 void gi_target_fetch(struct gi_target *t, const struct gi_extent *list, size_t n);
 
+/** From an address that cannot be read: how many bytes, at most max, surely cannot be; at least 1. */
+uint64_t gi_target_unreadable(struct gi_target *t, uint64_t addr, uint64_t max);
 struct gi_error *gi_target_read_u8(struct gi_target *t, uint64_t addr, uint8_t *ret) GI_MUST_CHECK;
 struct gi_error *gi_target_read_u32(struct gi_target *t, uint64_t addr, uint32_t *ret) GI_MUST_CHECK;
 struct gi_error *gi_target_read_u64(struct gi_target *t, uint64_t addr, uint64_t *ret) GI_MUST_CHECK;

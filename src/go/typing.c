@@ -10,6 +10,7 @@
 // again, a word that is no pointer. So a type must fit into its slot, only slots in use count, and
 // the value must begin where the object does.
 
+#include "gcore/record.h"
 #include "gcore/typing.h"
 
 #include <stdlib.h>
@@ -29,6 +30,8 @@ enum {
 	HEADER_MIN = 512,	// larger ones have a header
 	HEADER_MAX = 32 << 10, // and larger than that have it elsewhere
 };
+
+static const char questions_name[] = "typing";
 
 struct node {
 	struct gi_typed pub;
@@ -190,6 +193,8 @@ static struct gi_error *found_word(struct gi_typing *t, uint64_t v, struct gi_re
 	if (!s || !bit(t->wanted, s->first_slot + slot) ||
 	    !gi_map_get(&t->node_of_slot, s->first_slot + slot, &at))
 		return NULL;
+	// Of all that is searched, this is what a mini dump needs.
+	gi_target_record_found(t->go->target, r->at, 8);
 	if (r->kind == GI_REFERENCE_HEAP) {
 		uint64_t from;
 		const struct gi_heap_span *h = gi_heap_find(t->heap, r->at, &from);
@@ -207,38 +212,52 @@ static struct gi_error *found_word(struct gi_typing *t, uint64_t v, struct gi_re
 	return add_reference(&t->nodes[at], r);
 }
 
-static struct gi_error *search(struct gi_typing *t, uint64_t start, uint64_t end,
-			       struct gi_reference *r)
+static struct gi_error *search_words(struct gi_typing *t, uint64_t at, const uint8_t *p, size_t n,
+				     struct gi_reference *r)
 {
 	const uint64_t lo = t->lo, size = t->hi - t->lo;
 
+	for (size_t i = 0; n - i >= 8; i += 8) {
+		uint64_t v = gi_load_u64(p + i);
+
+		if (v - lo >= size)
+			continue;
+		r->at = at + i;
+		struct gi_error *err = found_word(t, v, r);
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
+static struct gi_error *search(struct gi_typing *t, uint64_t start, uint64_t end,
+			       struct gi_reference *r)
+{
 	start = (start + 7) & ~UINT64_C(7);
 	end &= ~UINT64_C(7);
 	while (start < end) {
-		size_t n = (size_t)gi_min_u64(end - start, CHUNK);
+		size_t n = (size_t)gi_min_u64(end - start, CHUNK), got;
 		const uint8_t *p;
 		struct gi_error *err = gi_interrupt_check();
 
 		if (err)
 			return err;
 		err = gi_go_bytes(t->go, start, n, &t->buf, &p);
-		if (err) {
-			// What cannot be read leads nowhere.
-			gi_error_ignore(err);
+		if (!err) {
+			err = search_words(t, start, p, n, r);
+			if (err)
+				return err;
 			start += n;
 			continue;
 		}
-		for (size_t i = 0; i < n; i += 8) {
-			uint64_t v = gi_load_u64(p + i);
-
-			if (v - lo >= size)
-				continue;
-			r->at = start + i;
-			err = found_word(t, v, r);
-			if (err)
-				return err;
-		}
-		start += n;
+		gi_error_ignore(err);
+		// What cannot be read leads nowhere.
+		p = gi_target_view_max(t->go->target, start, n, &got);
+		if (p && got >= 8)
+			err = search_words(t, start, p, got &= ~(size_t)7, r);
+		else
+			got = (gi_target_unreadable(t->go->target, start, n) + 7) & ~(size_t)7;
+		start += got;
 	}
 	return NULL;
 }
@@ -319,10 +338,14 @@ static struct gi_error *search_for(struct gi_typing *t, size_t first)
 	}
 	if (t->lo >= t->hi)
 		return NULL;
+	gi_target_record_pause(t->go->target);
 	err = search_globals(t);
 	if (!err)
 		err = search_stacks(t);
-	return err ? err : search_heap(t);
+	if (!err)
+		err = search_heap(t);
+	gi_target_record_resume(t->go->target);
+	return err;
 }
 
 // --- understanding ------------------------------------------------------------------------
@@ -548,6 +571,36 @@ static struct gi_error *run(struct gi_typing *t, const uint64_t *addrs, size_t n
 	return err;
 }
 
+/** What a mini dump can answer is what was asked where it was made: in the form of this record. */
+struct question {
+	uint64_t addr, budget, n;
+};
+
+static struct gi_error *note_question(struct gi_go *go, const uint64_t *addrs, size_t n, uint64_t budget)
+{
+	size_t size;
+	const struct question *asked = (const void *)gi_target_answer(go->target, questions_name, &size);
+
+	for (size_t i = 0; i < n; i++) {
+		struct question q = {addrs[i], budget, n}, old;
+		struct gi_error *err =
+			gi_target_extend_answer(go->target, questions_name, &q, sizeof(q));
+		bool known = !gi_target_info(go->target)->mini;
+
+		if (err)
+			return err;
+		for (size_t k = 0; !known && asked && k < size / sizeof(old); k++) {
+			memcpy(&old, (const uint8_t *)asked + k * sizeof(old), sizeof(old));
+			known = !memcmp(&old, &q, sizeof(q));
+		}
+		if (!known)
+			return gi_error_create(GI_ERR_NOT_SAVED,
+					       "what leads to 0x%llx was not saved in this mini dump",
+					       (unsigned long long)addrs[i]);
+	}
+	return NULL;
+}
+
 struct gi_error *gi_typing_find(struct gi_go *go, const uint64_t *addrs, size_t n, uint64_t budget,
 				struct gi_typing **ret)
 {
@@ -557,7 +610,9 @@ struct gi_error *gi_typing_find(struct gi_go *go, const uint64_t *addrs, size_t 
 	if (!t)
 		return gi_error_nomem();
 	t->go = go;
-	err = gi_go_heap(go, &t->heap);
+	err = note_question(go, addrs, n, budget);
+	if (!err)
+		err = gi_go_heap(go, &t->heap);
 	if (!err)
 		err = run(t, addrs, n, budget);
 	if (err)

@@ -29,14 +29,16 @@ static const char *const lines[] = {
 	"timers",
 	"netpoll",
 	"deadlock -v",
+	"graph -a",
+	"bt -defer",
 	"blocked",
 	"regs",
 	"bt",
 };
 
 // Commands of one goroutine, where there are not too many: traceback has been over all.
-enum { EACH_MAX = 2000 };
-static const char *const each[] = {"", "bt", "bt -full-thread", "why", "regs"};
+enum { EACH_MAX = 2000, SEARCH_SECONDS = 10 };
+static const char *const each[] = {"", "bt", "bt -full-thread", "bt -defer", "regs"};
 static const char *const each_thread[] = {"", "bt", "regs"};
 
 static struct gi_error *run_quietly(struct gi_session *s, struct gi_out *out, const char *fmt, ...)
@@ -75,13 +77,35 @@ static struct gi_error *run_on_each(struct gi_session *s, struct gi_out *out)
 		for (size_t k = 0; k < GI_ARRAY_SIZE(each_thread) && !err; k++)
 			err = run_quietly(s, out, "thread %zu %s", i + 1, each_thread[k]);
 	}
-	if (err || !s->graph)
-		return err;
-	n = gi_graph_object_count(s->graph);
+	return err;
+}
+
+// What is waited for, each with one who waits. Who leads there is looked for in the whole heap: not
+// for longer than a person would wait.
+static struct gi_error *run_on_objects(struct gi_session *s, struct gi_out *out)
+{
+	struct gi_error *err = NULL;
+	size_t n = s->graph ? gi_graph_object_count(s->graph) : 0;
+	double start = gi_now();
 	for (size_t i = 0; i < n && i < EACH_MAX && !err; i++) {
 		const struct gi_object *o = gi_graph_object(s->graph, i);
 		if (o->addr)
 			err = run_quietly(s, out, "waiters 0x%" PRIx64, o->addr);
+	}
+	_cleanup_(gi_freep) bool *done = calloc(n + 1, sizeof(*done));
+	if (!err && !done)
+		err = gi_error_nomem();
+	n = s->graph ? gi_graph_waiter_count(s->graph) : 0;
+	for (size_t i = 0; i < n && !err && gi_now() - start < SEARCH_SECONDS; i++) {
+		const struct gi_waiter *w = gi_graph_waiter(s->graph, i);
+		const struct gi_g *g = gi_go_g(s->go, w->g);
+		if (done[w->object])
+			continue;
+		done[w->object] = true;
+		err = run_quietly(s, out, "why %" PRIu64, g->goid);
+		if (!err && gi_graph_object(s->graph, w->object)->addr)
+			err = run_quietly(s, out, "object 0x%" PRIx64,
+					  gi_graph_object(s->graph, w->object)->addr);
 	}
 	return err;
 }
@@ -106,6 +130,8 @@ static struct gi_error *rehearse(struct gi_session *s)
 		err = run_quietly(r, out, "%s", lines[i]);
 	if (!err)
 		err = run_on_each(r, out);
+	if (!err)
+		err = run_on_objects(r, out);
 	r->target = NULL;
 	gi_session_close(r);
 	close(fd);

@@ -56,6 +56,7 @@ static const struct gi_target_ops core_ops = {
 	.is_core = true,
 	.destroy = core_destroy,
 	.view = gi_core_view,
+	.unreadable = gi_core_unreadable,
 	.explain = gi_core_explain,
 	.elf_at = gi_core_elf_at,
 	.open_debug = gi_core_open_debug,

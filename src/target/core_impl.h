@@ -110,6 +110,7 @@ struct gi_error *gi_core_make_ranges(struct core *c) GI_MUST_CHECK;
 void gi_core_look_for_private(struct core *c);
 const void *gi_core_view(struct gi_target *t, uint64_t addr, size_t max, size_t *n_ret,
 			 enum gi_error_code *why_ret);
+uint64_t gi_core_unreadable(struct gi_target *t, uint64_t addr);
 struct gi_error *gi_core_explain(struct gi_target *t, uint64_t addr, enum gi_error_code why);
 uint64_t gi_core_page_down(const struct core *c, uint64_t v);
 

@@ -341,6 +341,24 @@ const void *gi_core_view(struct gi_target *t, uint64_t addr, size_t max, size_t 
 	return r[i].data + delta;
 }
 
+uint64_t gi_core_unreadable(struct gi_target *t, uint64_t addr)
+{
+	const struct core *c = core_of(t);
+	size_t lo = 0, hi = c->range_count;
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		if (c->ranges[mid].start + c->ranges[mid].len <= addr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	while (lo < c->range_count && !c->ranges[lo].data)
+		lo++;
+	if (lo == c->range_count)
+		return UINT64_MAX - addr;
+	return c->ranges[lo].start > addr ? c->ranges[lo].start - addr : 0;
+}
+
 void gi_core_look_for_private(struct core *c)
 {
 	struct gi_target *t = &c->base;

@@ -142,14 +142,20 @@ static void add_locked(struct gi_record *r, uint64_t addr, uint64_t last)
 	}
 }
 
-void gi_record_add(struct gi_record *r, uint64_t addr, uint64_t n)
+static void add_lines(struct gi_record *r, uint64_t addr, uint64_t n)
 {
-	if (!n || atomic_load_explicit(&r->paused, memory_order_relaxed))
+	if (!n)
 		return;
 	pthread_mutex_lock(&r->lock);
 	if (!r->err)
 		add_locked(r, addr, n - 1 > UINT64_MAX - addr ? UINT64_MAX : addr + (n - 1));
 	pthread_mutex_unlock(&r->lock);
+}
+
+void gi_record_add(struct gi_record *r, uint64_t addr, uint64_t n)
+{
+	if (!atomic_load_explicit(&r->paused, memory_order_relaxed))
+		add_lines(r, addr, n);
 }
 
 bool gi_record_has(struct gi_record *r, uint64_t addr)
@@ -277,8 +283,14 @@ void gi_target_record_resume(struct gi_target *t)
 		atomic_fetch_sub(&t->record->paused, 1);
 }
 
-struct gi_error *gi_target_keep_answer(struct gi_target *t, const char *name, const void *data,
-				       size_t n)
+void gi_target_record_found(struct gi_target *t, uint64_t addr, uint64_t n)
+{
+	if (t->record)
+		add_lines(t->record, addr, n);
+}
+
+static struct gi_error *put_answer(struct gi_target *t, const char *name, bool extend,
+				   const void *data, size_t n)
 {
 	struct gi_record *r = t->record;
 	if (!r)
@@ -288,14 +300,19 @@ struct gi_error *gi_target_keep_answer(struct gi_target *t, const char *name, co
 		i++;
 	if (i == ANSWERS_MAX)
 		return gi_error_create(GI_ERR_USAGE, "there are more than %d answers to keep", ANSWERS_MAX);
-	struct answer made = { .name = strdup(name), .data = malloc(n ? n : 1), .n = n };
+	size_t before = extend && i < r->answer_count ? r->answers[i].n : 0;
+	if (n > SIZE_MAX - 1 - before)
+		return gi_error_nomem();
+	struct answer made = { .name = strdup(name), .data = malloc(before + n + 1), .n = before + n };
 	if (!made.name || !made.data) {
 		free(made.name);
 		free(made.data);
 		return gi_error_nomem();
 	}
+	if (before)
+		memcpy(made.data, r->answers[i].data, before);
 	if (n)
-		memcpy(made.data, data, n);
+		memcpy(made.data + before, data, n);
 	if (i < r->answer_count) {
 		free(r->answers[i].name);
 		free(r->answers[i].data);
@@ -304,6 +321,18 @@ struct gi_error *gi_target_keep_answer(struct gi_target *t, const char *name, co
 	}
 	r->answers[i] = made;
 	return NULL;
+}
+
+struct gi_error *gi_target_keep_answer(struct gi_target *t, const char *name, const void *data,
+				       size_t n)
+{
+	return put_answer(t, name, false, data, n);
+}
+
+struct gi_error *gi_target_extend_answer(struct gi_target *t, const char *name, const void *data,
+					 size_t n)
+{
+	return put_answer(t, name, true, data, n);
 }
 
 const uint8_t *gi_target_answer(const struct gi_target *t, const char *name, size_t *n_ret)

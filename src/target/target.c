@@ -219,6 +219,14 @@ void gi_target_fetch(struct gi_target *t, const struct gi_extent *list, size_t n
 		t->ops->fetch(t, list, n);
 }
 
+uint64_t gi_target_unreadable(struct gi_target *t, uint64_t addr, uint64_t max)
+{
+	uint64_t n = t->ops->unreadable ? t->ops->unreadable(t, addr) :
+					  t->info.page_size - (addr & (t->info.page_size - 1));
+	n = gi_min_u64(n, max);
+	return n ? n : 1;
+}
+
 struct gi_error *gi_target_read_u8(struct gi_target *t, uint64_t addr, uint8_t *ret)
 {
 	return gi_target_read(t, addr, ret, 1);

@@ -30,6 +30,8 @@ struct gi_target_ops {
 			  uint64_t *bias_ret);
 	/** See gi_target_fetch(). Thread-safe. */
 	void (*fetch)(struct gi_target *t, const struct gi_extent *list, size_t n);
+	/** How many bytes from addr on, which cannot be read, cannot be either. NULL: a page's. */
+	uint64_t (*unreadable)(struct gi_target *t, uint64_t addr);
 	/** See gi_target_answer(). */
 	const uint8_t *(*answer)(const struct gi_target *t, const char *name, size_t *n_ret);
 	/** See gi_target_file(). */

@@ -64,8 +64,12 @@ static struct gi_error *keep_failure(struct gi_go *go, const struct gi_error *wh
 static struct gi_error *solve(struct gi_reach_kept *k)
 {
 	struct gi_target *t = gi_go_target(k->go);
+	struct gi_heap *heap;
+	// The heap's own tables are others' too: they are saved.
+	struct gi_error *err = gi_go_heap(k->go, &heap);
+	gi_error_ignore(err);
 	gi_target_record_pause(t);
-	struct gi_error *err = gi_reach_solve(k->go, k->waits, k->wait_count, &k->reach);
+	err = gi_reach_solve(k->go, k->waits, k->wait_count, &k->reach);
 	gi_target_record_resume(t);
 	if (err && gi_target_recorded(t) && gi_error_code(err) != GI_ERR_INTERRUPTED &&
 	    gi_error_code(err) != GI_ERR_NOMEM) {
