@@ -37,6 +37,7 @@ struct gi_mapping {
 	const char *path;    // borrowed; NULL: anonymous or unknown; or "[stack]", "[vdso]",
 			     // "[vsyscall]". As the core says it: escape it before printing
 	uint64_t saved;	     // bytes from start that the core holds (a prefix)
+	bool shared;	     // a live process's MAP_SHARED
 	bool overlaid;	     // what is not saved is read from the file on disk
 };
 

@@ -23,7 +23,12 @@
 
 #include "target/arch_impl.h"
 
-enum { STACK_COPIED = 64 << 10, MAPS_TRIES = 3 };
+enum {
+	STACK_COPIED = 64 << 10,
+	// Of a process with so much memory of its own all is copied: it takes some milliseconds, and
+	// nothing is of a later moment then.
+	WHOLE_MAX = 32 << 20,
+};
 
 static void live_destroy(struct gi_target *t)
 {
@@ -34,6 +39,8 @@ static void live_destroy(struct gi_target *t)
 	gi_str_deinit(&l->maps);
 	if (l->mem_fd >= 0)
 		close(l->mem_fd);
+	if (l->pagemap_fd >= 0)
+		close(l->pagemap_fd);
 	pthread_mutex_destroy(&l->lock);
 	free(l);
 }
@@ -172,7 +179,7 @@ struct gi_error *gi_target_open_live(pid_t pid, const struct gi_target_options *
 	struct core *c = &l->core;
 	_cleanup_(gi_target_closep) struct gi_target *t = &c->base;
 	l->pid = c->live_pid = pid;
-	l->mem_fd = -1;
+	l->mem_fd = l->pagemap_fd = -1;
 	l->max_pages = pages_allowed();
 	pthread_mutex_init(&l->lock, NULL);
 	err = gi_target_init(t, &live_ops);
@@ -202,6 +209,9 @@ struct gi_error *gi_target_open_live(pid_t pid, const struct gi_target_options *
 	l->mem_fd = open(gi_str_cstr(&mem), O_RDONLY | O_CLOEXEC);
 	if (l->mem_fd < 0)
 		return gi_live_refused(pid, pid, errno);
+	gi_str_reset(&mem);
+	gi_str_printf(&mem, "/proc/%d/pagemap", (int)pid);
+	l->pagemap_fd = open(gi_str_cstr(&mem), O_RDONLY | O_CLOEXEC);
 	l->probe = t->info.phdr ? t->info.phdr : t->mappings[0].start;
 
 	err = gi_core_find_modules(c);
@@ -249,6 +259,24 @@ static void copy_thread_stacks(struct live *l)
 		gi_target_fetch(t, list, n);
 }
 
+// All memory that the process can write to, if it is little.
+static void copy_whole(struct live *l)
+{
+	struct gi_target *t = &l->core.base;
+	_cleanup_(gi_str_deinit) struct gi_str statm = { 0 };
+	gi_error_ignore(gi_live_proc_read(l->pid, "statm", &statm));
+	char *end;
+	uint64_t size = strtoull(gi_str_cstr(&statm), &end, 10);
+	uint64_t resident = strtoull(end, &end, 10), shared = strtoull(end, &end, 10);
+	if (!size || shared > resident || (resident - shared) * t->info.page_size > WHOLE_MAX)
+		return;
+	for (size_t i = 0; i < t->mapping_count; i++) {
+		const struct gi_mapping *m = &t->mappings[i];
+		if ((m->flags & GI_MAP_W) && !(m->path && m->path[0] == '/' && m->shared))
+			gi_target_fetch(t, &(struct gi_extent){ m->start, m->end - m->start }, 1);
+	}
+}
+
 static struct gi_error *check_same_program(struct live *l)
 {
 	if (!gi_live_is_over(&l->core.base))
@@ -275,7 +303,10 @@ static struct gi_error *copy_all(struct live *l, gi_live_copy_fn copy, void *arg
 		return err;
 	gi_live_forget(l);
 	copy_thread_stacks(l);
-	return copy ? copy(arg) : NULL;
+	err = copy ? copy(arg) : NULL;
+	if (!err)
+		copy_whole(l);
+	return err;
 }
 
 static struct gi_error *snapshot(struct live *l, gi_live_copy_fn copy, void *arg, bool hold)
@@ -295,9 +326,12 @@ static struct gi_error *snapshot(struct live *l, gi_live_copy_fn copy, void *arg
 	// The rehearsal: see above.
 	if (copy)
 		gi_error_ignore(copy(arg));
+	struct live_priority priority = gi_live_hurry();
 	err = l->no_stop ? gi_live_look_at_threads(l) : gi_live_halt(l);
-	if (err)
+	if (err) {
+		gi_live_calm(priority);
 		return err;
+	}
 	uint64_t before = l->bytes;
 	l->standing = true;
 	err = copy_all(l, copy, arg);
@@ -306,6 +340,7 @@ static struct gi_error *snapshot(struct live *l, gi_live_copy_fn copy, void *arg
 		l->standing = false;
 		gi_live_run(l);
 	}
+	gi_live_calm(priority);
 	l->stop.held = l->tracer != NULL;
 	atomic_store(&l->late, false);
 	return err;

@@ -5,6 +5,7 @@
 #ifndef GCORE_LIVE_IMPL_H
 #define GCORE_LIVE_IMPL_H
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <sys/types.h>
 
@@ -20,6 +21,8 @@ struct live_area {
 	uint8_t *shadow;	   // NULL until the first page is read
 	_Atomic uint64_t *present; // a bit for each page: it holds the page of this snapshot
 	_Atomic uint64_t *during;  // and was copied while the process stood
+	_Atomic uint64_t *filled;  // the shadow of the page is not just zeroes
+	_Atomic uint64_t *queued;  // it waits in a batch; under the lock
 	bool file;		   // it maps a file: views of it stay good
 	bool used;		   // while the ranges are made
 };
@@ -37,6 +40,7 @@ struct live {
 	struct core core; // first
 	pid_t pid;
 	int mem_fd;	  // /proc/PID/mem: it stands for the address space, -1: none
+	int pagemap_fd;	  // or -1
 	uint64_t probe;	  // an address that is mapped as long as the address space is there
 	bool no_stop;
 	struct gi_str maps; // as it was read last
@@ -46,8 +50,9 @@ struct live {
 	struct live_range *ranges;
 	size_t range_count, range_cap;
 	pthread_mutex_t lock; // of fetching
-	uint64_t pages, max_pages;
-	uint64_t bytes; // read in all
+	_Atomic uint64_t pages; // of this snapshot
+	uint64_t max_pages;
+	_Atomic uint64_t bytes; // read in all
 	int read_errno; // of the last failure
 	bool full;	// max_pages was reached
 
@@ -107,6 +112,17 @@ struct gi_error *gi_live_refused(pid_t pid, pid_t tid, int err) GI_MUST_CHECK;
 /** Stops all threads and makes t->threads. They stand until gi_live_run(), or this program ends. */
 struct gi_error *gi_live_halt(struct live *l) GI_MUST_CHECK;
 void gi_live_run(struct live *l);
+/**
+ * While the process stands, the calling thread and those that it starts go before others on this
+ * machine, as far as it may: on a busy one the stop would last as long as we wait for a processor.
+ */
+struct live_priority {
+	int policy;
+	struct sched_param param;
+	bool changed;
+};
+struct live_priority gi_live_hurry(void);
+void gi_live_calm(struct live_priority before);
 /** t->threads of a process that is not stopped. */
 struct gi_error *gi_live_look_at_threads(struct live *l) GI_MUST_CHECK;
 

@@ -25,6 +25,13 @@
 #define VIEW_MAX ((uint64_t)4 << 20)
 // Areas are not joined beyond this: sanitizers reserve terabytes.
 #define AREA_MAX ((uint64_t)64 << 30)
+enum {
+	BITMAPS = 4,
+	THREADS_MAX = 4,
+	EXTENTS_PER_THREAD = 2048,
+	SPARSE_MIN = 64,     // pages of which it pays to ask which there are
+	PAGEMAP_STEP = 1024, // entries
+};
 #define SLACK ((uint64_t)64 << 20) // what an area may grow by without a new shadow
 
 static bool bit_get(const _Atomic uint64_t *bits, uint64_t i)
@@ -32,27 +39,25 @@ static bool bit_get(const _Atomic uint64_t *bits, uint64_t i)
 	return atomic_load_explicit(&bits[i / 64], memory_order_acquire) >> (i % 64) & 1;
 }
 
-static void bit_set(_Atomic uint64_t *bits, uint64_t i)
+static void bit_clear(_Atomic uint64_t *bits, uint64_t i)
 {
-	atomic_fetch_or_explicit(&bits[i / 64], (uint64_t)1 << (i % 64), memory_order_release);
+	atomic_fetch_and_explicit(&bits[i / 64], ~((uint64_t)1 << (i % 64)), memory_order_relaxed);
+}
+
+// What it was.
+static bool bit_set(_Atomic uint64_t *bits, uint64_t i)
+{
+	return atomic_fetch_or_explicit(&bits[i / 64], (uint64_t)1 << (i % 64),
+					memory_order_release) >> (i % 64) & 1;
 }
 
 static size_t bitmap_size(const struct live_area *a)
 {
-	return (size_t)((a->reserved / LIVE_PAGE + 63) / 64 * 8);
+	uint64_t bytes = a->reserved / LIVE_PAGE / 8 + 1;
+	return (size_t)((bytes + LIVE_PAGE - 1) / LIVE_PAGE * LIVE_PAGE);
 }
 
 // --- areas and ranges -------------------------------------------------------------
-
-static void area_free(struct live_area *a)
-{
-	if (a->shadow) {
-		munmap(a->shadow, a->reserved);
-		munmap((void *)a->present, bitmap_size(a));
-		munmap((void *)a->during, bitmap_size(a));
-	}
-	free(a);
-}
 
 static void *reserve(size_t n)
 {
@@ -61,29 +66,32 @@ static void *reserve(size_t n)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+// The shadow and its bit maps, in one piece.
+static void area_free(struct live_area *a)
+{
+	if (a->shadow)
+		munmap(a->shadow, a->reserved + BITMAPS * bitmap_size(a));
+	free(a);
+}
+
 // Under the lock.
 static bool area_prepare(struct live_area *a)
 {
 	if (a->shadow)
 		return true;
-	uint8_t *shadow = reserve(a->reserved);
-	a->present = reserve(bitmap_size(a));
-	a->during = reserve(bitmap_size(a));
-	if (shadow && a->present && a->during) {
-		// Goroutines' stacks fill most of a page range: in huge pages the copying
-		// waits less for our own memory.
-		(void)madvise(shadow, a->reserved, MADV_HUGEPAGE);
-		__atomic_store_n(&a->shadow, shadow, __ATOMIC_RELEASE);
-		return true;
-	}
-	if (shadow)
-		munmap(shadow, a->reserved);
-	if (a->present)
-		munmap((void *)a->present, bitmap_size(a));
-	if (a->during)
-		munmap((void *)a->during, bitmap_size(a));
-	a->present = a->during = NULL;
-	return false;
+	size_t bitmap = bitmap_size(a);
+	uint8_t *shadow = reserve(a->reserved + BITMAPS * bitmap);
+	if (!shadow)
+		return false;
+	a->present = (void *)(shadow + a->reserved);
+	a->during = (void *)(shadow + a->reserved + bitmap);
+	a->queued = (void *)(shadow + a->reserved + 2 * bitmap);
+	a->filled = (void *)(shadow + a->reserved + 3 * bitmap);
+	// Goroutines' stacks lie close together: in huge pages the copying waits less for our
+	// own memory.
+	(void)madvise(shadow, a->reserved, MADV_HUGEPAGE);
+	__atomic_store_n(&a->shadow, shadow, __ATOMIC_RELEASE);
+	return true;
 }
 
 static struct gi_error *area_get(struct live *l, uint64_t start, uint64_t len, bool file,
@@ -257,10 +265,11 @@ static void mark(struct batch *b, size_t i, uint64_t off, uint64_t len)
 	for (uint64_t p = at / LIVE_PAGE; p < (at + len) / LIVE_PAGE; p++) {
 		if (b->l->standing)
 			bit_set(a->during, p);
+		bit_set(a->filled, p);
 		bit_set(a->present, p);
 	}
-	b->l->pages += len / LIVE_PAGE;
-	b->l->bytes += len;
+	atomic_fetch_add_explicit(&b->l->pages, len / LIVE_PAGE, memory_order_relaxed);
+	atomic_fetch_add_explicit(&b->l->bytes, len, memory_order_relaxed);
 }
 
 // An entry that cannot be read as a whole: what can be of it.
@@ -293,6 +302,11 @@ static void batch_run(struct batch *b)
 		if (i < b->n)
 			read_pages(b, i++);
 	}
+	for (size_t i = 0; i < b->n; i++) {
+		uint64_t at = (uint64_t)(uintptr_t)b->remote[i].iov_base - b->areas[i]->start;
+		for (uint64_t p = at / LIVE_PAGE; p < (at + b->remote[i].iov_len) / LIVE_PAGE; p++)
+			bit_clear(b->areas[i]->queued, p);
+	}
 	b->n = 0;
 }
 
@@ -317,23 +331,53 @@ static void batch_add(struct batch *b, struct live_area *a, uint64_t page, uint6
 	b->areas[b->n++] = a;
 }
 
-// Adds the missing pages of [addr, addr + len) of the area. Under the lock. Pages that wait in
-// the batch are not yet marked: a page may be copied twice, never wrongly.
-static void want(struct batch *b, struct live_area *a, uint64_t addr, uint64_t len)
+// Pages that the process never touched are zeroes: no need to read them, and to make it have them.
+// Of files they are not, and wait until somebody asks for them.
+static void skip_untouched(struct live *l, struct live_area *a, uint64_t first, uint64_t last)
 {
+	enum { PRESENT = 63, SWAPPED = 62 };
+	uint64_t entries[PAGEMAP_STEP];
+	for (uint64_t p = first; p <= last && !a->file && l->pagemap_fd >= 0; p += PAGEMAP_STEP) {
+		uint64_t want = gi_min_u64(PAGEMAP_STEP, last + 1 - p);
+		ssize_t got = pread(l->pagemap_fd, entries, want * sizeof(entries[0]),
+				    (off_t)((a->start / LIVE_PAGE + p) * sizeof(entries[0])));
+		if (got < 0)
+			return;
+		for (uint64_t i = 0; i < (uint64_t)got / sizeof(entries[0]); i++) {
+			if (entries[i] >> PRESENT & 1 || entries[i] >> SWAPPED & 1 ||
+			    bit_get(a->present, p + i) || bit_set(a->queued, p + i))
+				continue;
+			if (bit_get(a->filled, p + i))
+				memset(a->shadow + (p + i) * LIVE_PAGE, 0, LIVE_PAGE);
+			if (l->standing)
+				bit_set(a->during, p + i);
+			bit_set(a->present, p + i);
+			bit_clear(a->queued, p + i);
+		}
+	}
+}
+
+// Adds the missing pages of [addr, addr + len) of the area. Whoever marks a page as queued
+// is the one that copies it.
+static void want(void *arg, struct live_area *a, uint64_t addr, uint64_t len)
+{
+	struct batch *b = arg;
 	struct live *l = b->l;
-	if (!area_prepare(a))
+	if (!__atomic_load_n(&a->shadow, __ATOMIC_ACQUIRE))
 		return;
 	uint64_t first = (addr - a->start) / LIVE_PAGE;
 	uint64_t last = (addr - a->start + len - 1) / LIVE_PAGE;
+	if (last - first >= SPARSE_MIN)
+		skip_untouched(l, a, first, last);
 	for (uint64_t p = first; p <= last; p++) {
 		if (bit_get(a->present, p))
 			continue;
-		if (l->pages >= l->max_pages) {
+		if (atomic_load_explicit(&l->pages, memory_order_relaxed) >= l->max_pages) {
 			l->full = true;
 			return;
 		}
-		batch_add(b, a, p, 1);
+		if (!bit_set(a->queued, p))
+			batch_add(b, a, p, 1);
 	}
 }
 
@@ -364,17 +408,21 @@ bool gi_live_is_over(struct gi_target *t)
 	return l->mem_fd >= 0 && pread(l->mem_fd, &byte, 1, (off_t)l->probe) != 1;
 }
 
-void gi_live_fetch(struct gi_target *t, const struct gi_extent *list, size_t n)
+// A part of a list, for a thread of its own.
+struct part {
+	struct live *l;
+	const struct gi_extent *list;
+	size_t n;
+	pthread_t thread;
+	bool started;
+};
+
+typedef void (*piece_fn)(void *arg, struct live_area *a, uint64_t addr, uint64_t len);
+
+static void each_piece(const struct live *l, const struct gi_extent *list, size_t n, piece_fn fn,
+		       void *arg)
 {
-	struct live *l = live_of(t);
-	struct batch *b = malloc(sizeof(*b));
-	if (!b)
-		return;
-	b->l = l;
-	b->n = 0;
-	pthread_mutex_lock(&l->lock);
-	bool there = l->standing || (!l->stop.detached && !gi_live_is_over(t));
-	for (size_t i = 0; there && i < n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		uint64_t at = list[i].start, len = list[i].len;
 		while (len) {
 			const struct live_range *r = range_at(l, at);
@@ -382,14 +430,64 @@ void gi_live_fetch(struct gi_target *t, const struct gi_extent *list, size_t n)
 				break;
 			uint64_t part = gi_min_u64(len, r->len - (at - r->start));
 			if (r->area)
-				want(b, r->area, at, part);
+				fn(arg, r->area, at, part);
 			at += part;
 			len -= part;
 		}
 	}
+}
+
+static void prepare(void *arg, struct live_area *a, uint64_t addr, uint64_t len)
+{
+	(void)arg;
+	(void)addr;
+	(void)len;
+	(void)area_prepare(a);
+}
+
+static void *fetch_part(void *arg)
+{
+	struct part *x = arg;
+	struct batch *b = malloc(sizeof(*b));
+	if (!b)
+		return NULL;
+	b->l = x->l;
+	b->n = 0;
+	each_piece(x->l, x->list, x->n, want, b);
 	batch_run(b);
-	pthread_mutex_unlock(&l->lock);
 	free(b);
+	return NULL;
+}
+
+// Copying is bound by the memory: a few threads are faster than one, many are not.
+static void fetch_all(struct live *l, const struct gi_extent *list, size_t n)
+{
+	struct part parts[THREADS_MAX];
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	size_t count = n < EXTENTS_PER_THREAD || processors < 2 ? 1 :
+		       gi_min_u64(THREADS_MAX, (uint64_t)processors);
+	for (size_t i = 0; i < count; i++) {
+		size_t from = n * i / count;
+		parts[i] = (struct part){ .l = l, .list = list + from, .n = n * (i + 1) / count - from };
+		parts[i].started = i + 1 < count &&
+				   pthread_create(&parts[i].thread, NULL, fetch_part, &parts[i]) == 0;
+		if (!parts[i].started)
+			(void)fetch_part(&parts[i]);
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (parts[i].started)
+			pthread_join(parts[i].thread, NULL);
+	}
+}
+
+void gi_live_fetch(struct gi_target *t, const struct gi_extent *list, size_t n)
+{
+	struct live *l = live_of(t);
+	pthread_mutex_lock(&l->lock);
+	each_piece(l, list, n, prepare, NULL);
+	if (n && (l->standing || (!l->stop.detached && !gi_live_is_over(t))))
+		fetch_all(l, list, n);
+	pthread_mutex_unlock(&l->lock);
 }
 
 const void *gi_live_view(struct gi_target *t, uint64_t addr, size_t max, size_t *n_ret,

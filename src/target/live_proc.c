@@ -109,6 +109,7 @@ static struct gi_error *take_line(struct maps *x, const char *p, const char *end
 				       (int)x->l->pid);
 	m.flags = (p[0] == 'r' ? GI_MAP_R : 0) | (p[1] == 'w' ? GI_MAP_W : 0) |
 		  (p[2] == 'x' ? GI_MAP_X : 0);
+	m.shared = p[3] == 's';
 	p += 5;
 	if (!parse_hex(&p, ' ', &m.file_off))
 		return gi_error_create(GI_ERR_FORMAT, "/proc/%d/maps cannot be understood",

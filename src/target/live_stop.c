@@ -296,12 +296,29 @@ static void let_go(struct live_tracer *x)
 	}
 }
 
+struct live_priority gi_live_hurry(void)
+{
+	struct live_priority before = { .policy = sched_getscheduler(0) };
+	struct sched_param first = { .sched_priority = 1 };
+	// A thread that has been given a special place keeps it.
+	if (before.policy == SCHED_OTHER && sched_getparam(0, &before.param) == 0)
+		before.changed = sched_setscheduler(0, SCHED_RR, &first) == 0;
+	return before;
+}
+
+void gi_live_calm(struct live_priority before)
+{
+	if (before.changed)
+		(void)sched_setscheduler(0, before.policy, &before.param);
+}
+
 static void *tracer_run(void *arg)
 {
 	struct live_tracer *x = arg;
 	sigset_t all;
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, NULL);
+	(void)gi_live_hurry(); // to its end
 	struct gi_error *err = stop_all(x);
 	if (!err)
 		err = read_threads(x);
