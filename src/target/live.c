@@ -101,13 +101,13 @@ static const char *exe_path(struct live *l)
 	struct gi_arena *arena = l->core.base.arena;
 	_cleanup_(gi_str_deinit) struct gi_str exe = { 0 }, below = { 0 };
 	char link[4096];
-	gi_str_printf(&exe, "/proc/%d/exe", (int)l->pid);
+	gi_str_printf(&exe, "/proc/%d/exe", (int)l->via);
 	ssize_t n = readlink(gi_str_cstr(&exe), link, sizeof(link) - 1);
 	if (n > 0) {
 		link[n] = '\0';
 		if (same_file(link, gi_str_cstr(&exe)))
 			return gi_arena_strdup(arena, link);
-		gi_str_printf(&below, "/proc/%d/root%s", (int)l->pid, link);
+		gi_str_printf(&below, "/proc/%d/root%s", (int)l->via, link);
 		if (same_file(gi_str_cstr(&below), gi_str_cstr(&exe)))
 			return gi_arena_strdup(arena, gi_str_cstr(&below));
 	}
@@ -117,7 +117,7 @@ static const char *exe_path(struct live *l)
 static struct gi_error *take_root(struct live *l, const struct gi_target_options *opts)
 {
 	_cleanup_(gi_str_deinit) struct gi_str root = { 0 };
-	gi_str_printf(&root, "/proc/%d/root", (int)l->pid);
+	gi_str_printf(&root, "/proc/%d/root", (int)l->via);
 	if (opts && opts->sysroot && opts->sysroot[0]) {
 		gi_str_reset(&root);
 		gi_str_puts(&root, opts->sysroot);
@@ -131,7 +131,7 @@ static struct gi_error *take_root(struct live *l, const struct gi_target_options
 static struct gi_error *read_maps(struct live *l, bool *changed_ret)
 {
 	_cleanup_(gi_str_deinit) struct gi_str text = { 0 };
-	struct gi_error *err = gi_live_proc_read(l->pid, "maps", &text);
+	struct gi_error *err = gi_live_proc_read(l->via, "maps", &text);
 	if (err && errno == EACCES) {
 		gi_error_ignore(err);
 		return gi_live_refused(l->pid, l->pid, EACCES);
@@ -178,7 +178,8 @@ struct gi_error *gi_target_open_live(pid_t pid, const struct gi_target_options *
 		return gi_error_nomem();
 	struct core *c = &l->core;
 	_cleanup_(gi_target_closep) struct gi_target *t = &c->base;
-	l->pid = c->live_pid = pid;
+	l->pid = pid;
+	l->via = c->live_pid = gi_live_choose_thread(pid);
 	l->mem_fd = l->pagemap_fd = -1;
 	l->max_pages = pages_allowed();
 	pthread_mutex_init(&l->lock, NULL);
@@ -205,12 +206,12 @@ struct gi_error *gi_target_open_live(pid_t pid, const struct gi_target_options *
 	if (err)
 		return err;
 	_cleanup_(gi_str_deinit) struct gi_str mem = { 0 };
-	gi_str_printf(&mem, "/proc/%d/mem", (int)pid);
+	gi_str_printf(&mem, "/proc/%d/mem", (int)l->via);
 	l->mem_fd = open(gi_str_cstr(&mem), O_RDONLY | O_CLOEXEC);
 	if (l->mem_fd < 0)
 		return gi_live_refused(pid, pid, errno);
 	gi_str_reset(&mem);
-	gi_str_printf(&mem, "/proc/%d/pagemap", (int)pid);
+	gi_str_printf(&mem, "/proc/%d/pagemap", (int)l->via);
 	l->pagemap_fd = open(gi_str_cstr(&mem), O_RDONLY | O_CLOEXEC);
 	l->probe = t->info.phdr ? t->info.phdr : t->mappings[0].start;
 
@@ -264,7 +265,7 @@ static void copy_whole(struct live *l)
 {
 	struct gi_target *t = &l->core.base;
 	_cleanup_(gi_str_deinit) struct gi_str statm = { 0 };
-	gi_error_ignore(gi_live_proc_read(l->pid, "statm", &statm));
+	gi_error_ignore(gi_live_proc_read(l->via, "statm", &statm));
 	char *end;
 	uint64_t size = strtoull(gi_str_cstr(&statm), &end, 10);
 	uint64_t resident = strtoull(end, &end, 10), shared = strtoull(end, &end, 10);
@@ -321,6 +322,7 @@ static struct gi_error *snapshot(struct live *l, gi_live_copy_fn copy, void *arg
 	if (err)
 		return err;
 	gi_live_run(l);
+	l->via = gi_live_choose_thread(l->pid);
 	l->standing = false;
 	l->stop = (struct gi_live_stop){ .no_stop = l->no_stop };
 	// The rehearsal: see above.

@@ -39,6 +39,7 @@ struct live_tracer;
 struct live {
 	struct core core; // first
 	pid_t pid;
+	pid_t via; // a thread that lives: pid, unless that one ended before others
 	int mem_fd;	  // /proc/PID/mem: it stands for the address space, -1: none
 	int pagemap_fd;	  // or -1
 	uint64_t probe;	  // an address that is mapped as long as the address space is there
@@ -88,6 +89,8 @@ struct gi_error *gi_live_proc_read(pid_t pid, const char *name, struct gi_str *r
 bool gi_live_proc_value(const char *text, const char *key, char *buf, size_t n);
 /** The files of the process and its mappings, from the text of /proc/PID/maps. */
 struct gi_error *gi_live_take_maps(struct live *l, const char *text) GI_MUST_CHECK;
+/** A thread of the process that has not ended: pid itself if it can be; pid if there is none. */
+pid_t gi_live_choose_thread(pid_t pid);
 /** Its name, command line, parent, owner, auxiliary vector. */
 struct gi_error *gi_live_take_info(struct live *l) GI_MUST_CHECK;
 /** The state of a thread, as /proc says it ('R', 'D', ...); 0 if there is no such thread. */

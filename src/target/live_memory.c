@@ -278,7 +278,7 @@ static void read_pages(struct batch *b, size_t i)
 	for (size_t off = 0; off < b->remote[i].iov_len; off += LIVE_PAGE) {
 		struct iovec to = {(uint8_t *)b->local[i].iov_base + off, LIVE_PAGE};
 		struct iovec from = {(uint8_t *)b->remote[i].iov_base + off, LIVE_PAGE};
-		ssize_t got = process_vm_readv(b->l->pid, &to, 1, &from, 1, 0);
+		ssize_t got = process_vm_readv(b->l->via, &to, 1, &from, 1, 0);
 		if (got == LIVE_PAGE)
 			mark(b, i, off, LIVE_PAGE);
 		else if (got < 0)
@@ -289,7 +289,7 @@ static void read_pages(struct batch *b, size_t i)
 static void batch_run(struct batch *b)
 {
 	for (size_t i = 0; i < b->n;) {
-		ssize_t got = process_vm_readv(b->l->pid, b->local + i, b->n - i, b->remote + i,
+		ssize_t got = process_vm_readv(b->l->via, b->local + i, b->n - i, b->remote + i,
 					       b->n - i, 0);
 		if (got < 0)
 			b->l->read_errno = errno;

@@ -176,7 +176,7 @@ struct gi_error *gi_live_take_maps(struct live *l, const char *text)
 static char *take_text(struct live *l, const char *name, bool lines)
 {
 	_cleanup_(gi_str_deinit) struct gi_str s = { 0 };
-	gi_error_ignore(gi_live_proc_read(l->pid, name, &s));
+	gi_error_ignore(gi_live_proc_read(l->via, name, &s));
 	size_t n = s.len;
 	while (n && (s.s[n - 1] == '\0' || s.s[n - 1] == '\n' || s.s[n - 1] == ' '))
 		n--;
@@ -202,7 +202,7 @@ struct gi_error *gi_live_take_info(struct live *l)
 		t->info.ppid = (pid_t)strtol(value, NULL, 10);
 	if (gi_live_proc_value(gi_str_cstr(&status), "Uid", value, sizeof(value)))
 		t->info.uid = (uid_t)strtoul(value, NULL, 10);
-	err = gi_live_proc_read(l->pid, "auxv", &auxv);
+	err = gi_live_proc_read(l->via, "auxv", &auxv);
 	if (err)
 		return gi_error_code(err) == GI_ERR_IO && errno == EACCES ?
 			       (gi_error_ignore(err), gi_live_refused(l->pid, l->pid, EACCES)) :
@@ -245,6 +245,20 @@ struct gi_error *gi_live_list_threads(pid_t pid, pid_t **list, size_t *count, si
 	}
 	closedir(dir);
 	return err;
+}
+
+pid_t gi_live_choose_thread(pid_t pid)
+{
+	_cleanup_(gi_freep) pid_t *tids = NULL;
+	size_t n = 0, cap = 0;
+	gi_error_ignore(gi_live_list_threads(pid, &tids, &n, &cap));
+	// The first is pid.
+	for (size_t i = 0; i < n; i++) {
+		char state = gi_live_thread_state(pid, tids[i]);
+		if (state && state != 'Z' && state != 'X')
+			return tids[i];
+	}
+	return pid;
 }
 
 bool gi_live_sleeping_regs(struct live *l, pid_t tid, struct gi_regs *ret)
