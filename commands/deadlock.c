@@ -38,6 +38,11 @@ const struct gi_command gi_cmd_deadlock = {
 		"run leads to can never go on. It is told with those others that could have woken it,\n"
 		"or as one that waits for what nobody can reach.\n"
 		"\n"
+		"Locks of the C library name the thread that has them: a goroutine in C that waits\n"
+		"for one waits for the goroutine on that thread, or for the thread if it runs none.\n"
+		"A goroutine in C that others wait for is named with what it does there; C code\n"
+		"may return, so nobody is counted as stuck for that.\n"
+		"\n"
 		"What is only slow is no deadlock: a goroutine whose owner runs, sleeps or waits for\n"
 		"input is not counted.\n",
 	.run = deadlock_run,

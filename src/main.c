@@ -349,7 +349,8 @@ static int check(struct gi_session *s, const struct options *o, bool named)
 		return EXIT_INPUT;
 	}
 	// Who does not read the verdict still gets the status.
-	return graph && gi_graph_stuck_count(graph) ? EXIT_STUCK : EXIT_FINE;
+	return graph && (gi_graph_stuck_count(graph) || gi_graph_cycle_count(graph)) ? EXIT_STUCK
+									    : EXIT_FINE;
 }
 
 // A process may have several Go runtimes, and any may be stuck: all are looked at, unless one

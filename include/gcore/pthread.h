@@ -79,7 +79,29 @@ const struct gi_g *gi_thread_goroutine(struct gi_go *go, size_t thread);
 void gi_thread_format(struct gi_go *go, size_t thread, struct gi_str *ret);
 /** Appends "pthread mutex 0x5080 (recursive, count 1) held by thread 1234 (goroutine 17)". */
 void gi_pthread_wait_format(struct gi_go *go, const struct gi_pthread_wait *w, struct gi_str *ret);
+/** Appends what an object of the C library says itself: "recursive, count 1". False if it is none. */
+struct gi_object;
+bool gi_pthread_state_format(struct gi_go *go, const struct gi_object *o, struct gi_str *ret);
 /** "pthread-mutex", ...; as in JSON. */
 const char *gi_pthread_kind_name(enum gi_pthread_kind kind);
+
+// --- calls into C ---------------------------------------------------------------------------
+
+/** A call from Go into C. Names are borrowed as long as the gi_go, "" if unknown. */
+struct gi_c_call {
+	struct gi_location from; // the Go code that made it
+	const char *function;	 // the C function that it called
+	struct gi_location in;	 // the innermost C function that is not the C library's own lock
+	const char *innermost;	 // the innermost of all
+	const char *module;	 // its file, NULL unknown
+};
+/** False if the goroutine is not in C. */
+bool gi_c_call_of(struct gi_go *go, struct gi_unwinder *u, const struct gi_g *g,
+		  struct gi_c_call *ret);
+/** The C functions of a thread that runs no goroutine. from and function are unknown. */
+bool gi_c_call_of_thread(struct gi_go *go, struct gi_unwinder *u, size_t thread,
+			 struct gi_c_call *ret);
+/** The runtime says that the goroutine is in C. */
+bool gi_g_is_in_c(struct gi_go *go, const struct gi_g *g);
 
 #endif

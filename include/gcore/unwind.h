@@ -106,6 +106,11 @@ bool gi_unwind_syscall(struct gi_unwinder *u, size_t thread, struct gi_syscall *
 bool gi_unwind_in_handler(struct gi_unwinder *u, size_t thread);
 /** False if it is not, or if what the signal interrupted cannot be read. */
 bool gi_unwind_signal(struct gi_unwinder *u, size_t thread, struct gi_signal_context *ret);
+/**
+ * The same for a thread that C made: the runtime's handler runs there on whatever stack it found, with an
+ * M that it borrowed.
+ */
+bool gi_unwind_signal_in_c(struct gi_unwinder *u, size_t thread, struct gi_signal_context *ret);
 
 /**
  * The g, m->curg or m->g0, whose stack the runtime shows for a thread that a deadly signal hit: the

@@ -27,6 +27,13 @@ enum gi_object_kind {
 	GI_OBJECT_SYSCALL,
 	GI_OBJECT_RUNTIME, // GC workers, finalizers, ...
 	GI_OBJECT_NOTHING, // select {}, nil channel: nobody can end it
+	// Of the C library.
+	GI_OBJECT_PTHREAD_MUTEX,
+	GI_OBJECT_PTHREAD_RWLOCK,
+	GI_OBJECT_PTHREAD_COND,
+	GI_OBJECT_PTHREAD_SEMAPHORE,
+	GI_OBJECT_STDIO_LOCK,
+	GI_OBJECT_THREAD, // its end; addr is in its descriptor
 };
 /** "channel", "mutex", ...; as in JSON. */
 const char *gi_object_kind_name(enum gi_object_kind kind);
@@ -57,9 +64,12 @@ struct gi_waiter {
 
 enum gi_strength { GI_STRENGTH_EXACT, GI_STRENGTH_INFERRED };
 
-/** goroutine from waits for object, which goroutine to could release. */
+/**
+ * from waits for object, which to could release. Both are nodes: below gi_go_g_count() indexes into
+ * gi_go_g(), from there on threads of C, which run no goroutine (gi_graph_node_thread).
+ */
 struct gi_edge {
-	uint32_t from, to; // indexes into gi_go_g()
+	uint32_t from, to;
 	uint32_t object;
 	enum gi_strength strength;
 	const char *evidence;	       // one sentence, no period; borrowed as long as the graph
@@ -85,10 +95,11 @@ const char *gi_verdict_kind_name(enum gi_verdict_kind kind);
 struct gi_verdict {
 	enum gi_verdict_kind kind;
 	enum gi_strength strength; // the weakest edge's
-	const uint32_t *goroutines; // members of the root itself (indexes into gi_go_g())
+	const uint32_t *goroutines; // members of the root itself: nodes, as in struct gi_edge
 	size_t goroutine_count;
 	const uint32_t *edges; // indexes into the graph's edges, in the order of the story
 	size_t edge_count;
+	const char *c_code; // in-c: "work, in nanosleep"; borrowed as long as the graph
 	size_t root; // collateral: index of the verdict that it follows from; else own index
 };
 
@@ -98,6 +109,12 @@ struct gi_graph;
 struct gi_error *gi_graph_build(struct gi_go *go, struct gi_graph **ret) GI_MUST_CHECK;
 void gi_graph_destroy(struct gi_graph *graph);
 GI_DEFINE_CLEANUP(struct gi_graph *, gi_graph_destroyp, gi_graph_destroy)
+
+/** True if a node is a thread that runs no goroutine: an index into gi_target_thread(). */
+bool gi_graph_node_thread(const struct gi_go *go, uint32_t node, size_t *ret);
+/** What a thread waits for in the C library; NULL: nothing that is known. */
+struct gi_pthread_wait;
+const struct gi_pthread_wait *gi_graph_pthread_wait(const struct gi_graph *graph, size_t thread);
 
 size_t gi_graph_object_count(const struct gi_graph *graph);
 const struct gi_object *gi_graph_object(const struct gi_graph *graph, size_t i);

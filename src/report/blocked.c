@@ -244,8 +244,8 @@ static void put_owners(struct blocked *b, const struct gi_object *o, uint32_t ob
 
 	for (size_t i = 0; i < n && i < MAX_OWNERS; i++) {
 		_cleanup_(gi_str_deinit) struct gi_str s = {0};
-		gi_str_printf(&s, "          %s goroutine %" PRIu64, gi_edge_verb(b->graph, es[i]),
-			      gi_goid(b->go, es[i]->to));
+		gi_str_printf(&s, "          %s ", gi_edge_verb(b->graph, es[i]));
+		gi_node_format(b->go, es[i]->to, &s);
 		if (es[i]->acquired_at.pc) {
 			gi_str_printf(&s, ", which %s it in ", gi_edge_deed(b->graph, es[i]));
 			gi_location_format(&s, es[i]->acquired_at.function,
@@ -324,8 +324,10 @@ static void put_json(struct blocked *b, uint32_t object)
 	}
 	gi_json_close(b->out);
 	gi_json_array(b->out, "owners");
-	for (size_t i = 0; i < n; i++)
-		gi_json_u64(b->out, NULL, gi_goid(b->go, es[i]->to));
+	for (size_t i = 0; i < n; i++) {
+		if (gi_go_g(b->go, es[i]->to))
+			gi_json_u64(b->out, NULL, gi_goid(b->go, es[i]->to));
+	}
 	gi_json_close(b->out);
 	gi_json_end(b->out);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "report/frame.h"
+#include "report/goroutines.h"
 
 enum { MAX_NAMED = 8, MAX_GROUPS = 10 };
 
@@ -37,6 +38,24 @@ void gi_object_format(const struct gi_object *o, struct gi_str *ret)
 	case GI_OBJECT_ONCE:
 		gi_str_puts(ret, "Once");
 		break;
+	case GI_OBJECT_PTHREAD_MUTEX:
+		gi_str_puts(ret, "pthread mutex");
+		break;
+	case GI_OBJECT_PTHREAD_RWLOCK:
+		gi_str_puts(ret, "pthread rwlock");
+		break;
+	case GI_OBJECT_PTHREAD_COND:
+		gi_str_puts(ret, "pthread condition variable");
+		break;
+	case GI_OBJECT_PTHREAD_SEMAPHORE:
+		gi_str_puts(ret, "C semaphore");
+		break;
+	case GI_OBJECT_STDIO_LOCK:
+		gi_str_puts(ret, "stdio lock");
+		break;
+	case GI_OBJECT_THREAD:
+		gi_str_puts(ret, "the end of a thread");
+		return;
 	default:
 		gi_str_puts(ret, gi_object_kind_name(o->kind));
 		break;
@@ -54,7 +73,53 @@ void gi_object_format(const struct gi_object *o, struct gi_str *ret)
 
 uint64_t gi_goid(const struct gi_go *go, uint32_t g)
 {
-	return gi_go_g(go, g)->goid;
+	const struct gi_g *found = gi_go_g(go, g);
+
+	return found ? found->goid : 0;
+}
+
+static pid_t tid_of(const struct gi_go *go, size_t thread)
+{
+	return gi_target_thread(gi_go_target((struct gi_go *)go), thread)->tid;
+}
+
+void gi_node_format(const struct gi_go *go, uint32_t node, struct gi_str *s)
+{
+	size_t thread;
+
+	if (gi_graph_node_thread(go, node, &thread))
+		gi_str_printf(s, "thread %d", (int)tid_of(go, thread));
+	else
+		gi_str_printf(s, "goroutine %" PRIu64, gi_goid(go, node));
+}
+
+void gi_nodes_format(const struct gi_go *go, const uint32_t *nodes, size_t n, struct gi_str *s)
+{
+	uint32_t gs[MAX_NAMED + 2], threads[MAX_NAMED + 2];
+	size_t ng = 0, nt = 0, thread;
+
+	for (size_t i = 0; i < n; i++) {
+		bool is_thread = gi_graph_node_thread(go, nodes[i], &thread);
+		uint32_t *list = is_thread ? threads : gs;
+		size_t *count = is_thread ? &nt : &ng;
+		if (*count < MAX_NAMED + 2)
+			list[*count] = nodes[i];
+		++*count;
+	}
+	if (ng) {
+		gi_str_printf(s, "goroutine%s ", ng > 1 ? "s" : "");
+		gi_goroutines_format(go, gs, ng, s);
+	}
+	if (!nt)
+		return;
+	gi_str_printf(s, "%sthread%s ", ng ? " and " : "", nt > 1 ? "s" : "");
+	for (size_t i = 0; i < nt && i < MAX_NAMED; i++) {
+		gi_graph_node_thread(go, threads[i], &thread);
+		gi_str_printf(s, "%s%d", !i ? "" : i + 1 == nt ? " and " : ", ",
+			      (int)tid_of(go, thread));
+	}
+	if (nt > MAX_NAMED)
+		gi_str_printf(s, " and %zu more", nt - MAX_NAMED);
 }
 
 const char *gi_strength_name(enum gi_strength s)
@@ -75,6 +140,8 @@ const char *gi_edge_verb(const struct gi_graph *graph, const struct gi_edge *e)
 	case GI_OBJECT_COND:
 	case GI_OBJECT_SEMAPHORE:
 		return "within reach of";
+	case GI_OBJECT_THREAD:
+		return "namely";
 	default:
 		return "held by";
 	}
@@ -113,7 +180,8 @@ static void put_edge(struct gi_out *out, const struct gi_go *go, const struct gi
 	gi_str_puts(s, " waits for ");
 	gi_object_format(gi_graph_object(graph, e->object), s);
 	gi_str_puts(s, ",\n    ");
-	gi_str_printf(s, "%s goroutine %" PRIu64, gi_edge_verb(graph, e), gi_goid(go, e->to));
+	gi_str_printf(s, "%s ", gi_edge_verb(graph, e));
+	gi_node_format(go, e->to, s);
 	if (e->to == e->from)
 		gi_str_puts(s, " itself");
 	if (e->acquired_at.pc) {
@@ -134,7 +202,8 @@ void gi_out_edge(struct gi_out *out, const struct gi_go *go, const struct gi_gra
 {
 	_cleanup_(gi_str_deinit) struct gi_str s = {0};
 
-	gi_str_printf(&s, "  goroutine %" PRIu64, gi_goid(go, e->from));
+	gi_str_puts(&s, "  ");
+	gi_node_format(go, e->from, &s);
 	if (e->waits_at.pc) {
 		gi_str_puts(&s, ", in ");
 		put_location(&s, &e->waits_at);
@@ -157,17 +226,35 @@ void gi_out_edge_rest(struct gi_out *out, const struct gi_go *go, const struct g
 	put_edge(out, go, graph, e, &s);
 }
 
+static void in_c_headline(struct gi_str *s, const struct gi_go *go, const struct gi_verdict *v)
+{
+	const struct gi_g *g = gi_go_g(go, v->goroutines[0]);
+	uint64_t ns;
+
+	if (g && g->goid == 1)
+		gi_str_puts(s, "the main goroutine");
+	else
+		gi_node_format(go, v->goroutines[0], s);
+	gi_str_puts(s, " is in C: ");
+	gi_str_put_escaped(s, v->c_code, strlen(v->c_code));
+	if (g && gi_go_wait_ns(go, g, &ns)) {
+		gi_str_puts(s, ", for at least ");
+		gi_duration_format(s, ns);
+	}
+}
+
 void gi_verdict_headline(struct gi_str *s, const struct gi_go *go, const struct gi_verdict *v)
 {
 	switch (v->kind) {
 	case GI_VERDICT_CYCLE:
-		gi_str_puts(s, "deadlock: goroutines ");
-		gi_goroutines_format(go, v->goroutines, v->goroutine_count, s);
+		gi_str_puts(s, "deadlock: ");
+		gi_nodes_format(go, v->goroutines, v->goroutine_count, s);
 		gi_str_puts(s, " wait for each other");
 		break;
 	case GI_VERDICT_SELF:
-		gi_str_printf(s, "deadlock: goroutine %" PRIu64 " waits for itself",
-			      gi_goid(go, v->goroutines[0]));
+		gi_str_puts(s, "deadlock: ");
+		gi_node_format(go, v->goroutines[0], s);
+		gi_str_puts(s, " waits for itself");
 		break;
 	case GI_VERDICT_UNREACHABLE:
 		gi_str_printf(s, "stuck for good: goroutine%s ", v->goroutine_count > 1 ? "s" : "");
@@ -182,8 +269,7 @@ void gi_verdict_headline(struct gi_str *s, const struct gi_go *go, const struct 
 			      v->goroutine_count > 1 ? "" : "s");
 		break;
 	case GI_VERDICT_IN_C:
-		gi_str_puts(s, "waiting for C code: goroutine ");
-		gi_goroutines_format(go, v->goroutines, v->goroutine_count, s);
+		in_c_headline(s, go, v);
 		break;
 	case GI_VERDICT_SUSPECT:
 		gi_str_puts(s, "suspect: goroutines ");
@@ -233,8 +319,8 @@ static void put_group(struct gi_out *out, const struct gi_go *go, const struct g
 	_cleanup_(gi_str_deinit) struct gi_str s = {0};
 	const struct gi_object *o = gi_graph_object(graph, g->first->object);
 
-	gi_str_printf(&s, "    goroutine%s ", g->n > 1 ? "s" : "");
-	gi_goroutines_format(go, g->gs, g->n, &s);
+	gi_str_puts(&s, "    ");
+	gi_nodes_format(go, g->gs, g->n, &s);
 	if (g->first->waits_at.pc) {
 		gi_str_puts(&s, ", in ");
 		put_location(&s, &g->first->waits_at);
@@ -246,11 +332,27 @@ static void put_group(struct gi_out *out, const struct gi_go *go, const struct g
 		gi_str_printf(&s, " wait%s for ", g->n > 1 ? "" : "s");
 		gi_object_format(o, &s);
 	}
-	if (g->n == 1)
-		gi_str_printf(&s, " %s goroutine %" PRIu64, gi_edge_verb(graph, g->first),
-			      gi_goid(go, g->first->to));
+	if (g->n == 1) {
+		gi_str_printf(&s, " %s ", gi_edge_verb(graph, g->first));
+		gi_node_format(go, g->first->to, &s);
+	}
 	gi_out_puts(out, gi_str_cstr(&s));
 	gi_out_puts(out, "\n");
+}
+
+static size_t count_threads(const struct gi_go *go, const struct gi_verdict *v)
+{
+	size_t n = 0, thread;
+
+	for (size_t i = 0; i < v->goroutine_count; i++)
+		n += gi_graph_node_thread(go, v->goroutines[i], &thread);
+	return n;
+}
+
+static void put_count(struct gi_out *out, size_t n, const char *what, const char *before)
+{
+	if (n)
+		gi_out_printf(out, "%s%zu %s%s", before, n, what, n > 1 ? "s" : "");
 }
 
 static struct gi_error *put_collateral(struct gi_out *out, const struct gi_go *go,
@@ -281,9 +383,14 @@ static struct gi_error *put_collateral(struct gi_out *out, const struct gi_go *g
 	}
 	if (!err) {
 		qsort(groups, n, sizeof(groups[0]), larger_first);
-		gi_out_printf(out, "  stuck behind %s: %zu goroutine%s\n",
-			      gi_graph_verdict(graph, v->root)->goroutine_count > 1 ? "them" : "it",
-			      v->goroutine_count, v->goroutine_count > 1 ? "s" : "");
+		const struct gi_verdict *root = gi_graph_verdict(graph, v->root);
+		size_t threads = count_threads(go, v);
+		gi_out_printf(out, "  %s behind %s: ",
+			      gi_verdict_is_stuck(root->kind) ? "stuck" : "waiting",
+			      root->goroutine_count > 1 ? "them" : "it");
+		put_count(out, v->goroutine_count - threads, "goroutine", "");
+		put_count(out, threads, "thread", threads < v->goroutine_count ? " and " : "");
+		gi_out_puts(out, "\n");
 		for (size_t k = 0; k < n && k < MAX_GROUPS; k++)
 			put_group(out, go, graph, &groups[k]);
 		for (size_t k = MAX_GROUPS; k < n; k++)
@@ -412,7 +519,7 @@ static struct gi_error *put_text(struct gi_out *out, struct gi_go *go, const str
 	}
 	if (err)
 		return err;
-	if (!gi_graph_stuck_count(graph)) {
+	if (!gi_graph_stuck_count(graph) && !gi_graph_cycle_count(graph)) {
 		if (told)
 			gi_out_puts(out, "\n");
 		gi_out_puts(out, none_found(go));
@@ -448,13 +555,23 @@ void gi_json_object_of(struct gi_out *out, const struct gi_object *o)
 	gi_json_close(out);
 }
 
+void gi_json_node(struct gi_out *out, const char *key, const char *thread_key,
+		  const struct gi_go *go, uint32_t node)
+{
+	size_t thread = 0;
+	const bool is_thread = gi_graph_node_thread(go, node, &thread);
+
+	gi_json_u64_or_null(out, key, !is_thread, gi_goid(go, node));
+	gi_json_i64_or_null(out, thread_key, is_thread, is_thread ? tid_of(go, thread) : 0);
+}
+
 void gi_json_edge(struct gi_out *out, const char *key, const struct gi_go *go,
 		  const struct gi_graph *graph, const struct gi_edge *e)
 {
 	gi_json_object(out, key);
-	gi_json_u64(out, "from", gi_goid(go, e->from));
+	gi_json_node(out, "from", "from_thread", go, e->from);
 	gi_json_object_of(out, gi_graph_object(graph, e->object));
-	gi_json_u64(out, "to", gi_goid(go, e->to));
+	gi_json_node(out, "to", "to_thread", go, e->to);
 	gi_json_str(out, "strength", gi_strength_name(e->strength));
 	gi_json_str(out, "evidence", e->evidence);
 	gi_json_location_or_null(out, "waits_at", &e->waits_at);
@@ -471,9 +588,19 @@ static void json_verdict(struct gi_out *out, const struct gi_go *go, const struc
 	gi_json_str(out, "kind", gi_verdict_kind_name(v->kind));
 	gi_json_str(out, "strength", gi_strength_name(v->strength));
 	gi_json_array(out, "goroutines");
-	for (size_t k = 0; k < v->goroutine_count; k++)
-		gi_json_u64(out, NULL, gi_goid(go, v->goroutines[k]));
+	size_t thread;
+	for (size_t k = 0; k < v->goroutine_count; k++) {
+		if (!gi_graph_node_thread(go, v->goroutines[k], &thread))
+			gi_json_u64(out, NULL, gi_goid(go, v->goroutines[k]));
+	}
 	gi_json_close(out);
+	gi_json_array(out, "threads");
+	for (size_t k = 0; k < v->goroutine_count; k++) {
+		if (gi_graph_node_thread(go, v->goroutines[k], &thread))
+			gi_json_i64(out, NULL, tid_of(go, thread));
+	}
+	gi_json_close(out);
+	gi_json_str(out, "c_code", v->kind == GI_VERDICT_IN_C ? v->c_code : NULL);
 	gi_json_array(out, "edges");
 	for (size_t k = 0; k < v->edge_count; k++)
 		gi_json_edge(out, NULL, go, graph, gi_graph_edge(graph, v->edges[k]));
@@ -575,13 +702,15 @@ struct gi_error *gi_report_verdict_line(struct gi_out *out, struct gi_go *go,
 		put_objects(graph, v, &s);
 		size_t behind = stuck_behind(graph, i);
 		if (behind)
-			gi_str_printf(&s, "; %zu more stuck behind", behind);
+			gi_str_printf(&s, gi_verdict_is_stuck(v->kind) ? "; %zu more stuck behind"
+								       : "; %zu waiting behind",
+				      behind);
 		gi_out_style(out, gi_verdict_is_stuck(v->kind) ? GI_STYLE_BAD : GI_STYLE_HEAD);
 		gi_out_puts(out, gi_str_cstr(&s));
 		gi_out_style(out, GI_STYLE_NONE);
 		gi_out_puts(out, "\n");
 	}
-	if (!gi_graph_stuck_count(graph)) {
+	if (!gi_graph_stuck_count(graph) && !gi_graph_cycle_count(graph)) {
 		gi_out_style(out, GI_STYLE_GOOD);
 		gi_out_puts(out, none_found(go));
 		gi_out_style(out, GI_STYLE_NONE);

@@ -8,8 +8,15 @@
 
 /** "mutex 0x5a3f40 (main.a)", "a nil channel". */
 void gi_object_format(const struct gi_object *o, struct gi_str *ret);
-/** "goroutine 18" of an index into gi_go_g(). */
+/** The id of a goroutine by its index into gi_go_g(); 0 for a node that is a thread. */
 uint64_t gi_goid(const struct gi_go *go, uint32_t g);
+/** "goroutine 18", "thread 1234": a node of the graph. */
+void gi_node_format(const struct gi_go *go, uint32_t node, struct gi_str *ret);
+/** "goroutine 17", "goroutines 17 and 18", "goroutines 17 and 18 and thread 1234" of nodes. */
+void gi_nodes_format(const struct gi_go *go, const uint32_t *nodes, size_t n, struct gi_str *ret);
+/** A goroutine's id under key, or null; a thread's under thread_key, or null. */
+void gi_json_node(struct gi_out *out, const char *key, const char *thread_key,
+		  const struct gi_go *go, uint32_t node);
 /** "held by", "held for reading by", ...: what the owner of an edge's object does to the waiter. */
 const char *gi_edge_verb(const struct gi_graph *graph, const struct gi_edge *e);
 /** "locked", "runs": what the owner of an edge's object has done. */

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "gcore/pthread.h"
 #include "report/frame.h"
 
 enum { MAX_SHOWN = 100 };
@@ -44,6 +45,8 @@ void gi_object_state_format(struct gi_go *go, const struct gi_object *o, struct 
 	struct gi_hchan ch;
 	struct gi_error *err = NULL;
 
+	if (gi_pthread_state_format(go, o, s))
+		return;
 	switch (o->kind) {
 	case GI_OBJECT_MUTEX:
 		err = gi_go_read_mutex(go, o->addr, &m);
@@ -151,8 +154,10 @@ static void put_text(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u
 			gi_location_format(&s, e->acquired_at.function, e->acquired_at.file,
 					   e->acquired_at.line, e->acquired_at.pc);
 		}
-		gi_out_printf(out, "  %s goroutine %" PRIu64 "%s\n    %s: ", gi_edge_verb(graph, e),
-			      gi_goid(go, e->to), gi_str_cstr(&s), gi_strength_name(e->strength));
+		_cleanup_(gi_str_deinit) struct gi_str who = {0};
+		gi_node_format(go, e->to, &who);
+		gi_out_printf(out, "  %s %s%s\n    %s: ", gi_edge_verb(graph, e),
+			      gi_str_cstr(&who), gi_str_cstr(&s), gi_strength_name(e->strength));
 		gi_out_text(out, e->evidence);
 		gi_out_puts(out, "\n");
 	}
@@ -191,7 +196,7 @@ static void put_json(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u
 	for (size_t i = 0; i < owner_count; i++) {
 		const struct gi_edge *e = gi_graph_edge(graph, owners[i]);
 		gi_json_object(out, NULL);
-		gi_json_u64(out, "goroutine", gi_goid(go, e->to));
+		gi_json_node(out, "goroutine", "thread", go, e->to);
 		gi_json_str(out, "strength", gi_strength_name(e->strength));
 		gi_json_str(out, "evidence", e->evidence);
 		gi_json_location_or_null(out, "acquired_at", &e->acquired_at);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gcore/pthread.h"
 #include "report/deadlock.h"
 #include "report/frame.h"
 #include "report/goroutines.h"
@@ -127,8 +128,10 @@ static enum ending ending_of(struct gi_go *go, const struct gi_graph *graph, uin
 {
 	const struct gi_waiter *w = gi_graph_wait_of(graph, g);
 	const struct gi_object *o = w ? gi_graph_object(graph, w->object) : NULL;
-	size_t v;
+	size_t v, thread;
 
+	if (gi_graph_node_thread(go, g, &thread))
+		return END_IN_C;
 	if (!o)
 		return END_RUNS;
 	if (gi_graph_verdict_of(graph, g, &v) &&
@@ -143,6 +146,12 @@ static enum ending ending_of(struct gi_go *go, const struct gi_graph *graph, uin
 	case GI_OBJECT_SYSCALL:
 		return END_SYSCALL;
 	case GI_OBJECT_C_CALL:
+	case GI_OBJECT_PTHREAD_MUTEX:
+	case GI_OBJECT_PTHREAD_RWLOCK:
+	case GI_OBJECT_PTHREAD_COND:
+	case GI_OBJECT_PTHREAD_SEMAPHORE:
+	case GI_OBJECT_STDIO_LOCK:
+	case GI_OBJECT_THREAD:
 		return END_IN_C;
 	case GI_OBJECT_RUNTIME:
 		return END_RUNTIME;
@@ -189,11 +198,19 @@ static void follow(struct gi_go *go, const struct gi_graph *graph, uint32_t g, s
 static void put_goroutine(struct gi_out *out, struct gi_go *go, uint32_t i)
 {
 	const struct gi_g *g = gi_go_g(go, i);
-	const char *reason = gi_go_wait_reason(go, g);
+	const char *reason = g ? gi_go_wait_reason(go, g) : NULL;
 	_cleanup_(gi_str_deinit) struct gi_str s = {0};
 	char buf[32];
 	uint64_t ns;
 
+	if (!g) {
+		gi_node_format(go, i, &s);
+		gi_out_style(out, GI_STYLE_HEAD);
+		gi_out_puts(out, gi_str_cstr(&s));
+		gi_out_style(out, GI_STYLE_NONE);
+		gi_out_puts(out, " [a thread of C]\n");
+		return;
+	}
 	if (!reason)
 		reason = gi_g_status_name(g, buf, sizeof(buf));
 	gi_str_puts(&s, " [");
@@ -212,7 +229,11 @@ static void put_goroutine(struct gi_out *out, struct gi_go *go, uint32_t i)
 static struct gi_location place_of(struct gi_go *go, struct gi_unwinder *u, uint32_t g)
 {
 	struct gi_location where = {.function = "", .file = ""}, user = where;
+	struct gi_c_call call;
+	size_t thread;
 
+	if (gi_graph_node_thread(go, g, &thread))
+		return gi_c_call_of_thread(go, u, thread, &call) ? call.in : where;
 	gi_error_ignore(gi_unwind_locations(u, gi_go_g(go, g), &where, &user));
 	return user.pc ? user : where;
 }
@@ -359,8 +380,9 @@ static struct gi_error *put_text(struct gi_out *out, struct gi_go *go, struct gi
 				      s->others, s->others > 1 ? "s" : "");
 	}
 	if (c->end == END_CIRCLE) {
-		gi_out_printf(out, "  and that is goroutine %" PRIu64 " again: a circle\n",
-			      gi_goid(go, c->back_to));
+		_cleanup_(gi_str_deinit) struct gi_str s = {0};
+		gi_node_format(go, c->back_to, &s);
+		gi_out_printf(out, "  and that is %s again: a circle\n", gi_str_cstr(&s));
 	} else {
 		if (!c->steps[c->n - 1].edge)
 			err = put_last(out, go, u, graph, c);
@@ -389,9 +411,9 @@ static void put_json(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u
 		char buf[32];
 
 		gi_json_object(out, NULL);
-		gi_json_u64(out, "goroutine", g->goid);
-		gi_json_str(out, "status", gi_g_status_name(g, buf, sizeof(buf)));
-		gi_json_str(out, "wait_reason", gi_go_wait_reason(go, g));
+		gi_json_node(out, "goroutine", "thread", go, s->g);
+		gi_json_str(out, "status", g ? gi_g_status_name(g, buf, sizeof(buf)) : NULL);
+		gi_json_str(out, "wait_reason", g ? gi_go_wait_reason(go, g) : NULL);
 		gi_json_location_or_null(out, "location", &at);
 		if (s->edge)
 			gi_json_edge(out, "edge", go, graph, s->edge);

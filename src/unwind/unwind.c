@@ -159,12 +159,11 @@ bool gi_unwind_in_handler(struct gi_unwinder *u, size_t thread)
 	return sp >= m->gsignal_lo && sp <= m->gsignal_hi;
 }
 
-bool gi_unwind_signal(struct gi_unwinder *u, size_t thread, struct gi_signal_context *ret)
+// The innermost signal's frame on a thread's stack.
+static bool find_signal(struct gi_unwinder *u, size_t thread, struct gi_signal_context *ret)
 {
 	const struct gi_thread *th = gi_target_thread(u->t, thread);
 	const struct gi_m *m = gi_go_m_by_thread(u->go, thread);
-	if (!gi_unwind_in_handler(u, thread))
-		return false;
 	struct gi_walk w;
 	walk_init(&w, u, GI_UNWIND_NO_INLINE, GI_UNWIND_MAX, NULL, NULL);
 	w.m = m;
@@ -189,6 +188,21 @@ uint64_t gi_unwind_caught(const struct gi_m *m)
 	if (g == m->g0 && m->incgo && m->curg)
 		g = m->curg;
 	return g == m->g0 || g == m->curg ? g : 0;
+}
+
+bool gi_unwind_signal(struct gi_unwinder *u, size_t thread, struct gi_signal_context *ret)
+{
+	return gi_unwind_in_handler(u, thread) && find_signal(u, thread, ret);
+}
+
+bool gi_unwind_signal_in_c(struct gi_unwinder *u, size_t thread, struct gi_signal_context *ret)
+{
+	const struct gi_thread *th = gi_target_thread(u->t, thread);
+	const struct gi_m *m = gi_go_m_by_thread(u->go, thread);
+	struct gi_func f;
+	return th && (!m || m->is_extra) && !gi_unwind_in_handler(u, thread) &&
+	       gi_functab_find(u->ft, gi_regs_pc(&th->regs), &f) && f.pcsp &&
+	       find_signal(u, thread, ret);
 }
 
 // The registers of a thread as the runtime would see them: those that the signal

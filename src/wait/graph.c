@@ -15,6 +15,12 @@ const char *gi_object_kind_name(enum gi_object_kind kind)
 		[GI_OBJECT_TIMER] = "timer",	     [GI_OBJECT_FD] = "fd",
 		[GI_OBJECT_C_CALL] = "c-call",	     [GI_OBJECT_SYSCALL] = "syscall",
 		[GI_OBJECT_RUNTIME] = "runtime",     [GI_OBJECT_NOTHING] = "nothing",
+		[GI_OBJECT_PTHREAD_MUTEX] = "pthread-mutex",
+		[GI_OBJECT_PTHREAD_RWLOCK] = "pthread-rwlock",
+		[GI_OBJECT_PTHREAD_COND] = "pthread-cond",
+		[GI_OBJECT_PTHREAD_SEMAPHORE] = "pthread-semaphore",
+		[GI_OBJECT_STDIO_LOCK] = "stdio-lock",
+		[GI_OBJECT_THREAD] = "thread",
 	};
 
 	return (size_t)kind < GI_ARRAY_SIZE(names) ? names[kind] : "none";
@@ -164,11 +170,14 @@ struct gi_error *gi_graph_build(struct gi_go *go, struct gi_graph **ret)
 	if (!gr)
 		return gi_error_nomem();
 	gr->go = go;
+	gr->node_count = gi_go_g_count(go) + gi_target_thread_count(gi_go_target(go));
 	struct gi_error *err = gi_arena_create(&gr->arena);
 	if (!err)
 		err = gi_unwinder_create(go, &gr->u);
 	if (!err)
 		err = gi_wait_env_init(&gr->env, go);
+	if (!err)
+		err = gi_graph_find_c_waits(gr);
 	if (!err)
 		err = gi_graph_find_waits(gr);
 	if (!err)
@@ -176,11 +185,13 @@ struct gi_error *gi_graph_build(struct gi_go *go, struct gi_graph **ret)
 	if (!err)
 		err = gi_graph_make_edges(gr);
 	if (!err)
-		err = gi_graph_judge(gr);
+		err = gi_graph_make_c_edges(gr);
+	if (!err)
+		err = gi_graph_judge(gr, false);
 	if (!err)
 		err = gi_graph_prove(gr);
-	if (!err && gr->dead)
-		err = gi_graph_judge(gr);
+	if (!err)
+		err = gi_graph_judge(gr, true);
 	if (!err)
 		err = gi_graph_name_objects(gr);
 	if (err)
@@ -195,6 +206,8 @@ void gi_graph_destroy(struct gi_graph *gr)
 	if (!gr)
 		return;
 	gi_wait_env_deinit(&gr->env);
+	gi_pthreads_destroy(gr->pthreads);
+	free(gr->c_waits);
 	gi_unwinder_destroy(gr->u);
 	gi_map_deinit(&gr->object_index);
 	free(gr->objects);
@@ -211,6 +224,38 @@ void gi_graph_destroy(struct gi_graph *gr)
 	free(gr->notes);
 	gi_arena_destroy(gr->arena);
 	free(gr);
+}
+
+bool gi_graph_node_thread(const struct gi_go *go, uint32_t node, size_t *ret)
+{
+	const size_t n = gi_go_g_count(go);
+
+	if (node < n)
+		return false;
+	*ret = node - n;
+	return true;
+}
+
+struct gi_error *gi_graph_sort_edges(struct gi_graph *gr)
+{
+	size_t n = gr->node_count, count = gr->edge_count;
+	_cleanup_(gi_freep) size_t *at = calloc(n + 2, sizeof(*at));
+	struct gi_edge *sorted = malloc((count + 1) * sizeof(*sorted));
+
+	if (!at || !sorted) {
+		free(sorted);
+		return gi_error_nomem();
+	}
+	for (size_t i = 0; i < count; i++)
+		at[gr->edges[i].from + 1]++;
+	for (size_t i = 1; i <= n; i++)
+		at[i] += at[i - 1];
+	for (size_t i = 0; i < count; i++)
+		sorted[at[gr->edges[i].from]++] = gr->edges[i];
+	free(gr->edges);
+	gr->edges = sorted;
+	gr->edge_cap = count + 1;
+	return NULL;
 }
 
 // --- asking -----------------------------------------------------------------------------
@@ -237,12 +282,12 @@ const struct gi_waiter *gi_graph_waiter(const struct gi_graph *gr, size_t i)
 
 const struct gi_waiter *gi_graph_wait_of(const struct gi_graph *gr, uint32_t g)
 {
-	return gr->g_first[g] ? &gr->waiters[gr->g_first[g] - 1] : NULL;
+	return g < gr->node_count && gr->g_first[g] ? &gr->waiters[gr->g_first[g] - 1] : NULL;
 }
 
 bool gi_graph_verdict_of(const struct gi_graph *gr, uint32_t g, size_t *ret)
 {
-	if (!gr->g_verdict || !gr->g_verdict[g])
+	if (!gr->g_verdict || g >= gr->node_count || !gr->g_verdict[g])
 		return false;
 	*ret = gr->g_verdict[g] - 1;
 	return true;
@@ -288,6 +333,13 @@ const char *gi_graph_note(const struct gi_graph *gr, size_t i)
 	return i < gr->note_count ? gr->notes[i] : NULL;
 }
 
+const struct gi_pthread_wait *gi_graph_pthread_wait(const struct gi_graph *gr, size_t thread)
+{
+	return thread < gr->node_count - gi_go_g_count(gr->go) && gr->c_waits[thread].waits
+		       ? &gr->c_waits[thread].w
+		       : NULL;
+}
+
 static uint64_t object_size(const struct gi_graph *gr, const struct gi_object *o)
 {
 	const struct gi_sync_layout *l = &gr->env.sync;
@@ -303,6 +355,14 @@ static uint64_t object_size(const struct gi_graph *gr, const struct gi_object *o
 		return l->once_size;
 	case GI_OBJECT_COND:
 		return l->cond_size;
+	case GI_OBJECT_PTHREAD_MUTEX:
+		return 40;
+	case GI_OBJECT_PTHREAD_RWLOCK:
+		return 56;
+	case GI_OBJECT_PTHREAD_COND:
+		return 48;
+	case GI_OBJECT_PTHREAD_SEMAPHORE:
+		return 32;
 	default:
 		return 4;
 	}

@@ -2,6 +2,7 @@
 #ifndef GCORE_WAIT_GRAPH_H
 #define GCORE_WAIT_GRAPH_H
 
+#include "gcore/pthread.h"
 #include "gcore/wait.h"
 #include "wait/env.h"
 
@@ -31,8 +32,19 @@ struct gi_hold {
 	const char *function; // of that frame
 };
 
+/** A thread that sleeps in the C library. */
+struct gi_c_wait {
+	bool waits;
+	struct gi_pthread_wait w;
+	uint32_t node;	 // the goroutine that it runs, or itself
+	uint32_t object; // 1 + what it is in the graph, 0: not there
+};
+
 struct gi_graph {
 	struct gi_go *go;
+	size_t node_count; // goroutines, then threads
+	struct gi_pthreads *pthreads;
+	struct gi_c_wait *c_waits; // of each thread
 	struct gi_arena *arena;
 	struct gi_unwinder *u;
 	struct gi_wait_env env;
@@ -47,7 +59,7 @@ struct gi_graph {
 	struct gi_waiter *waiters;
 	struct gi_wait_info *infos;
 	size_t waiter_count, waiter_cap, info_cap;
-	uint32_t *g_first; // 1 + first waiter, for each goroutine; its others follow it
+	uint32_t *g_first; // 1 + first waiter, for each node; its others follow it
 
 	struct gi_hold *holds; // sorted by object
 	size_t hold_count, hold_cap;
@@ -57,8 +69,8 @@ struct gi_graph {
 
 	struct gi_verdict *verdicts;
 	size_t verdict_count, verdict_cap;
-	uint32_t *g_verdict; // 1 + verdict that tells of it, for each goroutine
-	uint8_t *dead;	     // of each goroutine: proved never to run again; NULL: not tried
+	uint32_t *g_verdict; // 1 + verdict that tells of it, for each node
+	uint8_t *dead;	     // of each node: proved never to run again; NULL: not tried
 	size_t stuck_count, cycle_count;
 
 	char **notes;
@@ -78,6 +90,17 @@ const char *gi_graph_sentence(struct gi_graph *gr, const char *fmt, ...) GI_PRIN
 /** "sync.Mutex"; NULL for what has no type of its own. */
 const char *gi_graph_type_name(enum gi_object_kind kind);
 
+/** Edges of one node stand together, in the order of the nodes. */
+struct gi_error *gi_graph_sort_edges(struct gi_graph *gr) GI_MUST_CHECK;
+
+/** c_waits.c: what threads wait for in the C library. Before the other waits. */
+struct gi_error *gi_graph_find_c_waits(struct gi_graph *gr) GI_MUST_CHECK;
+/** Adds the waiter of goroutine g, which is in C; *ret: false if it is not known what it waits for. */
+struct gi_error *gi_graph_c_waiter(struct gi_graph *gr, uint32_t g, bool *ret) GI_MUST_CHECK;
+/** What a node does in C: "work, in nanosleep"; NULL if it is not there. */
+const char *gi_graph_c_code(struct gi_graph *gr, uint32_t node);
+/** From those waits to whoever runs on the threads that are waited for. */
+struct gi_error *gi_graph_make_c_edges(struct gi_graph *gr) GI_MUST_CHECK;
 /** waits.c: objects and waiters. */
 struct gi_error *gi_graph_find_waits(struct gi_graph *gr) GI_MUST_CHECK;
 /** owners.c: who has the locks that are waited for. */
@@ -89,8 +112,11 @@ struct gi_error *gi_graph_make_edges(struct gi_graph *gr) GI_MUST_CHECK;
  * already count as stuck.
  */
 struct gi_error *gi_graph_prove(struct gi_graph *gr) GI_MUST_CHECK;
-/** verdict.c. May be called again after more edges were found: earlier verdicts are forgotten. */
-struct gi_error *gi_graph_judge(struct gi_graph *gr) GI_MUST_CHECK;
+/**
+ * verdict.c. May be called again after more edges were found: earlier verdicts are forgotten. last: tell
+ * also of those who may go on, but are in C.
+ */
+struct gi_error *gi_graph_judge(struct gi_graph *gr, bool last) GI_MUST_CHECK;
 /** typed.c: names for objects of the heap that verdicts tell of. */
 struct gi_error *gi_graph_name_objects(struct gi_graph *gr) GI_MUST_CHECK;
 

@@ -206,7 +206,7 @@ static struct gi_error *conclude(struct prove *p)
 	struct gi_graph *gr = p->gr;
 	struct gi_error *err = NULL;
 
-	gr->dead = calloc(gi_go_g_count(gr->go) + 1, 1);
+	gr->dead = calloc(gr->node_count + 1, 1);
 	if (!gr->dead)
 		return gi_error_nomem();
 	for (size_t i = 0; i < p->count && !err; i++) {
@@ -220,29 +220,6 @@ static struct gi_error *conclude(struct prove *p)
 			err = add_edges(p, i);
 	}
 	return err;
-}
-
-/** Those of one goroutine stand together again, in the order in which they were found. */
-static struct gi_error *sort_edges(struct gi_graph *gr)
-{
-	size_t n = gi_go_g_count(gr->go), count = gr->edge_count;
-	_cleanup_(gi_freep) size_t *at = calloc(n + 2, sizeof(*at));
-	struct gi_edge *sorted = malloc((count + 1) * sizeof(*sorted));
-
-	if (!at || !sorted) {
-		free(sorted);
-		return gi_error_nomem();
-	}
-	for (size_t i = 0; i < count; i++)
-		at[gr->edges[i].from + 1]++;
-	for (size_t i = 1; i <= n; i++)
-		at[i] += at[i - 1];
-	for (size_t i = 0; i < count; i++)
-		sorted[at[gr->edges[i].from]++] = gr->edges[i];
-	free(gr->edges);
-	gr->edges = sorted;
-	gr->edge_cap = count + 1;
-	return NULL;
 }
 
 struct gi_error *gi_graph_prove(struct gi_graph *gr)
@@ -264,7 +241,7 @@ struct gi_error *gi_graph_prove(struct gi_graph *gr)
 			if (!err)
 				err = gi_reach_kept_keep(p.reach);
 			if (!err)
-				err = sort_edges(gr);
+				err = gi_graph_sort_edges(gr);
 		}
 	}
 	gi_reach_kept_destroy(p.reach);

@@ -181,7 +181,12 @@ const struct gi_g *gi_thread_goroutine(struct gi_go *go, size_t thread)
 		return NULL;
 	// A callback's goroutine is tied to the thread, and leaves it only to sleep.
 	g = gi_go_g_by_addr(go, m->curg ? m->curg : m->lockedg);
-	return g && !g->unreadable && !gi_g_is_dead(g) ? g : NULL;
+	if (!g || g->unreadable || gi_g_is_dead(g))
+		return NULL;
+	// An M that was borrowed to handle a signal in a thread of C runs nothing.
+	if (m->is_extra && !m->incgo && !m->ncgo && (g->status & ~(uint32_t)GI_G_SCAN) == GI_G_SYSCALL)
+		return NULL;
+	return g;
 }
 
 void gi_thread_format(struct gi_go *go, size_t thread, struct gi_str *ret)

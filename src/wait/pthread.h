@@ -20,4 +20,7 @@ uint64_t gi_pthreads_descriptor(const struct gi_pthreads *p, size_t thread);
 /** The word that pthread_join of that thread sleeps on, 0 unknown. */
 uint64_t gi_pthreads_join_word(const struct gi_pthreads *p, size_t thread);
 
+/** True for a function of the C library that waits: "pthread_mutex_lock", "__lll_lock_wait". */
+bool gi_pthread_is_waiting_function(const char *name);
+
 #endif

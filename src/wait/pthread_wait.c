@@ -17,6 +17,7 @@
 // musl src/internal/pthread_impl.h, src/thread (1.1.24 to 1.2.5); linux/futex.h.
 
 #include "gcore/syscall.h"
+#include "gcore/wait.h"
 #include "wait/pthread.h"
 
 #include <string.h>
@@ -98,6 +99,11 @@ static const struct known_function *find_function(const char *name)
 			return &functions[i];
 	}
 	return NULL;
+}
+
+bool gi_pthread_is_waiting_function(const char *name)
+{
+	return find_function(name) || strstr(name, "lll_lock_wait") || strstr(name, "futex");
 }
 
 struct top {
@@ -504,14 +510,13 @@ static void put_mutex(const struct gi_pthread_wait *w, struct gi_str *s)
 		[GI_PTHREAD_ADAPTIVE] = "adaptive",
 	};
 
-	gi_str_printf(s, " (%s", kinds[w->mutex]);
+	gi_str_puts(s, kinds[w->mutex]);
 	if (w->robust)
 		gi_str_puts(s, ", robust");
 	if (w->inherits)
 		gi_str_puts(s, ", priority inheritance");
 	if (w->mutex == GI_PTHREAD_RECURSIVE && w->owner_tid)
 		gi_str_printf(s, ", count %u", w->count);
-	gi_str_putc(s, ')');
 }
 
 static void put_owner(struct gi_go *go, const struct gi_pthread_wait *w, struct gi_str *s)
@@ -523,6 +528,24 @@ static void put_owner(struct gi_go *go, const struct gi_pthread_wait *w, struct 
 		gi_str_printf(s, " held by thread %llu, which is gone",
 			      (unsigned long long)w->owner_tid);
 	}
+}
+
+bool gi_pthread_state_format(struct gi_go *go, const struct gi_object *o, struct gi_str *s)
+{
+	_cleanup_(gi_pthreads_destroyp) struct gi_pthreads *p = NULL;
+	struct gi_pthread_wait w = {.word = o->addr};
+
+	if (o->kind < GI_OBJECT_PTHREAD_MUTEX)
+		return false;
+	gi_error_ignore(gi_pthreads_create(go, &p));
+	if (!p || o->kind != GI_OBJECT_PTHREAD_MUTEX)
+		return true;
+	if (p->library == GI_C_LIBRARY_MUSL)
+		w.word += 4;
+	see_mutex(p, &w);
+	if (w.has_state)
+		put_mutex(&w, s);
+	return true;
 }
 
 void gi_pthread_wait_format(struct gi_go *go, const struct gi_pthread_wait *w, struct gi_str *s)
@@ -540,7 +563,9 @@ void gi_pthread_wait_format(struct gi_go *go, const struct gi_pthread_wait *w, s
 		return;
 	switch (w->kind) {
 	case GI_PTHREAD_MUTEX:
+		gi_str_puts(s, " (");
 		put_mutex(w, s);
+		gi_str_puts(s, ")");
 		put_owner(go, w, s);
 		break;
 	case GI_PTHREAD_RWLOCK:

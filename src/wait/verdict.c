@@ -52,6 +52,22 @@ static struct gi_error *copy_list(struct gi_graph *gr, const uint32_t *list, siz
 	return NULL;
 }
 
+/** How many of them are goroutines, and no threads. */
+static size_t goroutines_of(const struct gi_graph *gr, const uint32_t *nodes, size_t n)
+{
+	size_t found = 0, thread;
+
+	for (size_t i = 0; i < n; i++)
+		found += !gi_graph_node_thread(gr->go, nodes[i], &thread);
+	return found;
+}
+
+static bool is_stuck(enum gi_verdict_kind kind)
+{
+	return kind == GI_VERDICT_CYCLE || kind == GI_VERDICT_SELF ||
+	       kind == GI_VERDICT_UNREACHABLE || kind == GI_VERDICT_ORPHAN_LOCK;
+}
+
 /** The cycle to tell of: the shortest, of exact edges if there is one. */
 static size_t find_cycle(struct judge *j, const uint32_t *members, size_t n)
 {
@@ -122,7 +138,7 @@ static struct gi_error *judge_component(struct judge *j, const uint32_t *members
 	for (size_t i = 0; i < n; i++)
 		gr->g_verdict[members[i]] = (uint32_t)at + 1;
 	gr->cycle_count++;
-	gr->stuck_count += n;
+	gr->stuck_count += goroutines_of(gr, members, n);
 	return NULL;
 }
 
@@ -203,7 +219,7 @@ static bool is_parked_main(const struct judge *j, uint32_t g)
 		if (gr->edges[i].to == g)
 			return false;
 	}
-	for (size_t i = 0; i < j->d.n && !others; i++) {
+	for (size_t i = 0; i < gi_go_g_count(gr->go) && !others; i++) {
 		const struct gi_g *o = gi_go_g(gr->go, i);
 		others = i != g && !o->unreadable && !o->system && !gi_g_is_dead(o) &&
 			 !gr->dead[i] && !gr->g_verdict[i];
@@ -259,6 +275,41 @@ static struct gi_error *judge_unreachable(struct judge *j)
 			gr->stuck_count += v.goroutine_count;
 	}
 	gi_map_deinit(&head);
+	return err;
+}
+
+/** Roots that may still go on, but in C: others wait for them, or it is the main goroutine. */
+static struct gi_error *judge_in_c(struct judge *j)
+{
+	struct gi_graph *gr = j->gr;
+	size_t n = j->d.n, at;
+	_cleanup_(gi_freep) uint8_t *awaited = calloc(n + 1, 1);
+	struct gi_error *err = NULL;
+
+	if (!awaited)
+		return gi_error_nomem();
+	for (size_t i = 0; i < gr->edge_count; i++)
+		awaited[gr->edges[i].to] |= gr->edges[i].from != gr->edges[i].to;
+	for (size_t i = 0; i < gi_go_g_count(gr->go); i++)
+		awaited[i] |= gi_go_g(gr->go, i)->goid == 1 && !gi_go_g(gr->go, i)->unreadable;
+	for (size_t i = 0; i < n && !err; i++) {
+		const uint32_t node = (uint32_t)i;
+		struct gi_verdict v = {.kind = GI_VERDICT_IN_C,
+				       .strength = GI_STRENGTH_EXACT,
+				       .goroutine_count = 1,
+				       .root = gr->verdict_count};
+
+		if (!awaited[i] || gr->g_verdict[i] || j->d.first[i] != j->d.first[i + 1])
+			continue;
+		v.c_code = gi_graph_c_code(gr, node);
+		if (!v.c_code)
+			continue;
+		err = copy_list(gr, &node, 1, &v.goroutines);
+		if (!err)
+			err = add_verdict(gr, &v, &at);
+		if (!err)
+			gr->g_verdict[i] = (uint32_t)at + 1;
+	}
 	return err;
 }
 
@@ -323,7 +374,8 @@ static struct gi_error *judge_collateral(struct judge *j)
 			err = add_verdict(gr, &v, &at);
 		for (size_t i = 0; i < count && !err; i++)
 			gr->g_verdict[who[i]] = (uint32_t)at + 1;
-		gr->stuck_count += count;
+		if (is_stuck(gr->verdicts[r].kind))
+			gr->stuck_count += goroutines_of(gr, who, count);
 	}
 	return err;
 }
@@ -331,7 +383,7 @@ static struct gi_error *judge_collateral(struct judge *j)
 static struct gi_error *judge_prepare(struct judge *j)
 {
 	struct gi_graph *gr = j->gr;
-	size_t n = gi_go_g_count(gr->go), m = gr->edge_count;
+	size_t n = gr->node_count, m = gr->edge_count;
 	_cleanup_(gi_freep) uint32_t *from = malloc((m + 1) * sizeof(*from));
 	_cleanup_(gi_freep) uint32_t *to = malloc((m + 1) * sizeof(*to));
 
@@ -353,7 +405,7 @@ static struct gi_error *judge_prepare(struct judge *j)
 	return err ? err : gi_scc(&j->d, j->component, &j->component_count);
 }
 
-struct gi_error *gi_graph_judge(struct gi_graph *gr)
+struct gi_error *gi_graph_judge(struct gi_graph *gr, bool last)
 {
 	struct judge j = {.gr = gr};
 	struct gi_error *err = judge_prepare(&j);
@@ -362,6 +414,9 @@ struct gi_error *gi_graph_judge(struct gi_graph *gr)
 		err = judge_cycles(&j);
 	if (!err)
 		err = judge_unreachable(&j);
+	// Before the proof a verdict would say that its goroutines are stuck for good.
+	if (!err && last)
+		err = judge_in_c(&j);
 	if (!err)
 		err = judge_collateral(&j);
 	gi_digraph_deinit(&j.d);

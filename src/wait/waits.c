@@ -342,7 +342,10 @@ static struct gi_error *wait_of(struct waits *w, uint32_t i)
 		return NULL;
 	if (status == GI_G_SYSCALL) {
 		const struct gi_m *m = gi_go_m_by_addr(gr->go, g->m);
-		bool c = m && (m->incgo || m->ncgo > 0);
+		bool c = m && (m->incgo || m->ncgo > 0), known = false;
+		struct gi_error *err = c ? gi_graph_c_waiter(gr, i, &known) : NULL;
+		if (err || known)
+			return err;
 		return other_wait(gr, i, c ? GI_OBJECT_C_CALL : GI_OBJECT_SYSCALL, GI_ROLE_WAIT);
 	}
 	if (status != GI_G_WAITING && status != GI_G_LEAKED)
@@ -369,7 +372,7 @@ struct gi_error *gi_graph_find_waits(struct gi_graph *gr)
 	size_t n = gi_go_g_count(gr->go);
 	struct gi_error *err = NULL;
 
-	gr->g_first = calloc(n ? n : 1, sizeof(*gr->g_first));
+	gr->g_first = calloc(gr->node_count + 1, sizeof(*gr->g_first));
 	if (!gr->g_first)
 		return gi_error_nomem();
 	for (size_t i = 0; i < n && !err; i++) {

@@ -56,6 +56,8 @@ verdict_of() {
 	linked) [[ ${2-} == *well ]] && echo 0 || echo 1 ;;
 	abba | abba_explicit | selflock | threeway | rwmutex | rwupgrade | chanpair) echo 1 ;;
 	structlock | lockstyles | leaks | asleep) echo 1 ;;
+	pthread_abba | pthread_mixed | pthread_self) echo 1 ;;
+	pthread_cond | cgo_healthy) echo 0 ;;
 	healthy | reachable | handover | many | busy | parked) echo 0 ;;
 	esac
 }
