@@ -51,12 +51,25 @@ static struct gi_error *bt_run(struct gi_session *s, const struct gi_args *args,
 		more.deferred = &deferred;
 	}
 
+	_cleanup_(gi_arg_reader_destroyp) struct gi_arg_reader *reader = NULL;
+	if (gi_args_has_name(args, "args")) {
+		err = gi_arg_reader_create(gi_session_go(s), &reader);
+		if (err)
+			return err;
+	}
+
 	begin_record(s, out);
 	for (size_t i = 0; i < gi_stack_len(stack); i++) {
 		const struct gi_frame *f = gi_stack_frame(stack, i);
 		if (i && f->stack != gi_stack_frame(stack, i - 1)->stack)
 			gi_out_stack_switch(out, f->stack);
-		gi_out_frame_more(out, i, f, &more);
+		if (reader)
+			err = gi_out_stack_frame(out, stack, i, gi_session_unwinder(s), reader,
+						 more.deferred);
+		else
+			gi_out_frame_more(out, i, f, &more);
+		if (err)
+			return err;
 		if (i % 256 == 255 && (err = gi_out_check(out)))
 			return err;
 	}
@@ -87,13 +100,14 @@ const struct gi_command gi_cmd_bt = {
 	.aliases = (const char *const[]){"backtrace", "stack", "where", NULL},
 	.group = GI_GROUP_STACK,
 	.needs = GI_NEEDS_TARGET | GI_NEEDS_GO | GI_NEEDS_FRAME,
-	.synopsis = "bt [-n DEPTH] [-full-thread] [-defer]",
+	.synopsis = "bt [-n DEPTH] [-full-thread] [-args] [-defer]",
 	.summary = "print the call stack",
 	.options =
 		(const struct gi_option[]){
 			{'n', "DEPTH", "stop after DEPTH frames (default 50)", NULL, false, NULL},
 			{0, NULL, "with the C frames below callbacks from C", "full-thread", false,
 			 NULL},
+			{0, NULL, "with the arguments of Go functions", "args", false, NULL},
 			{0, NULL, "with the deferred calls that each frame has pending", "defer",
 			 false, NULL},
 			{0},
@@ -111,6 +125,12 @@ const struct gi_command gi_cmd_bt = {
 		"-full-thread shows the C frames in between too, also of a goroutine that is parked, and\n"
 		"the thread's beginning, as bt always does for a thread. Frame numbers are then not those\n"
 		"of \"frame\".\n"
+		"\n"
+		"-args shows the arguments of Go functions by name, if the program has debug information,\n"
+		"else the words that the Go runtime prints in its tracebacks (\"?\": may be stale). Values\n"
+		"are those that the variables have now. A value that need not be there any more is not\n"
+		"shown: <optimized out> is nowhere at this place in the code, <lost> was in a register or\n"
+		"where something else lies now.\n"
 		"\n"
 		"-defer shows below each frame the calls that it has deferred and that have not run yet,\n"
 		"in the order in which they will: where the function is, and where it was deferred.\n",

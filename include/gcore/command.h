@@ -16,6 +16,7 @@
 #include "gcore/symbols.h"
 #include "gcore/target.h"
 #include "gcore/unwind.h"
+#include "gcore/value.h"
 #include "gcore/wait.h"
 
 struct gi_session;

@@ -37,6 +37,8 @@ struct gi_target *gi_go_target(struct gi_go *go);
 struct gi_functab *gi_go_functab(struct gi_go *go);
 /** NULL if the executable has none. */
 struct gi_dwarf *gi_go_dwarf(struct gi_go *go);
+/** Of the file whose Go code holds pc, and what its addresses have been moved by; NULL if it has none. */
+struct gi_dwarf *gi_go_dwarf_at(struct gi_go *go, uint64_t pc, uint64_t *bias_ret);
 /** Things a person should know ("3 entries of allgs could not be read: ..."); borrowed. */
 size_t gi_go_note_count(const struct gi_go *go);
 const char *gi_go_note(const struct gi_go *go, size_t i);

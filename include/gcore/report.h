@@ -13,6 +13,7 @@
 #include "gcore/go.h"
 #include "gcore/target.h"
 #include "gcore/unwind.h"
+#include "gcore/value.h"
 #include "gcore/wait.h"
 
 /**
@@ -91,7 +92,14 @@ void gi_out_frame(struct gi_out *out, size_t i, const struct gi_frame *frame);
 /** The same, and what was asked for beside it. */
 struct gi_frame_more {
 	const struct gi_deferreds *deferred; // of its goroutine: those of this frame are shown; or NULL
+	bool with_args;
+	const struct gi_arg_values *args; // by name; NULL: there is no debug information for it
+	const char *words;		  // what the runtime would print of them; or NULL
 };
+/** Frame i of a stack with its arguments, which reader reads. */
+struct gi_error *gi_out_stack_frame(struct gi_out *out, const struct gi_stack *stack, size_t i,
+				    struct gi_unwinder *u, struct gi_arg_reader *reader,
+				    const struct gi_deferreds *deferred) GI_MUST_CHECK;
 void gi_out_frame_more(struct gi_out *out, size_t i, const struct gi_frame *frame,
 		       const struct gi_frame_more *more);
 /** Deferred calls that belong to no frame; in JSON an array "deferred_elsewhere" of the open object. */

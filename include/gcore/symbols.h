@@ -221,4 +221,80 @@ struct gi_dwarf_pointee {
 struct gi_error *gi_dwarf_pointee_at(struct gi_dwarf *dw, uint64_t addr, struct gi_str *name,
 				     struct gi_dwarf_pointee *ret) GI_MUST_CHECK;
 
+/** Kinds of types: Go's own, as reflect numbers them (DW_AT_go_kind, Go 1.18 to 1.27). */
+enum gi_dwarf_kind {
+	GI_DW_UNKNOWN = 0,
+	GI_DW_BOOL = 1,
+	GI_DW_INT = 2, // to INT64
+	GI_DW_INT64 = 6,
+	GI_DW_UINT = 7, // to UINT64
+	GI_DW_UINT64 = 11,
+	GI_DW_UINTPTR = 12,
+	GI_DW_FLOAT32 = 13,
+	GI_DW_FLOAT64 = 14,
+	GI_DW_COMPLEX64 = 15,
+	GI_DW_COMPLEX128 = 16,
+	GI_DW_ARRAY = 17,
+	GI_DW_CHAN = 18,
+	GI_DW_FUNC = 19,
+	GI_DW_INTERFACE = 20,
+	GI_DW_MAP = 21,
+	GI_DW_POINTER = 22,
+	GI_DW_SLICE = 23,
+	GI_DW_STRING = 24,
+	GI_DW_STRUCT = 25,
+	GI_DW_UNSAFE_POINTER = 26,
+};
+/** A type of the debug information; id stands for it. */
+struct gi_dwarf_type {
+	uint64_t id;
+	enum gi_dwarf_kind kind;
+	const char *name; // "" if it has none; borrowed as long as the gi_dwarf
+	uint64_t size;
+	uint64_t elem;	// of an array: its elements' type; of a pointer: what it points to; 0: none
+	uint64_t count; // of an array
+};
+/** False if id is none, or damaged. */
+bool gi_dwarf_type(struct gi_dwarf *dw, uint64_t id, struct gi_dwarf_type *ret);
+/** A struct's fields, in order; stops at false. */
+typedef bool (*gi_dwarf_field_fn)(void *arg, const char *name, uint64_t off, uint64_t type);
+void gi_dwarf_fields(struct gi_dwarf *dw, uint64_t id, gi_dwarf_field_fn fn, void *arg);
+
+/** Where a part of a variable is. */
+enum gi_var_place {
+	GI_PLACE_NONE,	// nowhere: the compiler has no use for it any more
+	GI_PLACE_FRAME, // value: bytes from the CFA, signed
+	GI_PLACE_MEMORY, // value: link-time address
+	GI_PLACE_REG,	 // value: DWARF number
+	GI_PLACE_CONST,
+	GI_PLACE_OTHER, // told in a way that is not understood
+};
+struct gi_piece {
+	enum gi_var_place place;
+	uint64_t value;
+	uint64_t size; // 0: all that is left
+};
+enum { GI_MAX_PIECES = 32 };
+/** An argument of a function, or of a call that was inlined. */
+struct gi_dwarf_arg {
+	const char *name; // borrowed as long as the gi_dwarf
+	uint64_t type;
+	bool moved;  // to the heap: what its place holds is its address
+	bool listed; // its place is told for this pc; else it is one for the whole function, and
+		     // need not be filled at its beginning
+	bool optimized; // the code is: what the place holds may be something else by now
+	uint64_t from;	// if listed: the link-time address from which on it is there
+	size_t piece_count; // 0: there is none at this pc
+	struct gi_piece pieces[GI_MAX_PIECES];
+};
+typedef bool (*gi_dwarf_arg_fn)(void *arg, const struct gi_dwarf_arg *a);
+/**
+ * The arguments (not the results) that a function gets, whose entry and pc are link-time addresses;
+ * with level n > 0 those of the call that is inlined n levels deep at pc, and then name is its
+ * name. func names the function's package. GI_ERR_NOT_FOUND if the debug information does not have it.
+ */
+struct gi_error *gi_dwarf_args(struct gi_dwarf *dw, const char *func, uint64_t entry, uint64_t pc,
+			       size_t level, const char *name, gi_dwarf_arg_fn fn,
+			       void *arg) GI_MUST_CHECK;
+
 #endif

@@ -57,6 +57,18 @@ static struct gi_dwarf *dwarf_of(struct gi_go *go, struct gi_elf *elf)
 	return dwarf;
 }
 
+struct gi_dwarf *gi_go_dwarf_at(struct gi_go *go, uint64_t pc, uint64_t *bias_ret)
+{
+	struct gi_elf *elf = gi_target_elf_at(go->target, pc, bias_ret);
+
+	if (!elf || elf == gi_target_exe(go->target)) {
+		*bias_ret = gi_target_exe_bias(go->target);
+		return go->dwarf;
+	}
+	elf = gi_target_debug_elf_at(go->target, pc, bias_ret);
+	return elf ? dwarf_of(go, elf) : NULL;
+}
+
 /** The files that name addr, and what to take off it. */
 struct naming {
 	struct gi_elf *elf, *debug;

@@ -127,7 +127,9 @@ static void frame_members(struct gi_out *out, size_t i, const struct gi_frame *f
 	gi_json_str(out, "module", or_null(frame->module));
 }
 
-static void frame_text(struct gi_out *out, size_t i, const struct gi_frame *frame, const char *args)
+// args: untrusted; values: safe already; or both NULL.
+static void frame_text(struct gi_out *out, size_t i, const struct gi_frame *frame, const char *args,
+		       const char *values)
 {
 	_cleanup_(gi_str_deinit) struct gi_str str = {0};
 	gi_str_printf(&str, "#%-3zu 0x%012" PRIx64 " in %s", i, frame->pc,
@@ -137,7 +139,9 @@ static void frame_text(struct gi_out *out, size_t i, const struct gi_frame *fram
 	else
 		gi_str_puts(&str, "??");
 	gi_str_puts(&str, gi_style_end(out));
-	if (args) {
+	if (values) {
+		gi_str_printf(&str, "(%s)", values);
+	} else if (args) {
 		gi_str_putc(&str, '(');
 		gi_str_put_escaped(&str, args, strlen(args));
 		gi_str_putc(&str, ')');
@@ -225,17 +229,83 @@ void gi_out_deferred_elsewhere(struct gi_out *out, const struct gi_deferreds *de
 	gi_json_close(out);
 }
 
+static void args_text(const struct gi_arg_values *args, struct gi_str *ret)
+{
+	for (size_t i = 0; i < args->n; i++) {
+		const struct gi_arg_value *a = &args->a[i];
+		if (i)
+			gi_str_puts(ret, ", ");
+		gi_str_put_escaped(ret, a->name, strlen(a->name));
+		gi_str_putc(ret, '=');
+		if (a->state == GI_ARG_KNOWN)
+			gi_str_putn(ret, gi_str_cstr(&a->value), a->value.len);
+		else
+			gi_str_printf(ret, "<%s>", gi_arg_state_name(a->state));
+	}
+}
+
+static void json_args(struct gi_out *out, const struct gi_frame_more *more)
+{
+	gi_json_str(out, "argument_words", more->words);
+	if (!more->args)
+		return;
+	gi_json_array(out, "arguments");
+	for (size_t i = 0; i < more->args->n; i++) {
+		const struct gi_arg_value *a = &more->args->a[i];
+		bool known_value = a->state == GI_ARG_KNOWN;
+		gi_json_object(out, NULL);
+		gi_json_str(out, "name", a->name);
+		gi_json_str(out, "type", a->type && *a->type ? a->type : NULL);
+		gi_json_str(out, "value", known_value ? gi_str_cstr(&a->value) : NULL);
+		gi_json_str(out, "state", gi_arg_state_name(a->state));
+		gi_json_close(out);
+	}
+	gi_json_close(out);
+}
+
+struct gi_error *gi_out_stack_frame(struct gi_out *out, const struct gi_stack *stack, size_t i,
+				    struct gi_unwinder *u, struct gi_arg_reader *reader,
+				    const struct gi_deferreds *deferred)
+{
+	const struct gi_frame *frame = gi_stack_frame(stack, i);
+	_cleanup_(gi_arg_values_deinit) struct gi_arg_values values = {0};
+	_cleanup_(gi_str_deinit) struct gi_str words = {0};
+	struct gi_frame_more more = {.deferred = deferred, .with_args = true};
+
+	if (frame->kind == GI_FRAME_GO || frame->kind == GI_FRAME_INLINED) {
+		struct gi_error *err = gi_arg_reader_read(
+			reader, frame, gi_stack_inline_level(stack, i), &values);
+		if (!err)
+			more.args = &values;
+		else if (gi_error_code(err) != GI_ERR_NOT_FOUND)
+			return err;
+		gi_error_ignore(err);
+		gi_frame_args(u, frame, &words);
+		more.words = gi_str_cstr(&words);
+	}
+	gi_out_frame_more(out, i, frame, &more);
+	return NULL;
+}
+
 void gi_out_frame_more(struct gi_out *out, size_t i, const struct gi_frame *frame,
 		       const struct gi_frame_more *more)
 {
 	bool json = gi_out_is_json(out), may_defer = frame->kind == GI_FRAME_GO &&
 						     frame->stack == GI_STACK_GOROUTINE;
+	_cleanup_(gi_str_deinit) struct gi_str text = {0};
+	const char *values = NULL;
+	if (more->args) {
+		args_text(more->args, &text);
+		values = gi_str_cstr(&text);
+	}
 	if (json) {
 		gi_json_object(out, NULL);
 		frame_members(out, i, frame);
 	} else {
-		frame_text(out, i, frame, NULL);
+		frame_text(out, i, frame, more->words, values);
 	}
+	if (json && more->with_args)
+		json_args(out, more);
 	if (more->deferred) {
 		gi_json_array(out, "deferred");
 		if (may_defer)
@@ -253,7 +323,7 @@ void gi_out_frame(struct gi_out *out, size_t i, const struct gi_frame *frame)
 void gi_out_frame_args(struct gi_out *out, size_t i, const struct gi_frame *frame, const char *args)
 {
 	if (!gi_out_is_json(out)) {
-		frame_text(out, i, frame, args);
+		frame_text(out, i, frame, args, NULL);
 		return;
 	}
 	gi_json_begin(out, "frame");

@@ -217,6 +217,7 @@ void gi_dwarf_close(struct gi_dwarf *dw)
 	free(dw->entries);
 	free(dw->buckets);
 	free(dw->vars);
+	gi_map_deinit(&dw->subs);
 	free(dw);
 }
 
@@ -369,7 +370,7 @@ static bool index_find(struct gi_dwarf *dw, const char *name, enum gi_dw_kind ki
 
 // The package of a name such as "net/http.Server" and "sync/atomic.Pointer[a/b.T]": it ends
 // at the first dot after the last slash before type arguments. 0: none.
-static size_t package_of(const char *name)
+size_t gi_dwarf_package_of(const char *name)
 {
 	size_t n = strcspn(name, "[");
 	const char *slash = memrchr(name, '/', n);
@@ -383,7 +384,7 @@ static struct gi_error *find_die(struct gi_dwarf *dw, const char *name, enum gi_
 {
 	static const char *const what[] = {"type", "constant", "variable"};
 	bool is_type = kind == GI_DW_KIND_TYPE, have = false, holds = false;
-	size_t n = package_of(name);
+	size_t n = gi_dwarf_package_of(name);
 	bool is_go = n > 0;
 
 	if (index_find(dw, name, kind, ret))

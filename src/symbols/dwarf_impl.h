@@ -16,7 +16,7 @@ struct gi_dw_unit {
 	Dwarf_Off die;
 	bool go;
 	bool alt; // of the common file of dwz
-	bool scanned;
+	bool scanned, subs_scanned;
 	bool has[3]; // names of that enum gi_dw_kind; once scanned
 };
 
@@ -57,10 +57,19 @@ struct gi_dwarf {
 	struct gi_dw_var *vars; // sorted by address
 	size_t var_count, var_cap;
 	bool vars_made;
+	struct gi_map subs; // functions: entry to gi_dwarf_die_id
+	bool all_subs;
 };
 
 /** Makes all units known. What libdw told before does not hold any more. */
 struct gi_error *gi_dwarf_complete(struct gi_dwarf *dw) GI_MUST_CHECK;
+/** A number for a DIE that outlives its handle; 0: none. */
+uint64_t gi_dwarf_die_id(struct gi_dwarf *dw, Dwarf_Die *die);
+bool gi_dwarf_die_of(struct gi_dwarf *dw, uint64_t id, Dwarf_Die *ret);
+/** Entry i of .debug_addr for the unit of die. */
+bool gi_dwarf_indexed_addr(struct gi_dwarf *dw, Dwarf_Die *die, uint64_t i, uint64_t *ret);
+/** The first n characters of name are its package's path. 0: none. */
+size_t gi_dwarf_package_of(const char *name);
 /** The DIE of an entry of the index. */
 bool gi_dwarf_entry_die(struct gi_dwarf *dw, const struct gi_dw_entry *e, Dwarf_Die *ret);
 /** Scans all units that are not scanned yet. */

@@ -62,8 +62,7 @@ bool gi_dwarf_member_offset(Dwarf_Die *member, uint64_t *ret)
 	return true;
 }
 
-// Entry i of .debug_addr for the unit of die.
-static bool indexed_addr(struct gi_dwarf *dw, Dwarf_Die *die, uint64_t i, uint64_t *ret)
+bool gi_dwarf_indexed_addr(struct gi_dwarf *dw, Dwarf_Die *die, uint64_t i, uint64_t *ret)
 {
 	Dwarf_Die cu;
 	Dwarf_Attribute a;
@@ -98,7 +97,7 @@ bool gi_dwarf_var_addr(struct gi_dwarf *dw, Dwarf_Die *var, uint64_t *ret)
 	if (c.bad || gi_cursor_left(&c))
 		return false;
 	if (op != DW_OP_addr)
-		return indexed_addr(dw, var, v, ret);
+		return gi_dwarf_indexed_addr(dw, var, v, ret);
 	*ret = v;
 	return true;
 }

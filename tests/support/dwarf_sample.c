@@ -424,6 +424,21 @@ struct gi_elf *dwarf_sample_elf_damaged(const struct st_buf *sections)
 	return make_elf(sections, true, true);
 }
 
+static bool ask_field(void *arg, const char *name, uint64_t off, uint64_t type)
+{
+	struct gi_dwarf_type t;
+	(void)name, (void)off;
+	return !gi_dwarf_type(arg, type, &t) || t.count < 1000;
+}
+
+static bool ask_arg(void *arg, const struct gi_dwarf_arg *a)
+{
+	struct gi_dwarf_type t;
+	if (gi_dwarf_type(arg, a->type, &t))
+		gi_dwarf_fields(arg, t.id, ask_field, arg);
+	return true;
+}
+
 void dwarf_sample_ask(struct gi_elf *elf)
 {
 	static const char *const types[] = {"runtime.alias", "runtime.rec", "cstruct",
@@ -441,6 +456,11 @@ void dwarf_sample_ask(struct gi_elf *elf)
 	if (err) {
 		gi_error_free(err);
 		return;
+	}
+	for (size_t i = 0; i < GI_ARRAY_SIZE(addrs); i++) {
+		for (size_t level = 0; level < 3; level++)
+			gi_error_ignore(gi_dwarf_args(dw, "main.f", addrs[i], addrs[i] + level, level,
+						      "main.v", ask_arg, dw));
 	}
 	for (size_t i = 0; i < GI_ARRAY_SIZE(types); i++) {
 		gi_error_ignore(gi_dwarf_sizeof(dw, types[i], &v));

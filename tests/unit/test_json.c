@@ -209,6 +209,8 @@ static bool check_line(const char *line, size_t n)
 static const char *const lines[] = {
 	"bt",
 	"bt -defer",
+	"bt -args -defer",
+	"thread 1 bt -args",
 	"thread 1 bt",
 	"down 1",
 	"up 2",

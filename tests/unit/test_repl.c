@@ -366,7 +366,7 @@ static void test_completion(void **state)
 	assert_completes("goroutine ", WORDS("1", "2", "3", "4", "5", "6", "7", "8", "9"), true);
 	assert_completes("gr 8", WORDS("8"), true);
 	assert_completes("goroutine 8 b", WORDS("bt", "backtrace", "blocked"), true);
-	assert_completes("goroutine 8 bt -", WORDS("-n", "-full-thread", "-defer"), true);
+	assert_completes("goroutine 8 bt -", WORDS("-n", "-full-thread", "-args", "-defer"), true);
 	assert_completes("goroutine 8 goroutine 9 goroutines -gr", WORDS("-group"), true);
 	assert_completes("thread ", WORDS("1", "2", "3", "4"), true);
 	assert_completes("thread 2 fr", WORDS("frame"), true);
