@@ -215,6 +215,8 @@ struct gi_error *gi_report_why(struct gi_out *out, struct gi_go *go, struct gi_u
  */
 struct gi_error *gi_report_graph(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
 				 const struct gi_graph *graph, bool all, const char *path) GI_MUST_CHECK;
+/** report/heap.c: objects of the heap by size. */
+struct gi_error *gi_report_heap(struct gi_out *out, struct gi_go *go) GI_MUST_CHECK;
 /** report/object.c: what is at an address: memory of which kind, type, name, who points to it. */
 struct gi_error *gi_report_object(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
 				  struct gi_graph *graph, uint64_t addr) GI_MUST_CHECK;

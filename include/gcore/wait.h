@@ -141,6 +141,20 @@ bool gi_graph_find_object(const struct gi_graph *graph, uint64_t addr, size_t *r
 struct gi_typing;
 struct gi_error *gi_wait_typing(struct gi_go *go, struct gi_unwinder *u, const uint64_t *addrs,
 				size_t n, uint64_t budget, struct gi_typing **ret) GI_MUST_CHECK;
+/** Objects of one size. */
+struct gi_heap_class {
+	uint64_t size; // bytes of each; 0: large ones, each in a span of its own
+	bool noscan;   // without pointers
+	uint64_t spans, span_bytes;
+	uint64_t objects, object_bytes;	    // in use
+	uint64_t reachable, reachable_bytes; // of these
+};
+/**
+ * The heap by sizes, smallest first, owned by the caller. *why_ret: why it is not known what can
+ * be reached, owned by the caller; NULL if it is.
+ */
+struct gi_error *gi_wait_heap_use(struct gi_go *go, struct gi_heap_class **ret, size_t *count_ret,
+				  struct gi_error **why_ret) GI_MUST_CHECK;
 size_t gi_graph_note_count(const struct gi_graph *graph);
 const char *gi_graph_note(const struct gi_graph *graph, size_t i);
 

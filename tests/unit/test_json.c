@@ -262,6 +262,7 @@ static const char *const lines[] = {
 	"object main.main",
 	"object $rsp",
 	"object 0x10",
+	"heap",
 	"graph",
 	"graph -a",
 	"blocked",

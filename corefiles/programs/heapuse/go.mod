@@ -1,0 +1,3 @@
+module heapuse
+
+go 1.18
