@@ -26,6 +26,9 @@ const struct gi_command gi_cmd_threads = {
 	.options = threads_options,
 	.help = "Lists the threads in the core's order: the first is the one that the signal hit. M is\n"
 		"the runtime's number for the thread; GOROUTINE is the one that it runs, or ran before it\n"
-		"entered a system call. A star marks the selected thread.\n",
+		"entered a system call. A star marks the selected thread.\n"
+		"Of a running process also what the kernel knew just before the stop: STATE (R running, S\n"
+		"sleeping, D uninterruptibly, T stopped), time on processors, its RATE since the look before\n"
+		"(see refresh), and the kernel's function that it sleeps in. \"thread N\" shows more.\n",
 	.run = threads_run,
 };

@@ -122,6 +122,8 @@ struct gi_map {
 void gi_map_deinit(struct gi_map *m);
 struct gi_error *gi_map_put(struct gi_map *m, uint64_t key, uint64_t value) GI_MUST_CHECK;
 bool gi_map_get(const struct gi_map *m, uint64_t key, uint64_t *ret);
+/** What is in place i of m->cap; false if nothing is. The key 0 is in none of them. */
+bool gi_map_at(const struct gi_map *m, size_t i, uint64_t *key_ret, uint64_t *ret);
 
 // --- interrupts -----------------------------------------------------------
 

@@ -116,6 +116,8 @@ struct gi_error *gi_session_graph(struct gi_session *s, struct gi_graph **ret) G
  * gi_session_resume(). The selection stays where it can. Prints what it took.
  */
 struct gi_error *gi_session_refresh(struct gi_session *s, bool hold, struct gi_out *out) GI_MUST_CHECK;
+/** GI_ERR_USAGE unless the process can be looked at while it runs: no core, not held, not detached. */
+struct gi_error *gi_session_check_running(struct gi_session *s) GI_MUST_CHECK;
 /** Lets the process run on. detach: it is not read any more. */
 struct gi_error *gi_session_resume(struct gi_session *s, bool detach, struct gi_out *out) GI_MUST_CHECK;
 

@@ -30,6 +30,9 @@ struct gi_error *gi_go_prepare(struct gi_target *t, struct gi_go **ret) GI_MUST_
 struct gi_error *gi_go_load(struct gi_go *go) GI_MUST_CHECK;
 /** Has the target copy what commands will ask for, see gi_target_fetch(). Needs no gi_go_load(). */
 struct gi_error *gi_go_copy(struct gi_go *go) GI_MUST_CHECK;
+/** Where an M keeps the g that it runs, and a g its id: to read them of a process that runs. */
+uint64_t gi_go_curg_offset(const struct gi_go *go);
+uint64_t gi_go_goid_offset(const struct gi_go *go);
 void gi_go_close(struct gi_go *go);
 GI_DEFINE_CLEANUP(struct gi_go *, gi_go_closep, gi_go_close)
 

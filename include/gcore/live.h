@@ -51,6 +51,28 @@ const struct gi_live_stop *gi_live_stop(struct gi_target *t);
 /** Lets it run on and never reads it again: what was not copied cannot be read from now on. */
 void gi_live_detach(struct gi_target *t);
 
+/** What the kernel knew of a thread just before the stop (proc(5)). */
+struct gi_live_task {
+	pid_t tid;
+	char state;	 // 'R', 'S', 'D', 'T', ...; 0: unknown
+	char name[20];	 // untrusted
+	char wchan[48];	 // where in the kernel it sleeps; "": nowhere, or we may not know
+	uint64_t cpu_ns; // on a processor, in all
+	uint64_t wait_ns; // ready to run, without a processor
+	uint64_t user_ns, system_ns; // cpu time by kind, in ticks of 10 ms
+	uint64_t voluntary, involuntary; // context switches
+	int processor;	 // that it ran on last, -1: unknown
+	// Since the look before, of the same thread; has_rate: there was one.
+	bool has_rate;
+	double cpu_rate, wait_rate; // 1: all of the time
+};
+/** Of thread i of gi_target_thread(); NULL if nothing is known, and for a core. */
+const struct gi_live_task *gi_live_task(struct gi_target *t, size_t i);
+/** Time on a processor of a thread, now, in ns; false if it is gone. */
+bool gi_live_cpu_now(struct gi_target *t, pid_t tid, uint64_t *ret);
+/** Words of memory as they are now, whatever was copied; 0 for those that cannot be read. */
+void gi_live_words_now(struct gi_target *t, const uint64_t *addrs, size_t n, uint64_t *ret);
+
 /** True if memory that was used since the last call was read after the stop. */
 bool gi_live_was_late(struct gi_target *t);
 /** True if the process is gone or runs another program (execve); its snapshot stays. */

@@ -168,6 +168,12 @@ struct gi_error *gi_report_files(struct gi_out *out, struct gi_target *t) GI_MUS
 /** "SIGSEGV", "signal 40". */
 void gi_signal_format(int signal, struct gi_str *ret);
 
+/**
+ * report/top.c: threads and goroutines of a running process by their time on processors in the next
+ * seconds, at most max of each. It is not stopped for that. go may be NULL.
+ */
+struct gi_error *gi_report_top(struct gi_out *out, struct gi_target *t, struct gi_go *go,
+			       double seconds, size_t max) GI_MUST_CHECK;
 /** report/live.c: the record "look" of a running process, and the same in words. */
 void gi_report_live(struct gi_out *out, struct gi_target *t);
 void gi_report_live_line(struct gi_str *s, struct gi_target *t);

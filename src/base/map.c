@@ -79,3 +79,12 @@ bool gi_map_get(const struct gi_map *m, uint64_t key, uint64_t *ret)
 	*ret = slot->value;
 	return true;
 }
+
+bool gi_map_at(const struct gi_map *m, size_t i, uint64_t *key_ret, uint64_t *ret)
+{
+	if (i >= m->cap || !m->slots[i].key)
+		return false;
+	*key_ret = m->slots[i].key;
+	*ret = m->slots[i].value;
+	return true;
+}

@@ -372,3 +372,13 @@ struct gi_error *gi_go_copy(struct gi_go *go)
 	gi_buf_deinit(&c.buf);
 	return c.err;
 }
+
+uint64_t gi_go_curg_offset(const struct gi_go *go)
+{
+	return go->layout.m.curg.off;
+}
+
+uint64_t gi_go_goid_offset(const struct gi_go *go)
+{
+	return go->layout.g.goid.off;
+}

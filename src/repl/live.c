@@ -86,6 +86,17 @@ static struct gi_error *check_live(struct gi_session *s)
 	return NULL;
 }
 
+struct gi_error *gi_session_check_running(struct gi_session *s)
+{
+	if (!gi_target_is_live(s->target))
+		return gi_error_create(GI_ERR_USAGE, "this is a core, not a running process: see -p PID");
+	if (gi_live_stop(s->target)->held)
+		return gi_error_create(GI_ERR_USAGE, "the process stands still: see \"continue\"");
+	if (gi_live_stop(s->target)->detached)
+		return gi_error_create(GI_ERR_USAGE, "the process was detached from");
+	return NULL;
+}
+
 static void put_stop(struct gi_session *s, struct gi_out *out)
 {
 	const struct gi_live_stop *stop = gi_live_stop(s->target);

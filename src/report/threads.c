@@ -1,6 +1,7 @@
 // Threads, as the core has them, with what the runtime knows of each.
 
 #include "report/frame.h"
+#include "report/kernel.h"
 #include "report/syscall.h"
 #include "report/table.h"
 
@@ -116,15 +117,34 @@ static void json_thread(struct gi_out *out, struct gi_target *t, struct gi_go *g
 	gi_json_i64_or_null(out, "signal", th->signal, th->signal);
 	gi_json_location(out, "location", &loc);
 	json_syscall(out, t, go, u, p, i);
+	const struct gi_live_task *task = gi_live_task(t, i);
+	if (task)
+		gi_kernel_json(out, task);
 	gi_json_end(out);
+}
+
+static void put_kernel_cells(struct gi_table *table, const struct gi_live_task *task)
+{
+	_cleanup_(gi_str_deinit) struct gi_str s = {0};
+	gi_table_cell(table, "%c", task && task->state ? task->state : '-');
+	if (task)
+		gi_kernel_put_time(&s, task->cpu_ns);
+	gi_table_text(table, gi_str_cstr(&s));
+	gi_str_reset(&s);
+	gi_kernel_put_rate(&s, task && task->has_rate, task ? task->cpu_rate : 0);
+	gi_table_text(table, gi_str_cstr(&s));
+	gi_table_text(table, task ? task->wchan : NULL);
 }
 
 struct gi_error *gi_report_threads(struct gi_out *out, struct gi_target *t, struct gi_go *go,
 				   struct gi_unwinder *u, size_t selected, bool syscalls)
 {
-	const char *const heads[] = {">",	  ">NR",    ">TID",  ">M",
-					    ">GOROUTINE", "SIGNAL", syscalls ? "SYSTEM CALL" : "WHERE",
-				    NULL};
+	const char *const last = syscalls ? "SYSTEM CALL" : "WHERE";
+	const char *const core_heads[] = {">", ">NR", ">TID", ">M", ">GOROUTINE", "SIGNAL", last, NULL};
+	const char *const live_heads[] = {">",	  ">NR",   ">TID", ">M",   ">GOROUTINE", "STATE",
+					  ">CPU", ">RATE", "SLEEPS IN", last,	   NULL};
+	const bool live = gi_target_is_live(t);
+	const char *const *heads = live ? live_heads : core_heads;
 	_cleanup_(gi_table_deinit) struct gi_table table;
 	gi_table_init(&table, heads);
 	_cleanup_(gi_pthreads_destroyp) struct gi_pthreads *p = NULL;
@@ -154,9 +174,13 @@ struct gi_error *gi_report_threads(struct gi_out *out, struct gi_target *t, stru
 			gi_table_cell(&table, "%" PRIu64, g->goid);
 		else
 			gi_table_text(&table, "-");
-		if (th->signal)
-			gi_signal_format(th->signal, &text);
-		gi_table_text(&table, gi_str_cstr(&text));
+		if (live) {
+			put_kernel_cells(&table, gi_live_task(t, i));
+		} else {
+			if (th->signal)
+				gi_signal_format(th->signal, &text);
+			gi_table_text(&table, gi_str_cstr(&text));
+		}
 		gi_str_reset(&text);
 		struct gi_syscall call;
 		bool broken_off;
@@ -235,6 +259,9 @@ struct gi_error *gi_report_thread(struct gi_out *out, struct gi_target *t, struc
 		gi_out_printf(out, "  signal       %s\n", gi_str_cstr(&text));
 	}
 	put_syscall(out, t, go, u, p, thread);
+	const struct gi_live_task *task = gi_live_task(t, thread);
+	if (task)
+		gi_kernel_text(out, task);
 	if (go)
 		put_m(out, go, gi_go_m_by_thread(go, thread));
 	return NULL;

@@ -37,6 +37,7 @@ static void live_destroy(struct gi_target *t)
 	gi_core_deinit(&l->core);
 	gi_live_memory_deinit(l);
 	gi_str_deinit(&l->maps);
+	free(l->tasks);
 	if (l->mem_fd >= 0)
 		close(l->mem_fd);
 	if (l->pagemap_fd >= 0)
@@ -328,6 +329,7 @@ static struct gi_error *snapshot(struct live *l, gi_live_copy_fn copy, void *arg
 	// The rehearsal: see above.
 	if (copy)
 		gi_error_ignore(copy(arg));
+	gi_live_take_tasks(l);
 	struct live_priority priority = gi_live_hurry();
 	err = l->no_stop ? gi_live_look_at_threads(l) : gi_live_halt(l);
 	if (err) {

@@ -57,6 +57,10 @@ struct live {
 	int read_errno; // of the last failure
 	bool full;	// max_pages was reached
 
+	struct gi_live_task *tasks; // by tid, of this look
+	size_t task_count;
+	double tasks_at, rate_span; // when, and how long after the look before
+
 	bool standing; // what is read now is of the snapshot
 	_Atomic bool late;
 	struct live_tracer *tracer; // while it is stopped
@@ -102,6 +106,11 @@ struct gi_error *gi_live_list_threads(pid_t pid, pid_t **list, size_t *count, si
  * runs, or may not be looked at.
  */
 bool gi_live_sleeping_regs(struct live *l, pid_t tid, struct gi_regs *ret);
+
+// --- live_task.c ----------------------------------------------------------------
+
+/** Asks the kernel for all threads; while they run, since it shows the stop afterwards. */
+void gi_live_take_tasks(struct live *l);
 
 // --- live_why.c -----------------------------------------------------------------
 

@@ -250,6 +250,7 @@ static const char *const lines[] = {
 	"dump " DUMPED,
 	"quit",
 	"refresh",
+	"top -s 0.1",
 	"stop",
 	"continue",
 	"detach",
