@@ -437,7 +437,10 @@ static struct gi_error *put_unreachable(struct gi_out *out, struct gi_go *go,
 		gi_out_puts(out, gi_str_cstr(&s));
 	}
 	gi_out_style(out, GI_STYLE_DIM);
-	gi_out_puts(out, "    exact: no global and no goroutine that can still run leads to it\n");
+	gi_out_puts(out, v->strength == GI_STRENGTH_EXACT
+				 ? "    exact: no global and no goroutine that can still run leads to it\n"
+				 : "    inferred: no goroutine that can still run leads to it, if the "
+				   "locks' owners are those found\n");
 	gi_out_style(out, GI_STYLE_NONE);
 	return err;
 }

@@ -40,6 +40,13 @@ struct gi_c_wait {
 	uint32_t object; // 1 + what it is in the graph, 0: not there
 };
 
+/** What the argument says of a goroutine. */
+enum gi_dead {
+	GI_MAY_LIVE,
+	GI_DEAD,	  // nobody who can run reaches what it waits for
+	GI_DEAD_BY_OWNER, // the same, if the owners of locks are who they seem to be
+};
+
 struct gi_graph {
 	struct gi_go *go;
 	size_t node_count; // goroutines, then threads
@@ -70,7 +77,7 @@ struct gi_graph {
 	struct gi_verdict *verdicts;
 	size_t verdict_count, verdict_cap;
 	uint32_t *g_verdict; // 1 + verdict that tells of it, for each node
-	uint8_t *dead;	     // of each node: proved never to run again; NULL: not tried
+	uint8_t *dead;	     // of each node, enum gi_dead; NULL: not tried
 	size_t stuck_count, cycle_count;
 
 	char **notes;

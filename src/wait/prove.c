@@ -7,6 +7,11 @@
 // the process that could have ended its wait. A circle of such edges is a deadlock through
 // channels; one without any edge is unreachable: nobody but itself knows what it waits on.
 //
+// Who waits for a lock whose owner is known goes on only after the owner: it is live if the
+// owner is, whoever may reach the lock. It is asked about by what the owner waits on, or the
+// owner's owner. As owners are inferred, so is what follows from them: the argument is run
+// without them first, and only what it proves then is exact.
+//
 // Goroutines that wait for the same in the same way cannot wake each other: no edges among them.
 //
 // Left alone, as if they could run: the runtime's own goroutines; those that wait for nothing
@@ -19,13 +24,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_HOLDERS = 64, MAX_PROOF_EDGES = 1 << 20 };
+enum { MAX_HOLDERS = 64, MAX_PROOF_EDGES = 1 << 20, MAX_OWNERS = 64 };
 
 struct prove {
 	struct gi_graph *gr;
 	struct gi_reach_wait *waits;
 	size_t count;
 	uint64_t *objects; // of all waits, one after the other
+	size_t object_cap;
+	size_t *first_edge; // of each goroutine, among the edges to owners
+	size_t owner_edges;
+	bool by_owner;	   // owners count
+	bool any_by_owner; // somebody is asked about by an owner
 	struct gi_reach_kept *reach;
 	struct gi_map holders_of; // object to 1 + index into lists
 	uint32_t *lists;	  // count, then indexes into waits
@@ -48,47 +58,110 @@ static bool may_end(enum gi_object_kind kind)
 	}
 }
 
-/** Adds the wait of goroutine g, if all that could end it is known. */
-static void add_wait(struct prove *p, uint32_t g, size_t *used)
+static bool has_owner(const struct prove *p, uint32_t g)
 {
-	struct gi_graph *gr = p->gr;
-	struct gi_reach_wait w = {.g = g, .objects = p->objects + *used};
+	return p->first_edge[g] < p->owner_edges && p->gr->edges[p->first_edge[g]].from == g;
+}
 
-	// In a cycle of locks already, or behind one: nobody can wake it.
-	if (gr->g_verdict[g]) {
-		p->waits[p->count++] = w;
-		return;
-	}
-	for (size_t i = gr->g_first[g]; i && i <= gr->waiter_count; i++) {
+/** True if all that could end g's wait is known. */
+static bool is_known(const struct gi_graph *gr, uint32_t g)
+{
+	size_t n = 0;
+
+	for (size_t i = gr->g_first[g]; i && i <= gr->waiter_count; i++, n++) {
 		const struct gi_waiter *x = &gr->waiters[i - 1];
 		if (x->g != g)
 			break;
 		const struct gi_object *o = &gr->objects[x->object];
 		if (!o->addr || !may_end(o->kind))
-			return;
-		p->objects[*used + w.object_count++] = o->addr;
+			return false;
 	}
-	if (!w.object_count)
-		return;
+	return n > 0;
+}
+
+/**
+ * Who must go on before g does: itself if it waits for no owner, else the owner at the end of
+ * the way. False if that one can run, as far as is known.
+ */
+static bool last_owner(const struct prove *p, uint32_t g, uint32_t *ret)
+{
+	const struct gi_graph *gr = p->gr;
+
+	for (unsigned n = 0; n < MAX_OWNERS && g < gi_go_g_count(gr->go); n++) {
+		if (gr->g_verdict[g] || !has_owner(p, g)) {
+			*ret = g;
+			return gr->g_verdict[g] || is_known(gr, g);
+		}
+		// Of several owners (readers, members of a group) all must go on: one that waits.
+		size_t e = p->first_edge[g];
+		while (e < p->owner_edges && gr->edges[e].from == g &&
+		       !gr->g_first[gr->edges[e].to])
+			e++;
+		if (e == p->owner_edges || gr->edges[e].from != g)
+			return false;
+		g = gr->edges[e].to;
+	}
+	return false;
+}
+
+/** Adds the wait of goroutine g, if all that could end it is known. */
+static struct gi_error *add_wait(struct prove *p, uint32_t g, size_t *used)
+{
+	struct gi_graph *gr = p->gr;
+	struct gi_reach_wait w = {.g = g};
+	struct gi_error *err;
+	uint32_t last;
+
+	if (!p->by_owner || gr->dead[g]) {
+		last = g;
+		if (!gr->g_verdict[g] && !is_known(gr, g))
+			return NULL;
+	} else if (!last_owner(p, g, &last)) {
+		return NULL;
+	}
+	p->any_by_owner |= last != g;
+	// In a cycle of locks already, or behind one, or dead without owners: nobody can wake it.
+	for (size_t i = gr->g_verdict[last] || gr->dead[g] ? 0 : gr->g_first[last];
+	     i && i <= gr->waiter_count && gr->waiters[i - 1].g == last; i++) {
+		err = gi_grow(&p->objects, &p->object_cap, *used + w.object_count + 1,
+			      sizeof(*p->objects));
+		if (err)
+			return err;
+		p->objects[*used + w.object_count++] = gr->objects[gr->waiters[i - 1].object].addr;
+	}
 	*used += w.object_count;
 	p->waits[p->count++] = w;
+	return NULL;
 }
 
 static struct gi_error *collect(struct prove *p)
 {
 	struct gi_graph *gr = p->gr;
 	size_t n = gi_go_g_count(gr->go), used = 0;
+	struct gi_error *err = NULL;
 
 	p->waits = calloc(n + 1, sizeof(*p->waits));
-	p->objects = malloc((gr->waiter_count + 1) * sizeof(*p->objects));
-	if (!p->waits || !p->objects)
+	p->first_edge = malloc((n + 1) * sizeof(*p->first_edge));
+	if (!p->waits || !p->first_edge)
 		return gi_error_nomem();
-	for (size_t i = 0; i < n; i++) {
+	p->owner_edges = gr->edge_count;
+	for (size_t i = 0; i < n; i++)
+		p->first_edge[i] = p->owner_edges;
+	for (size_t i = p->owner_edges; i-- > 0;)
+		if (gr->edges[i].from < n)
+			p->first_edge[gr->edges[i].from] = i;
+	for (size_t i = 0; i < n && !err; i++) {
 		const struct gi_g *g = gi_go_g(gr->go, i);
 		if (!g->unreadable && !g->system && gr->g_first[i])
-			add_wait(p, (uint32_t)i, &used);
+			err = add_wait(p, (uint32_t)i, &used);
 	}
-	return NULL;
+	// Only now do the objects stay where they are.
+	const uint64_t *at = p->objects;
+	for (size_t i = 0; i < p->count; i++) {
+		p->waits[i].objects = at;
+		at += p->waits[i].object_count;
+	}
+	return err;
 }
 
 // Many wait on the same object: who holds it is asked once.
@@ -103,8 +176,8 @@ static struct gi_error *holders(struct prove *p, uint64_t object, const uint32_t
 					       p->list_len + MAX_HOLDERS + 1, sizeof(*p->lists));
 		if (err)
 			return err;
-		err = gi_reach_kept_holders(p->reach, object, p->lists + p->list_len + 1,
-					    MAX_HOLDERS, &n);
+		err = gi_reach_kept_holders(p->reach, object, p->lists + p->list_len + 1, MAX_HOLDERS,
+				       &n);
 		if (err)
 			return err;
 		if (n > MAX_HOLDERS)
@@ -134,7 +207,15 @@ static const char *evidence(struct prove *p, const struct gi_object *o, size_t o
 				 kind, others - 1, others == 2 ? "" : "s");
 }
 
-/** True if all that h waits for is this object, as x does: it cannot wake x. */
+static bool is_lock(enum gi_object_kind kind)
+{
+	return kind == GI_OBJECT_MUTEX || kind == GI_OBJECT_RWMUTEX || kind == GI_OBJECT_ONCE;
+}
+
+/**
+ * True if all that h waits for is this object, as x does: it cannot wake x. Readers and writers
+ * wait for a lock alike, for both want it.
+ */
 static bool waits_alike(const struct gi_graph *gr, const struct gi_waiter *x, uint32_t h)
 {
 	size_t i = gr->g_first[h];
@@ -142,7 +223,9 @@ static bool waits_alike(const struct gi_graph *gr, const struct gi_waiter *x, ui
 	if (!i)
 		return false;
 	for (; i <= gr->waiter_count && gr->waiters[i - 1].g == h; i++) {
-		if (gr->waiters[i - 1].object != x->object || gr->waiters[i - 1].role != x->role)
+		const struct gi_waiter *y = &gr->waiters[i - 1];
+		if (y->object != x->object ||
+		    (y->role != x->role && !is_lock(gr->objects[x->object].kind)))
 			return false;
 	}
 	return true;
@@ -201,53 +284,100 @@ static struct gi_error *add_edges(struct prove *p, size_t i)
 	return NULL;
 }
 
+/** Notes who is dead; those that were not so before are dead by their owners. */
+static void note_dead(struct prove *p)
+{
+	struct gi_graph *gr = p->gr;
+
+	for (size_t i = 0; i < p->count; i++) {
+		uint32_t g = p->waits[i].g;
+		if (!gr->g_verdict[g] && !gr->dead[g] && !gi_reach_kept_is_live(p->reach, i))
+			gr->dead[g] = p->by_owner ? GI_DEAD_BY_OWNER : GI_DEAD;
+	}
+}
+
 static struct gi_error *conclude(struct prove *p)
 {
 	struct gi_graph *gr = p->gr;
 	struct gi_error *err = NULL;
 
-	gr->dead = calloc(gr->node_count + 1, 1);
-	if (!gr->dead)
-		return gi_error_nomem();
 	for (size_t i = 0; i < p->count && !err; i++) {
 		uint32_t g = p->waits[i].g;
-		if (gr->g_verdict[g] || gi_reach_kept_is_live(p->reach, i))
+		if (!gr->dead[g])
 			continue;
-		gr->dead[g] = 1;
 		if (i % 256 == 0)
 			err = gi_interrupt_check();
-		if (!err)
+		if (!err && !has_owner(p, g))
 			err = add_edges(p, i);
 	}
 	return err;
 }
 
+/** Runs the argument for all waits. */
+static struct gi_error *argue(struct prove *p)
+{
+	struct gi_error *err = collect(p);
+
+	if (err || !p->count || (p->by_owner && !p->any_by_owner))
+		return err;
+	err = gi_reach_kept_solve(p->gr->go, p->by_owner ? "reach-owners" : "reach", p->waits,
+				  p->count, &p->reach);
+	if (!err)
+		note_dead(p);
+	return err;
+}
+
+/** What came of it, and what follows. */
+static struct gi_error *finish(struct prove *p)
+{
+	struct gi_error *err = p->reach ? conclude(p) : NULL;
+
+	return !err && p->reach ? gi_reach_kept_keep(p->reach) : err;
+}
+
+static void prove_deinit(struct prove *p)
+{
+	gi_reach_kept_destroy(p->reach);
+	gi_map_deinit(&p->holders_of);
+	free(p->waits);
+	free(p->objects);
+	free(p->first_edge);
+	free(p->lists);
+}
+
+static struct gi_error *prove(struct gi_graph *gr)
+{
+	struct prove first = {.gr = gr}, second = {.gr = gr, .by_owner = true};
+	struct gi_error *err;
+
+	gr->dead = calloc(gr->node_count + 1, 1);
+	if (!gr->dead)
+		return gi_error_nomem();
+	err = argue(&first);
+	if (!err && first.reach)
+		err = argue(&second);
+	if (!err && second.reach) {
+		err = gi_reach_kept_keep(first.reach);
+		if (!err)
+			err = finish(&second);
+	} else if (!err) {
+		err = finish(&first);
+	}
+	prove_deinit(&first);
+	prove_deinit(&second);
+	return err ? err : gi_graph_sort_edges(gr);
+}
+
 struct gi_error *gi_graph_prove(struct gi_graph *gr)
 {
-	struct prove p = {.gr = gr};
-	struct gi_error *err = collect(&p);
+	struct gi_error *err = prove(gr);
 
-	if (!err && p.count) {
-		err = gi_reach_kept_solve(gr->go, p.waits, p.count, &p.reach);
-		if (err && gi_error_code(err) != GI_ERR_INTERRUPTED &&
-		    gi_error_code(err) != GI_ERR_NOMEM) {
-			// No proof is no reason to keep back what the locks say.
-			gi_graph_add_note(gr, "who can reach what is not known: %s",
-					  gi_error_message(err));
-			gi_error_ignore(err);
-			err = NULL;
-		} else if (!err) {
-			err = conclude(&p);
-			if (!err)
-				err = gi_reach_kept_keep(p.reach);
-			if (!err)
-				err = gi_graph_sort_edges(gr);
-		}
+	if (err && gi_error_code(err) != GI_ERR_INTERRUPTED &&
+	    gi_error_code(err) != GI_ERR_NOMEM) {
+		// No proof is no reason to keep back what the locks say.
+		gi_graph_add_note(gr, "who can reach what is not known: %s", gi_error_message(err));
+		gi_error_ignore(err);
+		err = NULL;
 	}
-	gi_reach_kept_destroy(p.reach);
-	gi_map_deinit(&p.holders_of);
-	free(p.waits);
-	free(p.objects);
-	free(p.lists);
 	return err;
 }

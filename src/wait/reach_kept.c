@@ -16,11 +16,11 @@
 #include "gcore/base.h"
 #include "gcore/record.h"
 
-static const char name[] = "reach";
 enum { FAILED = 0, SOLVED = 1, WHY_MAX = 4096 };
 
 struct gi_reach_kept {
 	struct gi_go *go;
+	const char *name; // of its answer
 	const struct gi_reach_wait *waits;
 	size_t wait_count;
 	struct gi_reach *reach; // NULL: answers were kept
@@ -49,7 +49,7 @@ static void put_u64(struct gi_str *s, uint64_t v)
 	put_u32(s, (uint32_t)(v >> 32));
 }
 
-static struct gi_error *keep_failure(struct gi_go *go, const struct gi_error *why)
+static struct gi_error *keep_failure(const struct gi_reach_kept *k, const struct gi_error *why)
 {
 	_cleanup_(gi_str_deinit) struct gi_str s = { 0 };
 	const char *text = gi_error_message(why);
@@ -58,7 +58,8 @@ static struct gi_error *keep_failure(struct gi_go *go, const struct gi_error *wh
 	put_u32(&s, (uint32_t)gi_error_code(why));
 	put_u32(&s, (uint32_t)n);
 	gi_str_putn(&s, text, n);
-	return s.oom ? gi_error_nomem() : gi_target_keep_answer(gi_go_target(go), name, s.s, s.len);
+	return s.oom ? gi_error_nomem()
+		     : gi_target_keep_answer(gi_go_target(k->go), k->name, s.s, s.len);
 }
 
 static struct gi_error *solve(struct gi_reach_kept *k)
@@ -73,7 +74,7 @@ static struct gi_error *solve(struct gi_reach_kept *k)
 	gi_target_record_resume(t);
 	if (err && gi_target_recorded(t) && gi_error_code(err) != GI_ERR_INTERRUPTED &&
 	    gi_error_code(err) != GI_ERR_NOMEM) {
-		struct gi_error *failed = keep_failure(k->go, err);
+		struct gi_error *failed = keep_failure(k, err);
 		if (failed) {
 			gi_error_ignore(err);
 			return failed;
@@ -139,13 +140,15 @@ static struct gi_error *load(struct gi_reach_kept *k)
 	return err;
 }
 
-struct gi_error *gi_reach_kept_solve(struct gi_go *go, const struct gi_reach_wait *waits, size_t n,
+struct gi_error *gi_reach_kept_solve(struct gi_go *go, const char *name,
+				     const struct gi_reach_wait *waits, size_t n,
 				     struct gi_reach_kept **ret)
 {
 	struct gi_reach_kept *k = calloc(1, sizeof(*k));
 	if (!k)
 		return gi_error_nomem();
 	k->go = go;
+	k->name = name;
 	k->waits = waits;
 	k->wait_count = n;
 	k->data = gi_target_answer(gi_go_target(go), name, &k->size);
@@ -226,7 +229,7 @@ struct gi_error *gi_reach_kept_keep(struct gi_reach_kept *k)
 	if (!gi_target_recorded(t))
 		return NULL;
 	if (!k->reach) // a mini dump of a mini dump
-		return gi_target_keep_answer(t, name, k->data, k->size);
+		return gi_target_keep_answer(t, k->name, k->data, k->size);
 	_cleanup_(gi_str_deinit) struct gi_str s = { 0 };
 	put_u32(&s, SOLVED);
 	put_u64(&s, k->wait_count);
@@ -237,5 +240,5 @@ struct gi_error *gi_reach_kept_keep(struct gi_reach_kept *k)
 	put_u64(&s, k->object_count);
 	gi_str_putn(&s, gi_str_cstr(&k->holders), k->holders.len);
 	return s.oom || k->holders.oom ? gi_error_nomem() :
-					 gi_target_keep_answer(t, name, s.s, s.len);
+					 gi_target_keep_answer(t, k->name, s.s, s.len);
 }

@@ -7,8 +7,12 @@
 
 struct gi_reach_kept;
 
-/** As gi_reach_solve(), whose errors it gives. go and waits are borrowed as long as the result. */
-struct gi_error *gi_reach_kept_solve(struct gi_go *go, const struct gi_reach_wait *waits, size_t n,
+/**
+ * As gi_reach_solve(), whose errors it gives. name: of the question, for there are several. go,
+ * name and waits are borrowed as long as the result.
+ */
+struct gi_error *gi_reach_kept_solve(struct gi_go *go, const char *name,
+				     const struct gi_reach_wait *waits, size_t n,
 				     struct gi_reach_kept **ret) GI_MUST_CHECK;
 void gi_reach_kept_destroy(struct gi_reach_kept *k);
 /** As gi_reach_is_live(). */

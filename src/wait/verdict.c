@@ -259,8 +259,11 @@ static struct gi_error *judge_unreachable(struct judge *j)
 		struct gi_verdict v = {.kind = GI_VERDICT_UNREACHABLE,
 				       .strength = GI_STRENGTH_EXACT,
 				       .root = gr->verdict_count};
-		for (uint64_t g = first; g; g = same[g - 1])
+		for (uint64_t g = first; g; g = same[g - 1]) {
 			list[v.goroutine_count++] = (uint32_t)g - 1;
+			if (gr->dead[g - 1] != GI_DEAD)
+				v.strength = GI_STRENGTH_INFERRED;
+		}
 		uint32_t object = first_object(gr, list[0]);
 		if (object != UINT32_MAX && is_lock(gr->objects[object].kind))
 			v.kind = GI_VERDICT_ORPHAN_LOCK;
