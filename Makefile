@@ -151,6 +151,14 @@ check-oracle: all
 test-world: all
 	@BUILD=$(BUILD) tests/oracle/world $(or $(WORLD),--write docs/support.md)
 
+# Random programs that know themselves who has which lock and who is stuck; many of them, in all
+# builds, and the numbers go into the documents. WAITS="--size 2 -g 1.27.4" chooses (and writes
+# nothing).
+.PHONY: test-waits
+test-waits: all
+	@BUILD=$(BUILD) tests/waits/run $(or $(WAITS),--size 3 --dumps 20 --builds default,noopt,race,pie,stripped \
+		-g all --docs docs/wait-graph.md)
+
 # Every release, build and kind of core that this machine can make; the table goes into the
 # documents. MATRIX="-g 1.26.8 --builds pie" chooses (and writes nothing).
 .PHONY: test-matrix

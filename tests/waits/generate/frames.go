@@ -102,8 +102,9 @@ import (
 var _ = context.Background
 
 type entry struct {
-	addr    uintptr
-	owners  []int
+	hidden  uintptr // the address, as no pointer looks like
+	owners  [16]int
+	count   int
 	foreign bool
 }
 
@@ -123,7 +124,9 @@ var (
 
 func took(id, me int) {
 	bookMu.Lock()
-	book[id].owners = append(book[id].owners, me)
+	e := &book[id]
+	e.owners[e.count] = me
+	e.count++
 	changes++
 	bookMu.Unlock()
 }
@@ -132,9 +135,11 @@ func dropped(id, me int) {
 	bookMu.Lock()
 	defer bookMu.Unlock()
 	changes++
-	for i, o := range book[id].owners {
+	e := &book[id]
+	for i, o := range e.owners[:e.count] {
 		if o == me {
-			book[id].owners = append(book[id].owners[:i], book[id].owners[i+1:]...)
+			e.count--
+			e.owners[i] = e.owners[e.count]
 			return
 		}
 	}
@@ -149,7 +154,7 @@ func foreign(id int) {
 
 func at(id int, addr uintptr) {
 	bookMu.Lock()
-	book[id].addr = addr
+	book[id].hidden = ^addr
 	bookMu.Unlock()
 }
 
@@ -229,9 +234,10 @@ func main() {
 %s	settle()
 %s	out := json.NewEncoder(os.Stdout)
 	bookMu.Lock()
-	for _, e := range book {
-		out.Encode(map[string]any{"addr": "0x" + strconv.FormatUint(uint64(e.addr), 16),
-			"owners": append([]int{}, e.owners...), "foreign": e.foreign})
+	for i := range book {
+		e := &book[i]
+		out.Encode(map[string]any{"addr": "0x" + strconv.FormatUint(uint64(^e.hidden), 16),
+			"owners": e.owners[:e.count], "foreign": e.foreign})
 	}
 	for i := range scenarios {
 		s := &scenarios[i]
@@ -247,5 +253,72 @@ func main() {
 	}
 	os.Stdout.WriteString("ready\n")
 	time.Sleep(time.Hour)
+}
+`
+
+const healthyFrame = `// Made by tests/waits/generate with the seed %d: it goes on for ever.
+package main
+
+import (
+	"context"
+	"math/rand"
+	"os"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+var _ = context.Background
+
+func took(id, me int)    { atomic.AddInt32(&worked, 1) }
+func dropped(id, me int) { atomic.AddInt32(&worked, -1) }
+func foreign(id int)     {}
+
+// pause is a short while of one kind or another.
+//
+//go:noinline
+func pause() {
+	switch n := rand.Intn(40); {
+	case n < 10:
+		runtime.Gosched()
+	case n < 20:
+		for i := 0; i < 1000*n; i++ {
+			work()
+		}
+	case n < 30:
+		time.Sleep(time.Duration(n) * 10 * time.Microsecond)
+	case n < 38:
+		time.Sleep(time.Duration(rand.Intn(4000)) * time.Microsecond)
+	case n < 39:
+		done := make(chan bool)
+		time.AfterFunc(time.Millisecond, func() { close(done) })
+		<-done
+	default:
+		runtime.GC()
+	}
+}
+
+//go:noinline
+func stand() { pause() }
+
+%s%sfunc main() {
+	rand.Seed(time.Now().UnixNano())
+	for i, f := range []func(){%s} {
+		go func(i int, f func()) {
+			// Many come late, and meet memory that was used before.
+			time.Sleep(time.Duration(i%%8) * 5 * time.Millisecond)
+			f()
+		}(i, f)
+	}
+	if len(os.Args) > 1 {
+		ms, _ := strconv.Atoi(os.Args[1])
+		time.Sleep(time.Duration(ms) * time.Millisecond)
+		dieQuietly()
+	}
+	select {}
 }
 `

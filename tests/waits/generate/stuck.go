@@ -138,7 +138,7 @@ func (s *scenario) variable(typ, value string) string {
 			s.add("%s = %s\n", v, value)
 		}
 	} else if value != "" {
-		s.add("var %s %s = %s\n", v, typ, value)
+		s.add("var %s %s = %s\n_ = %[1]s\n", v, typ, value)
 	} else {
 		s.add("var %s %s\n", v, typ)
 	}
@@ -253,7 +253,7 @@ func (s *scenario) forgotten() {
 }
 
 func (s *scenario) orphan() {
-	s.kind = "orphan_lock"
+	s.kind = "orphan-lock"
 	s.global = false
 	l := s.anyLock()
 	o := makeOpAs(l, false)
@@ -307,7 +307,7 @@ func makeStuck(seed, nodes, n int) {
 	for g := 0; g < 3*nodes; g++ {
 		f := fresh("run")
 		order := rnd.Perm(len(locks))
-		code := body(order[:1+pick(4)], 0, stand)
+		code := body(order[:1+pick(4)], blocks, stand)
 		fmt.Fprintf(&funcs, "func %s(me int) {\n%s}\n\n", f, indent(code))
 		if chance(50) {
 			fmt.Fprintf(&starts, "\tgo func() { %s(enter()) }()\n", f)
