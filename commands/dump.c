@@ -4,7 +4,7 @@
 
 static struct gi_error *dump_run(struct gi_session *s, const struct gi_args *args, struct gi_out *out)
 {
-	struct gi_dump_result made;
+	struct gi_dump_result made = {0};
 	const char *path = gi_args_get(args, 0);
 	bool mini = gi_args_has_name(args, "mini"), all = gi_args_has_name(args, "all");
 
@@ -12,7 +12,7 @@ static struct gi_error *dump_run(struct gi_session *s, const struct gi_args *arg
 		return gi_error_create(GI_ERR_USAGE, "-mini leaves out as much as it can: it goes without -all");
 	double start = gi_now();
 	struct gi_error *err = mini ? gi_session_dump_mini(s, path, &made)
-				    : gi_dump_core(gi_session_target(s), all, path, &made);
+				    : gi_session_dump_core(s, path, all, &made);
 
 	if (err)
 		return err;
@@ -41,6 +41,9 @@ const struct gi_command gi_cmd_dump = {
 		"same on a machine that has none of these, and is a few megabytes where the core has\n"
 		"gigabytes. Memory that is not in it is said to be not saved. Who can still reach what is\n"
 		"worked out before it is written, as that takes the whole heap.\n"
+		"\n"
+		"Of a running process a core is made of a new snapshot: it stands while its memory is copied,\n"
+		"which is told, and runs on while that is written. A mini dump is of the snapshot at hand.\n"
 		"\n"
 		"The file is readable by its owner alone, and holds what the process held: keys and data.\n",
 	.min_args = 1,

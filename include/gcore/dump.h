@@ -13,7 +13,18 @@ struct gi_dump_result {
 	uint64_t size;	 // of the file
 	uint64_t memory; // bytes of the process's memory in it
 	uint64_t files;	 // bytes of executables and libraries in it, packed
+	bool live;	 // of a running process,
+	uint64_t pause_ns; // which stood so long for what was read
 };
+
+/** What is to be read of a running process for a core of it. */
+struct gi_dump_plan;
+/**
+ * Makes the plan and reads all of that memory into the target's copy: while the process stands.
+ * all: see gi_dump_core(). *plan is made, or made anew.
+ */
+struct gi_error *gi_dump_plan(struct gi_target *t, bool all, struct gi_dump_plan **plan) GI_MUST_CHECK;
+void gi_dump_plan_destroy(struct gi_dump_plan *plan);
 
 /**
  * Writes a mini dump: the memory that was read while the record ran, notes of threads and
@@ -26,8 +37,9 @@ struct gi_error *gi_dump_mini(struct gi_target *t, struct gi_record *r, const ch
 /**
  * Writes a core as the kernel does: what a core holds, or what the kernel saves of a process by
  * default. all: also what is mapped from files and was not changed, as far as it can be read.
+ * plan: of a running process, else NULL.
  */
-struct gi_error *gi_dump_core(struct gi_target *t, bool all, const char *path,
-			      struct gi_dump_result *ret) GI_MUST_CHECK;
+struct gi_error *gi_dump_core(struct gi_target *t, bool all, const struct gi_dump_plan *plan,
+			      const char *path, struct gi_dump_result *ret) GI_MUST_CHECK;
 
 #endif

@@ -65,7 +65,7 @@ struct gi_process_info {
 	uint64_t page_size;
 	bool by_kernel; // a kernel core, as far as can be told; else gdb's or another tool's
 	bool live;	// a running process: core_path is NULL
-	uint64_t monotonic_ns; // live: CLOCK_MONOTONIC of the process at the snapshot; else 0
+	uint64_t monotonic_ns; // CLOCK_MONOTONIC at the snapshot, of a live process or in our dump of one; else 0
 	bool mini;	// a mini dump: what was not needed for its goroutines was left out
 	const uint8_t *auxv; // the raw auxiliary vector, NULL if unknown
 	size_t auxv_len;

@@ -122,31 +122,57 @@ static struct gi_error *put_head(struct dump_file *f, struct gi_str *head)
 	return head->oom || f->notes.oom ? gi_error_nomem() : NULL;
 }
 
+static struct gi_error *put_bytes(struct dump_file *f, struct elf_sparse *out, uint64_t start,
+				  uint64_t len)
+{
+	struct gi_error *err = NULL;
+	for (uint64_t done = 0; !err && done < len;) {
+		size_t n;
+		const uint8_t *bytes = gi_target_view_max(f->t, start + done,
+							  gi_min_u64(len - done, 16 << 20), &n);
+		uint8_t b;
+		err = gi_interrupt_check();
+		if (!err && !bytes) {
+			// It was there when the pieces were made.
+			err = gi_target_read(f->t, start + done, &b, 1);
+			n = 1;
+			bytes = &b;
+		}
+		if (!err)
+			err = gi_elf_sparse_write(out, bytes, n);
+		done += n;
+	}
+	return err;
+}
+
 static struct gi_error *put_memory(struct dump_file *f, struct elf_sparse *out, uint64_t *memory_ret)
 {
+	size_t k = 0; // of what is present
 	for (size_t i = 0; i < f->piece_count; i++) {
 		const struct dump_piece *p = &f->pieces[i];
-		uint64_t at = gi_elf_sparse_size(out);
+		uint64_t at = gi_elf_sparse_size(out), end = p->start + p->filesz;
 		struct gi_error *err = gi_elf_sparse_zeros(out, align_up(at, f->align) - at);
-		for (uint64_t done = 0; !err && done < p->filesz;) {
-			size_t n;
-			const uint8_t *bytes = gi_target_view_max(
-				f->t, p->start + done, gi_min_u64(p->filesz - done, 16 << 20), &n);
-			err = gi_interrupt_check();
-			if (!err && !bytes) {
-				// It was there when the pieces were made.
-				uint8_t b;
-				err = gi_target_read(f->t, p->start + done, &b, 1);
-				n = 1;
-				bytes = &b;
-			}
-			if (!err)
-				err = gi_elf_sparse_write(out, bytes, n);
-			done += n;
+		for (at = p->start; !err && f->present && at < end;) {
+			const struct gi_extent *e;
+			while (k < f->present_count && f->present[k].start + f->present[k].len <= at)
+				k++;
+			e = k < f->present_count ? &f->present[k] : NULL;
+			uint64_t next = e ? gi_min_u64(gi_max_u64(e->start, at), end) : end;
+			err = gi_elf_sparse_zeros(out, next - at);
+			at = next;
+			if (err || at == end)
+				continue;
+			next = gi_min_u64(e->start + e->len, end);
+			err = put_bytes(f, out, at, next - at);
+			*memory_ret += next - at;
+			at = next;
+		}
+		if (!err && !f->present) {
+			err = put_bytes(f, out, p->start, p->filesz);
+			*memory_ret += p->filesz;
 		}
 		if (err)
 			return err;
-		*memory_ret += p->filesz;
 	}
 	return NULL;
 }

@@ -16,6 +16,9 @@ struct dump_file {
 	struct gi_str notes;
 	struct dump_piece *pieces; // ascending
 	size_t piece_count, piece_cap;
+	// If not NULL, what of the pieces is there, ascending: all else is zeros.
+	const struct gi_extent *present;
+	size_t present_count;
 	uint64_t align; // of pieces in the file: a power of two
 };
 

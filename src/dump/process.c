@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "target/mini_format.h"
+
 enum {
 	PRSTATUS_INFO_SIGNAL = 0,
 	PRSTATUS_CURSIG = 12,
@@ -154,6 +156,11 @@ struct gi_error *gi_dump_file_process(struct dump_file *f)
 			put_registers(f, th);
 			put_siginfo(f, th);
 		}
+	}
+	if (info->monotonic_ns) {
+		uint8_t moment[8];
+		store(moment, info->monotonic_ns, sizeof(moment));
+		gi_dump_file_note(f, MINI_OWNER, MINI_MOMENT, moment, sizeof(moment));
 	}
 	if (process_first && !err) {
 		put_auxv(f);

@@ -4,6 +4,7 @@
 // tables read. What is read of a process that runs can be torn, so that a stripped
 // program, whose globals are found by their form, gets a few tries.
 
+#include "gcore/dump.h"
 #include "gcore/live.h"
 #include "repl/session_impl.h"
 
@@ -114,7 +115,8 @@ static void put_stop(struct gi_session *s, struct gi_out *out)
 		gi_out_printf(out, "read anew; the process was stopped for %s\n", gi_str_cstr(&pause));
 }
 
-struct gi_error *gi_session_refresh(struct gi_session *s, bool hold, struct gi_out *out)
+// A new snapshot, and the session's state made of it.
+static struct gi_error *retake(struct gi_session *s, gi_live_copy_fn copy, void *arg, bool hold)
 {
 	struct gi_error *err = check_live(s);
 	if (err)
@@ -124,7 +126,7 @@ struct gi_error *gi_session_refresh(struct gi_session *s, bool hold, struct gi_o
 	if (s->by_thread)
 		tid = gi_target_thread(s->target, s->thread)->tid;
 	forget_state(s);
-	err = take(s, hold);
+	err = hold ? gi_live_hold(s->target, copy, arg) : gi_live_snapshot(s->target, copy, arg);
 	// The state that was is read again even if there is no newer one.
 	struct gi_error *load_err = s->go ? load_state(s) : NULL;
 	if (load_err) {
@@ -142,9 +144,52 @@ struct gi_error *gi_session_refresh(struct gi_session *s, bool hold, struct gi_o
 		if (gi_target_thread(s->target, i)->tid == tid)
 			gi_session_select_thread(s, i);
 	}
+	return err;
+}
+
+struct gi_error *gi_session_refresh(struct gi_session *s, bool hold, struct gi_out *out)
+{
+	struct gi_error *err = retake(s, s->go ? copy_go : NULL, s->go, hold);
 	if (err)
 		return err;
 	put_stop(s, out);
+	return NULL;
+}
+
+// --- dumps --------------------------------------------------------------------------
+
+struct dump_copy {
+	struct gi_session *s;
+	bool all;
+	struct gi_dump_plan *plan;
+};
+
+static struct gi_error *copy_for_dump(void *arg)
+{
+	struct dump_copy *d = arg;
+	struct gi_error *err = d->s->go ? gi_go_copy(d->s->go) : NULL;
+	return err ? err : gi_dump_plan(d->s->target, d->all, &d->plan);
+}
+
+struct gi_error *gi_session_dump_core(struct gi_session *s, const char *path, bool all,
+				      struct gi_dump_result *ret)
+{
+	struct dump_copy d = { .s = s, .all = all };
+	struct gi_error *err;
+	if (!gi_target_is_live(s->target))
+		return gi_dump_core(s->target, all, NULL, path, ret);
+	// One that is being held is as it was; else all of the core must be of one moment.
+	if (gi_live_stop(s->target)->held)
+		err = copy_for_dump(&d);
+	else
+		err = retake(s, copy_for_dump, &d, false);
+	if (!err)
+		err = gi_dump_core(s->target, all, d.plan, path, ret);
+	gi_dump_plan_destroy(d.plan);
+	if (err)
+		return err;
+	ret->live = true;
+	ret->pause_ns = gi_live_stop(s->target)->pause_ns;
 	return NULL;
 }
 

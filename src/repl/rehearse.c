@@ -4,6 +4,7 @@
 // that nothing is known already that the dump's reader would have to find out.
 
 #include "gcore/dump.h"
+#include "gcore/live.h"
 #include "repl/session_impl.h"
 
 #include <fcntl.h>
@@ -37,7 +38,7 @@ static const char *const lines[] = {
 };
 
 // Commands of one goroutine, where there are not too many: traceback has been over all.
-enum { EACH_MAX = 2000, SEARCH_SECONDS = 10 };
+enum { EACH_MAX = 2000, SEARCHED_MAX = 300, SEARCH_SECONDS = 5 };
 static const char *const each[] = {"", "bt", "bt -full-thread", "bt -defer", "regs"};
 static const char *const each_thread[] = {"", "bt", "regs"};
 
@@ -96,12 +97,14 @@ static struct gi_error *run_on_objects(struct gi_session *s, struct gi_out *out)
 	if (!err && !done)
 		err = gi_error_nomem();
 	n = s->graph ? gi_graph_waiter_count(s->graph) : 0;
-	for (size_t i = 0; i < n && !err && gi_now() - start < SEARCH_SECONDS; i++) {
+	size_t searched = 0;
+	for (size_t i = 0; i < n && !err && searched < SEARCHED_MAX && gi_now() - start < SEARCH_SECONDS; i++) {
 		const struct gi_waiter *w = gi_graph_waiter(s->graph, i);
 		const struct gi_g *g = gi_go_g(s->go, w->g);
 		if (done[w->object])
 			continue;
 		done[w->object] = true;
+		searched++;
 		err = run_quietly(s, out, "why %" PRIu64, g->goid);
 		if (!err && gi_graph_object(s->graph, w->object)->addr)
 			err = run_quietly(s, out, "object 0x%" PRIx64,
@@ -147,5 +150,9 @@ struct gi_error *gi_session_dump_mini(struct gi_session *s, const char *path,
 		err = rehearse(s);
 	if (!err)
 		err = gi_dump_mini(s->target, record, path, ret);
+	if (!err && gi_target_is_live(s->target)) {
+		ret->live = true;
+		ret->pause_ns = gi_live_stop(s->target)->pause_ns;
+	}
 	return err;
 }

@@ -16,7 +16,7 @@ void gi_session_select_first(struct gi_session *s)
 			gi_session_select_thread(s, 0);
 		return;
 	}
-	const struct gi_m *m = gi_target_info(s->target)->live ? NULL : gi_go_m_by_thread(s->go, 0);
+	const struct gi_m *m = gi_target_info(s->target)->monotonic_ns ? NULL : gi_go_m_by_thread(s->go, 0);
 	const struct gi_g *g = m && m->curg ? gi_go_g_by_addr(s->go, m->curg) : NULL;
 	if (!g)
 		g = gi_go_g_by_id(s->go, 1);

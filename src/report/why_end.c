@@ -117,6 +117,8 @@ struct gi_error *gi_why_end(struct gi_out *out, struct gi_go *go, struct gi_unwi
 	if (err) {
 		if (gi_error_code(err) == GI_ERR_INTERRUPTED || gi_error_code(err) == GI_ERR_NOMEM)
 			return err;
+		if (gi_target_info(gi_go_target(go))->mini)
+			gi_out_note(out, "%s", gi_error_message(err));
 		gi_error_ignore(err); // a heap that cannot be read says nothing
 		return NULL;
 	}

@@ -54,6 +54,10 @@ void gi_mini_destroy(struct mini *m)
 
 struct gi_error *gi_mini_add_note(struct core *c, const struct gi_elf_note *note)
 {
+	if (note->type == MINI_MOMENT && note->desc_len >= 8)
+		c->base.info.monotonic_ns = gi_load_u64(note->desc);
+	if (note->type >= MINI_MOMENT)
+		return NULL;
 	if (!c->mini)
 		c->mini = calloc(1, sizeof(*c->mini));
 	if (!c->mini)

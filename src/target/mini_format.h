@@ -19,6 +19,10 @@
 //   IMAGE     u32 module, u32 kind, string path, u64 size, u32 count of holes, each: u64 offset,
 //             u64 length; then the packed file
 //   ANSWER    string name; then the answer
+//
+// A whole core of a running process has one note of that owner, too, which makes no mini dump of it:
+//
+//   MOMENT    u64 CLOCK_MONOTONIC, in nanoseconds, when the process was stopped
 #ifndef TARGET_MINI_FORMAT_H
 #define TARGET_MINI_FORMAT_H
 
@@ -31,6 +35,7 @@ enum {
 	MINI_MODULE = 3,
 	MINI_IMAGE = 4,
 	MINI_ANSWER = 5,
+	MINI_MOMENT = 16,
 
 	MINI_NO_PRIVATE = 1, // of HEAD: see struct core
 
