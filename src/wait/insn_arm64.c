@@ -554,12 +554,13 @@ static bool way_to_atomic(const struct gi_arm64_decoder *d, size_t i, bool *is_l
 	return false;
 }
 
-/** Is the bit that is tested at i one of a byte that was loaded just before? */
+/** Is what is tested at i a byte that was loaded just before, or its lowest bit? */
 static bool tests_byte(const struct gi_arm64_decoder *d, size_t i)
 {
 	uint32_t w = word_at(d->code, i);
 
-	if (!is_tb(w) || field(w, 31, 1) || field(w, 19, 5))
+	// Go 1.18 looks at all of it.
+	if (!is_cb(w) && (!is_tb(w) || field(w, 31, 1) || field(w, 19, 5)))
 		return false;
 	for (size_t k = i; k-- > 0 && i - k < LOADED_MAX;) {
 		uint32_t x = word_at(d->code, k);
