@@ -464,13 +464,12 @@ static unsigned state_of_argument(const struct gi_point *pt, unsigned reg)
 	return state_of(pt, gi_value_entry(gi_fn_values(pt->fn), reg));
 }
 
-static void test_global_locks(void **state)
+static void global_locks(const struct code *code)
 {
 	enum { A = 0x133680, B = 0x133688 };
-	struct program p = {.code = old, .count = sizeof(old) / sizeof(old[0])};
+	struct program p = {.code = code, .count = sizeof(old) / sizeof(old[0])};
 	const struct gi_point *pt;
 
-	(void)state;
 	set_up(&p);
 	// The acquisition of a is under way.
 	pt = at(&p, 0x79e00);
@@ -491,6 +490,35 @@ static void test_global_locks(void **state)
 	assert_int_equal(state_at(pt, A), GI_FACT_HELD);
 	assert_int_equal(state_at(pt, B), GI_FACT_RELEASED);
 	gi_code_destroy(p.analysis);
+}
+
+static void test_global_locks(void **state)
+{
+	(void)state;
+	global_locks(old);
+}
+
+// Go 1.18 looks at all of a byte (cbz, cbnz) where later releases look at its lowest bit.
+static void test_whole_bytes(void **state)
+{
+	struct code code[sizeof(old) / sizeof(old[0])];
+	uint32_t words[sizeof(lock_ab) / sizeof(lock_ab[0])];
+	size_t changed = 0;
+
+	(void)state;
+	memcpy(code, old, sizeof(old));
+	assert_ptr_equal(code[0].words, lock_ab);
+	code[0].words = words;
+	for (size_t i = 0; i < sizeof(lock_ab) / sizeof(lock_ab[0]); i++) {
+		words[i] = lock_ab[i];
+		// A branch on bit 0.
+		if ((words[i] & 0xfef80000) == 0x36000000) {
+			words[i] = (words[i] & 0x0107ffff) | 0xb4000000;
+			changed++;
+		}
+	}
+	assert_true(changed >= 4);
+	global_locks(code);
 }
 
 static void test_summary(void **state)
@@ -652,7 +680,8 @@ static void test_decode(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_global_locks), cmocka_unit_test(test_summary),
+		cmocka_unit_test(test_global_locks),
+		cmocka_unit_test(test_whole_bytes), cmocka_unit_test(test_summary),
 		cmocka_unit_test(test_attempt),	     cmocka_unit_test(test_both_ways),
 		cmocka_unit_test(test_table),	     cmocka_unit_test(test_pairs),
 		cmocka_unit_test(test_decode),

@@ -30,8 +30,8 @@ func main() {
 		}()
 	}
 	go lockInOrder(&second, &first, &met)
-	met.Done()
 	first.Lock()
+	met.Done()
 	met.Wait()
 	time.Sleep(200 * time.Millisecond)
 	os.Stdout.WriteString("ready\n")
