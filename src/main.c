@@ -1,6 +1,7 @@
 // gcore-inspect: options and wiring only. The command line is a contract: docs/gcore-inspect.1.
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
 #include <locale.h>
@@ -418,8 +419,24 @@ static int run(struct options *o)
 	return o->session.batch ? status : EXIT_FINE;
 }
 
+/**
+ * A standard descriptor that is closed would be given to the next file that is opened, and what is
+ * printed would go there. This way it is an error.
+ */
+static void hold_descriptors(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDONLY);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
+	hold_descriptors();
 	_cleanup_(free_options) struct options o = {0};
 	setlocale(LC_CTYPE, "");
 	int status = parse_options(argc, argv, &o);

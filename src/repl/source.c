@@ -7,10 +7,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MAX_LINE = 1 << 16 };
+
 static void close_file(FILE **f)
 {
 	if (*f)
 		fclose(*f);
+}
+
+/** The next line without its end; one that is too long is cut after MAX_LINE + 1 bytes. */
+static bool read_line(FILE *f, struct gi_str *line)
+{
+	int c;
+
+	gi_str_reset(line);
+	errno = 0;
+	while ((c = getc(f)) != EOF && c != '\n' && line->len <= MAX_LINE && !line->oom)
+		gi_str_putc(line, (char)c);
+	return c != EOF || line->len;
 }
 
 static struct gi_error *run_lines(struct gi_session *s, const char *path, struct gi_out *out)
@@ -18,15 +32,16 @@ static struct gi_error *run_lines(struct gi_session *s, const char *path, struct
 	_cleanup_(close_file) FILE *f = fopen(path, "re");
 	if (!f)
 		return gi_error_errno("cannot read %s", path);
-	_cleanup_(gi_freep) char *line = NULL;
-	size_t cap = 0, number = 0;
-	ssize_t n;
-	while (errno = 0, (n = getline(&line, &cap, f)) >= 0) {
+	_cleanup_(gi_str_deinit) struct gi_str line = {0};
+	size_t number = 0;
+	while (read_line(f, &line)) {
 		number++;
-		if (memchr(line, '\0', (size_t)n))
+		if (line.oom)
+			return gi_error_nomem();
+		if (line.len > MAX_LINE || memchr(gi_str_cstr(&line), '\0', line.len))
 			return gi_error_create(GI_ERR_FORMAT, "%s:%zu: this is no text", path,
 					       number);
-		struct gi_error *err = gi_session_run(s, line, out);
+		struct gi_error *err = gi_session_run(s, gi_str_cstr(&line), out);
 		// A file that runs itself would name itself at every level.
 		bool told = err && strncmp(gi_error_message(err), path, strlen(path)) == 0;
 		if (err && !told && gi_error_code(err) != GI_ERR_QUIT &&
