@@ -14,8 +14,9 @@ const struct gi_command gi_cmd_ps = {
 	.needs = GI_NEEDS_TARGET | GI_NEEDS_GO,
 	.synopsis = "ps",
 	.summary = "list the runtime's Ps (processors) and the scheduler's state",
-	.help = "Lists allp: the status of each P, the M that holds it, how many goroutines stand in its\n"
-		"run queue, which one runs next, and its timers. A line on the scheduler follows:\n"
+	.help = "Lists allp: the status of each P, the M that holds it and the goroutine that this\n"
+		"runs, how many goroutines stand in its run queue, which one runs next, how often it has\n"
+		"begun to run one (schedtick), its timers, and dead goroutines that it keeps. A line on the scheduler follows:\n"
 		"GOMAXPROCS, idle Ps and Ms, the global run queue.\n",
 	.run = ps_run,
 };

@@ -14,11 +14,13 @@ const struct gi_command gi_cmd_sched = {
 	.group = GI_GROUP_SCHEDULER,
 	.needs = GI_NEEDS_TARGET | GI_NEEDS_GO,
 	.synopsis = "sched",
-	.summary = "the scheduler as the runtime's schedtrace prints it, and what is wrong with it",
-	.help = "Prints what GODEBUG=schedtrace=1000,scheddetail=1 would print for this moment, in the form of\n"
-		"the program's own Go release; then, in words, what is wrong, if anything: a stop of the\n"
-		"world that does not end and who does not stop, goroutines that do not give way, Ps held\n"
-		"in system calls, runnable goroutines beside idle Ps, overdue timers, lost wake-ups.\n"
-		"The time in the first line is a lower bound: no core holds the clock itself.\n",
+	.summary = "what is wrong with the scheduler, and what the runtime's schedtrace prints of it",
+	.help = "Prints, in words, what is wrong with the scheduler, if anything: a stop of the world that\n"
+		"does not end and who does not stop, goroutines that do not give way and who waits behind\n"
+		"them, run queues that starve, Ps held in system calls, all Ms in C, goroutines that wait for\n"
+		"the garbage collector, runnable ones beside idle Ps, overdue timers, lost wake-ups.\n"
+		"Then what GODEBUG=schedtrace=1000,scheddetail=1 would print for this moment, in the form of\n"
+		"the program's own Go release. The time in its first line is a lower bound: no core holds\n"
+		"the clock itself.\n",
 	.run = sched_run,
 };

@@ -212,7 +212,9 @@ struct netpoll {
 	struct gi_out *out;
 	struct gi_go *go;
 	struct gi_table table;
-	uint64_t count;
+	struct gi_poll_desc *all;
+	size_t count, cap;
+	struct gi_error *err;
 };
 
 static void put_side(struct netpoll *n, uint64_t v)
@@ -248,13 +250,30 @@ static void put_deadline(struct netpoll *n, struct gi_str *s, const char *what, 
 		put_when(s, when, (int64_t)gi_go_now(n->go));
 }
 
-static bool netpoll_row(void *arg, const struct gi_poll_desc *d)
+static bool take_desc(void *arg, const struct gi_poll_desc *d)
 {
 	struct netpoll *n = arg;
+
+	n->err = gi_grow(&n->all, &n->cap, n->count + 1, sizeof(*n->all));
+	if (!n->err)
+		n->all[n->count++] = *d;
+	return !n->err;
+}
+
+static int by_fd(const void *a, const void *b)
+{
+	const struct gi_poll_desc *x = a, *y = b;
+
+	if (x->fd != y->fd)
+		return x->fd < y->fd ? -1 : 1;
+	return x->addr < y->addr ? -1 : x->addr > y->addr;
+}
+
+static void netpoll_row(struct netpoll *n, const struct gi_poll_desc *d)
+{
 	_cleanup_(gi_str_deinit) struct gi_str name = {0}, deadline = {0};
 	const bool named = gi_go_poll_desc_name(n->go, d, &name);
 
-	n->count++;
 	if (gi_out_is_json(n->out)) {
 		gi_json_begin(n->out, "poll_descriptor");
 		gi_json_hex(n->out, "addr", d->addr);
@@ -265,7 +284,7 @@ static bool netpoll_row(void *arg, const struct gi_poll_desc *d)
 		gi_json_i64(n->out, "read_deadline", d->rd);
 		gi_json_i64(n->out, "write_deadline", d->wd);
 		gi_json_end(n->out);
-		return true;
+		return;
 	}
 	gi_table_cell(&n->table, "%" PRId64, d->fd);
 	put_side(n, d->rg);
@@ -274,7 +293,6 @@ static bool netpoll_row(void *arg, const struct gi_poll_desc *d)
 	put_deadline(n, &deadline, "write", d->wd);
 	gi_table_text(&n->table, gi_str_cstr(&deadline));
 	gi_table_text(&n->table, named ? gi_str_cstr(&name) : NULL);
-	return true;
 }
 
 struct gi_error *gi_report_netpoll(struct gi_out *out, struct gi_go *go)
@@ -284,12 +302,21 @@ struct gi_error *gi_report_netpoll(struct gi_out *out, struct gi_go *go)
 	struct gi_error *err;
 
 	gi_table_init(&n.table, heads);
-	err = gi_go_poll_descs(go, netpoll_row, &n);
+	err = gi_go_poll_descs(go, take_desc, &n);
+	if (!err)
+		err = n.err;
+	if (n.count)
+		qsort(n.all, n.count, sizeof(*n.all), by_fd);
+	for (size_t i = 0; i < n.count && !err; i++) {
+		netpoll_row(&n, &n.all[i]);
+		err = gi_out_check(out);
+	}
 	if (!err) {
 		if (n.count)
 			gi_table_print(&n.table, out);
-		gi_out_printf(out, "%" PRIu64 " descriptor%s\n", n.count, n.count == 1 ? "" : "s");
+		gi_out_printf(out, "%zu descriptor%s\n", n.count, n.count == 1 ? "" : "s");
 	}
 	gi_table_deinit(&n.table);
+	free(n.all);
 	return err;
 }

@@ -151,6 +151,8 @@ static void json_p(struct gi_out *out, struct gi_go *go, const struct gi_p *p)
 	gi_json_hex(out, "addr", p->addr);
 	gi_json_str(out, "status", p_status(p->status, buf, sizeof(buf)));
 	gi_json_i64_or_null(out, "m", m != NULL, m ? m->id : 0);
+	const struct gi_g *g = m ? g_at(go, m->curg) : NULL;
+	gi_json_i64_or_null(out, "goroutine", g != NULL, g ? (int64_t)g->goid : 0);
 	gi_json_u64(out, "run_queue", p->runq_tail - p->runq_head);
 	gi_json_i64_or_null(out, "run_next", next != NULL, next ? (int64_t)next->goid : 0);
 	gi_json_u64(out, "timers", p->timer_count);
@@ -192,8 +194,8 @@ void gi_report_sched_line(struct gi_out *out, const struct gi_sched *s)
 
 struct gi_error *gi_report_ps(struct gi_out *out, struct gi_go *go)
 {
-	static const char *const heads[] = {">P",    "STATUS",	">M",	    ">RUNQ",
-					    ">NEXT", ">TIMERS", ">FREE GS", NULL};
+	static const char *const heads[] = {">P",    "STATUS", ">M",	 ">GOROUTINE", ">RUNQ",
+					    ">NEXT", ">TICK",  ">TIMERS", ">FREE GS",	NULL};
 	_cleanup_(gi_table_deinit) struct gi_table table;
 	gi_table_init(&table, heads);
 	for (size_t i = 0; i < gi_go_p_count(go); i++) {
@@ -214,11 +216,17 @@ struct gi_error *gi_report_ps(struct gi_out *out, struct gi_go *go)
 			gi_table_cell(&table, "%" PRId64, m->id);
 		else
 			gi_table_text(&table, NULL);
+		const struct gi_g *g = m ? g_at(go, m->curg) : NULL;
+		if (g)
+			gi_table_cell(&table, "%" PRIu64, g->goid);
+		else
+			gi_table_text(&table, NULL);
 		gi_table_cell(&table, "%" PRIu32, p->runq_tail - p->runq_head);
 		if (next)
 			gi_table_cell(&table, "%" PRIu64, next->goid);
 		else
 			gi_table_text(&table, NULL);
+		gi_table_cell(&table, "%" PRIu32, p->sched_tick);
 		gi_table_cell(&table, "%" PRIu32, p->timer_count);
 		gi_table_cell(&table, "%" PRIu32, p->gfree_count);
 	}

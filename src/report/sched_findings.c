@@ -14,9 +14,18 @@
 
 enum {
 	NAMED = 5,		    // goroutines that a finding names one by one
-	LONG_NS = 100000000,	    // a goroutine has to give way after 10 ms
+	LONG_NS = 100000000,	    // a goroutine has to give way after 10 ms (ASKED_NS)
+	ASKED_NS = 10000000,
 	OVERDUE_NS = 1000000000,    // a timer that is later than this is not late by chance
 	G_RUNNABLE = GI_G_RUNNABLE, // with no scan bit: nobody looks at it just now
+};
+
+#define NO_SIGNALS "; GODEBUG=asyncpreemptoff=1 keeps the runtime from interrupting loops by a signal"
+
+// Wait reasons of those who need the collector to get on.
+static const char *const for_collector[] = {
+	"GC assist wait",	"wait for GC cycle",   "GC mark termination",
+	"flushing proc caches", "garbage collection", "GC weak to strong wait",
 };
 
 struct checker {
@@ -28,6 +37,8 @@ struct checker {
 	struct gi_error *err;
 	bool has_timers, has_polled;
 	int64_t overdue_when, overdue_p; // of the timer that should have fired first
+	bool no_signals;		 // GODEBUG=asyncpreemptoff=1: loops cannot be interrupted
+	size_t busy, stubborn;		 // Ps that run goroutines; those whose goroutine does not give way
 };
 
 // g or NULL, p -1: none.
@@ -101,10 +112,21 @@ static bool in_syscall(const struct gi_p *p, const struct gi_g *g)
 
 // --- each P ----------------------------------------------------------------------------
 
-static void check_p(struct checker *c, const struct gi_p *p, bool stopping)
+// Goroutines that cannot run while the one that has the P does.
+static void check_behind(struct checker *c, const struct gi_p *p, const struct gi_g *g,
+			 const char *who, const char *since)
+{
+	const uint32_t waiting = p->runq_tail - p->runq_head + (p->runnext != 0);
+
+	if (waiting)
+		finding(c, "waits-behind", g, p->id,
+			"%" PRIu32 " goroutine%s on P %" PRId32 " wait%s behind %s, which has run%s",
+			waiting, waiting == 1 ? "" : "s", p->id, waiting == 1 ? "s" : "", who, since);
+}
+
+static void check_p(struct checker *c, const struct gi_p *p, bool stopping, bool frozen)
 {
 	const struct gi_g *g = goroutine_of(c->go, p);
-	const uint32_t waiting = p->runq_tail - p->runq_head + (p->runnext != 0);
 	const uint64_t ns = same_for(c->go, p);
 	_cleanup_(gi_str_deinit) struct gi_str who = {0}, since = {0};
 
@@ -114,37 +136,80 @@ static void check_p(struct checker *c, const struct gi_p *p, bool stopping)
 		put_goroutine(c, &who, g);
 	else
 		gi_str_puts(&who, "no goroutine");
-	if (ns) {
+	// The runtime's watch asks whoever has run for 10 ms; a stop of the world asks at once.
+	const bool asked = g && gi_go_g_preempt(c->go, g) && !stopping && !frozen;
+	const uint64_t at_least =
+		asked && p->seen_sched_tick == p->sched_tick ? gi_max_u64(ns, ASKED_NS) : ns;
+	if (at_least) {
 		gi_str_puts(&since, " for at least ");
-		gi_duration_format(&since, ns);
+		gi_duration_format(&since, at_least);
+	}
+	c->busy += g != NULL;
+	if (frozen) {
+		// The freeze asks all to give way, too; who had run for long before has not.
+		if (g && ns >= LONG_NS && !in_syscall(p, g))
+			finding(c, "runs-long", g, p->id, "%s had run on P %" PRId32 "%s when that began",
+				gi_str_cstr(&who), p->id, gi_str_cstr(&since));
+		return;
 	}
 	if (in_syscall(p, g)) {
 		if (stopping || ns > LONG_NS)
 			finding(c, "p-in-syscall", g, p->id,
-				"P %" PRId32 " is held by %s in a system call%s", p->id,
-				gi_str_cstr(&who), gi_str_cstr(&since));
+				"P %" PRId32 " is held by %s in a system call%s: it was not taken back",
+				p->id, gi_str_cstr(&who), gi_str_cstr(&since));
 		return;
 	}
 	if (stopping && g) {
-		finding(c, "does-not-stop", g, p->id, "P %" PRId32 " has not stopped: it runs %s%s%s",
+		finding(c, "does-not-stop", g, p->id, "P %" PRId32 " has not stopped: it runs %s%s%s%s",
 			p->id, gi_str_cstr(&who), gi_str_cstr(&since),
 			p->preempt || gi_go_g_preempt(c->go, g)
 				? ", which was asked to give way and has not"
-				: "");
+				: "",
+			c->no_signals ? NO_SIGNALS : "");
 		return;
 	}
-	if (!g || ns < LONG_NS)
+	if (!g || (ns < LONG_NS && !(asked && since.len)))
 		return;
-	if (gi_go_g_preempt(c->go, g))
+	// On its thread the runtime itself waits, for the other Ps, say: no goroutine can be asked.
+	const struct gi_m *m = gi_go_m_by_addr(c->go, p->m);
+	if ((m && m->blocked) || (g->status & ~(uint32_t)GI_G_SCAN) == GI_G_WAITING) {
+		finding(c, "p-waits", g, p->id,
+			"P %" PRId32 " is kept%s by %s, whose thread waits in the runtime", p->id,
+			gi_str_cstr(&since), gi_str_cstr(&who));
+		return;
+	}
+	c->stubborn++;
+	if (asked)
 		finding(c, "does-not-give-way", g, p->id,
-			"%s has run on P %" PRId32 "%s; it was asked to give way and has not: a loop "
-			"without a safe point, or its thread gets no CPU",
-			gi_str_cstr(&who), p->id, gi_str_cstr(&since));
-	if (waiting)
-		finding(c, "waits-behind", g, p->id,
-			"%" PRIu32 " goroutine%s on P %" PRId32 " wait behind %s, which has run%s",
-			waiting, waiting == 1 ? "" : "s", p->id, gi_str_cstr(&who),
-			gi_str_cstr(&since));
+			"%s has run on P %" PRId32 "%s; it was asked to give way and has not: %s%s",
+			gi_str_cstr(&who), p->id, gi_str_cstr(&since),
+			ns >= LONG_NS || c->no_signals
+				? "a loop without a safe point, or its thread gets no CPU"
+				: "that is so for an instant in programs that are well, too",
+			c->no_signals ? NO_SIGNALS : "");
+	check_behind(c, p, g, gi_str_cstr(&who), gi_str_cstr(&since));
+}
+
+static size_t spinning_ms(struct gi_go *go)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < gi_go_m_count(go); i++)
+		n += gi_go_m(go, i)->spinning;
+	return n;
+}
+
+// Who stops the world, by what it says that it waits for; NULL: unknown.
+static const struct gi_g *who_stops(struct gi_go *go)
+{
+	for (size_t i = 0; i < gi_go_g_count(go); i++) {
+		const struct gi_g *g = gi_go_g(go, i);
+		const char *why = g->unreadable ? NULL : gi_go_wait_reason(go, g);
+
+		if (why && strcmp(why, "stopping the world") == 0)
+			return g;
+	}
+	return NULL;
 }
 
 static void check_world(struct checker *c)
@@ -157,9 +222,17 @@ static void check_world(struct checker *c)
 			"the runtime froze all other threads to print this crash: run queues and Ps are "
 			"as that left them");
 	} else if (s->gcwaiting && s->stopwait > 0) {
-		finding(c, "world-stopping", NULL, -1,
-			"the world is being stopped: %" PRId32 " of %" PRId32 " Ps have not stopped",
-			s->stopwait, s->gomaxprocs);
+		_cleanup_(gi_str_deinit) struct gi_str who = {0};
+		const struct gi_g *g = who_stops(c->go);
+
+		if (g) {
+			gi_str_puts(&who, " by ");
+			put_goroutine(c, &who, g);
+		}
+		finding(c, "world-stopping", g, -1,
+			"the world is being stopped%s: %" PRId32 " of %" PRId32
+			" Ps ha%s not stopped, and all others wait for that",
+			gi_str_cstr(&who), s->stopwait, s->gomaxprocs, s->stopwait == 1 ? "s" : "ve");
 	} else if (s->gcwaiting) {
 		finding(c, "world-stopped", NULL, -1, "the world is stopped");
 	}
@@ -167,8 +240,10 @@ static void check_world(struct checker *c)
 		const struct gi_m *m = gi_go_m(c->go, i);
 		_cleanup_(gi_str_deinit) struct gi_str off = {0};
 
-		with_g += m->curg != 0;
-		in_c += m->curg && m->incgo;
+		// An M for C's own threads has a goroutine that is not alive.
+		const struct gi_g *g = m->curg ? gi_go_g_by_addr(c->go, m->curg) : NULL;
+		with_g += g && !gi_g_is_dead(g);
+		in_c += g && !gi_g_is_dead(g) && m->incgo;
 		gi_sched_preemptoff(c->go, m, &off);
 		if (off.len && !is_frozen(s))
 			finding(c, "preemption-off", NULL, -1,
@@ -177,10 +252,19 @@ static void check_world(struct checker *c)
 	if (in_c && in_c == with_g)
 		finding(c, "all-in-c", NULL, -1,
 			"all %zu Ms that run goroutines are in C code", in_c);
-	if (is_frozen(s))
-		return;
+	if (s->nmspinning && !is_frozen(s) && !spinning_ms(c->go))
+		finding(c, "spinning", NULL, -1,
+			"%" PRIu32 " Ms should be looking for work, and none is: nobody wakes another as long "
+			"as this counter says so, but for the instant of a change",
+			s->nmspinning);
 	for (size_t i = 0; i < gi_go_p_count(c->go); i++)
-		check_p(c, gi_go_p(c->go, i), s->gcwaiting && s->stopwait > 0);
+		check_p(c, gi_go_p(c->go, i), s->gcwaiting && s->stopwait > 0, is_frozen(s));
+	if (s->runq_size > 0 && c->busy && c->busy == c->stubborn && !s->npidle)
+		finding(c, "global-starves", NULL, -1,
+			"%" PRId32 " goroutine%s on the global run queue: no P comes to take %s, each is "
+			"kept by one goroutine",
+			s->runq_size, s->runq_size == 1 ? " is" : "s are",
+			s->runq_size == 1 ? "it" : "them");
 }
 
 // --- wake-ups ----------------------------------------------------------------------------
@@ -285,6 +369,7 @@ static struct gi_error *check_goroutines(struct checker *c)
 	struct lost run = {.kind = "lost-runnable",
 			   .what = "is runnable and on no run queue: it was lost, or is just being "
 				   "moved"};
+	struct lost gc = {.kind = "gc-waits", .what = "waits for the garbage collector"};
 	uint64_t runnable = 0;
 
 	for (size_t i = 0; i < gi_go_g_count(c->go); i++) {
@@ -304,6 +389,10 @@ static struct gi_error *check_goroutines(struct checker *c)
 			if (!has(&c->queued, g) && !is_frozen(s))
 				see_lost(&run, g);
 		}
+		for (size_t k = 0; why && k < GI_ARRAY_SIZE(for_collector); k++) {
+			if (strcmp(why, for_collector[k]) == 0)
+				see_lost(&gc, g);
+		}
 		// The runtime's own sleepers have timers with other arguments; a bubble has its own.
 		if (!why || g->bubble || g->system || g->status != GI_G_WAITING)
 			continue;
@@ -318,6 +407,7 @@ static struct gi_error *check_goroutines(struct checker *c)
 			" Ps are idle%s",
 			runnable, runnable == 1 ? " is" : "s are", s->npidle, s->gomaxprocs,
 			s->nmspinning ? "; Ms that look for work are on their way" : "");
+	report_lost(c, &gc);
 	report_lost(c, &run);
 	report_lost(c, &sleep);
 	report_lost(c, &poll);
@@ -341,10 +431,11 @@ static void check_timers(struct checker *c)
 struct gi_error *gi_report_sched(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u)
 {
 	struct checker c = {.out = out, .go = go, .u = u};
-	struct gi_error *err = gi_report_schedtrace(out, go);
+	int32_t off = 0;
+	struct gi_error *err;
 
-	if (err)
-		return err;
+	c.no_signals = gi_go_debug_setting(go, "asyncpreemptoff", &off) && off;
+	// What is wrong comes first: the runtime's text has a line for each goroutine.
 	gi_report_sched_line(out, gi_go_sched(go));
 	check_world(&c);
 	err = collect(&c);
@@ -354,8 +445,15 @@ struct gi_error *gi_report_sched(struct gi_out *out, struct gi_go *go, struct gi
 	}
 	if (!err && !c.found)
 		gi_out_puts(out, "nothing is wrong with the scheduler, as far as can be seen\n");
+	gi_out_puts(out, "\n");
 	gi_map_deinit(&c.queued);
 	gi_map_deinit(&c.sleeping);
 	gi_map_deinit(&c.polled);
+	if (err && gi_error_code(err) == GI_ERR_PIPE)
+		return err;
+	struct gi_error *text = gi_report_schedtrace(out, go);
+	if (!err)
+		return text;
+	gi_error_ignore(text);
 	return err;
 }

@@ -1,0 +1,3 @@
+module allinc
+
+go 1.18

@@ -1,0 +1,3 @@
+module nopreempt
+
+go 1.18
