@@ -79,6 +79,12 @@ cf_triplet() { case $cf_goarch in arm64) echo aarch64-linux-gnu ;; *) echo "$cf_
 
 # cf_cannot NAME: prints what is missing to build and run a program; fails if nothing is.
 cf_cannot() {
+	local gxx=g++
+	cf_is_foreign && gxx=$(cf_triplet)-g++
+	if compgen -G "$programs_dir/$1/*.cc" >/dev/null && ! command -v "$gxx" >/dev/null; then
+		echo "there is no $gxx"
+		return
+	fi
 	cf_is_foreign || return 1
 	if ! command -v "$(cf_qemu)" >/dev/null; then
 		echo "there is no $(cf_qemu) (package qemu-user)"
@@ -104,7 +110,7 @@ cf_build() {
 	local -a cross=()
 	work=$(mktemp -d) || return 1
 	cf_needs_cgo "$name" && cgo=1
-	cf_is_foreign && cross=(GOARCH="$cf_goarch" CC="$(cf_triplet)-gcc")
+	cf_is_foreign && cross=(GOARCH="$cf_goarch" CC="$(cf_triplet)-gcc" CXX="$(cf_triplet)-g++")
 
 	printf 'module %s\n\ngo %s\n' "$name" \
 		"$(cut -d. -f1,2 <<<"$version")" >"$work/go.mod"
@@ -326,7 +332,7 @@ cf_dump_vm() {
 # ones named here are there for their own way to die.
 cf_how() {
 	case $1 in
-	panic | nilderef | nilderef_c | throw | overflow | asleep) echo crash ;;
+	panic | nilderef | nilderef_c | throw | overflow | asleep | cgothrow) echo crash ;;
 	*) echo quit ;;
 	esac
 }

@@ -7,8 +7,8 @@
 // answers only for the same build), its PT_GNU_EH_FRAME segment, whose sorted table
 // libunwind searches itself in target memory (.eh_frame_hdr, Linux Standard Base 5.0,
 // 10.6.2); where there is none but .eh_frame, in a table that eh_table.c makes. That one
-// is shown to libunwind at addresses that no process has. Without either libunwind goes
-// by the frame pointer: such a step is a guess, and told as one.
+// is shown to libunwind at addresses that no process has. Without either the frame
+// pointer is gone by: such a step is a guess, and told as one.
 //
 // dwarf_search_unwind_table is exported by libunwind-x86_64 for its users with tables of
 // their own, but in no header.
@@ -26,6 +26,7 @@ extern int UNW_OBJ(dwarf_search_unwind_table)(unw_addr_space_t as, unw_word_t ip
 
 // Tables of ours lie in the hole between the two canonical halves of the address space.
 enum { TABLES_SHIFT = 32, MAX_TABLES = 1024 };
+enum { GUESS_MAX = 1 << 24 }; // bytes of a frame that is guessed
 #define TABLES_BASE (UINT64_C(0x80) << 48)
 
 /** What is known of one ELF file. */
@@ -288,6 +289,9 @@ struct gi_error *gi_cfi_begin(struct gi_cfi *cfi, const struct gi_regs *regs, bo
 	cfi->exact = exact;
 	if (cfi->own)
 		return NULL;
+	// A return address may be the next function's, or in another part of this one.
+	if (!exact && cfi->start.r[GI_AMD64_RIP])
+		cfi->start.r[GI_AMD64_RIP]--;
 	int r = unw_init_remote(&cfi->cursor, cfi->as, cfi);
 	if (r < 0)
 		return gi_error_create(GI_ERR_UNSUPPORTED, "C frames cannot be unwound: %s",
@@ -300,6 +304,31 @@ bool gi_cfi_is_signal_frame(struct gi_cfi *cfi)
 	return !cfi->own && unw_is_signal_frame(&cfi->cursor) > 0;
 }
 
+// By the frame record that the frame pointer leads to. libunwind does so too, but its caller's
+// stack pointer is another: with it the next frame's information would go wrong.
+static enum gi_cfi_result guess(struct gi_cfi *cfi, uint64_t fp, uint64_t sp, struct gi_regs *ret)
+{
+	struct gi_regs regs = {.arch = GI_ARCH_AMD64};
+	uint64_t pc, next;
+
+	if (!fp || fp % 8 || fp < sp || fp - sp > GUESS_MAX ||
+	    !gi_target_peek_u64(cfi->t, fp, &next) || !gi_target_peek_u64(cfi->t, fp + 8, &pc))
+		return GI_CFI_FAILED;
+	// Where nothing says that a frame is the outermost, its frame pointer does not either.
+	if (!pc)
+		return GI_CFI_FAILED;
+	gi_regs_set(&regs, GI_AMD64_RIP, pc);
+	gi_regs_set(&regs, GI_AMD64_RSP, fp + 16);
+	gi_regs_set(&regs, GI_AMD64_RBP, next);
+	struct gi_error *err = gi_cfi_begin(cfi, &regs, false);
+	if (err) {
+		gi_error_ignore(err);
+		return GI_CFI_FAILED;
+	}
+	*ret = regs;
+	return GI_CFI_GUESSED;
+}
+
 enum gi_cfi_result gi_cfi_step(struct gi_cfi *cfi, struct gi_regs *ret)
 {
 	if (cfi->own) {
@@ -310,14 +339,18 @@ enum gi_cfi_result gi_cfi_step(struct gi_cfi *cfi, struct gi_regs *ret)
 		cfi->exact = false;
 		return own;
 	}
+	unw_word_t fp = 0, sp = 0;
+	if (unw_get_reg(&cfi->cursor, UNW_X86_64_RBP, &fp) < 0 ||
+	    unw_get_reg(&cfi->cursor, UNW_X86_64_RSP, &sp) < 0)
+		fp = 0;
 	cfi->found_info = false;
 	int r = unw_step(&cfi->cursor);
+	if (!cfi->found_info)
+		return guess(cfi, fp, sp, ret);
 	if (r < 0)
 		return GI_CFI_FAILED;
-	// Where nothing says that a frame is the outermost, its frame pointer does not
-	// either.
 	if (!r)
-		return cfi->found_info ? GI_CFI_END : GI_CFI_FAILED;
+		return GI_CFI_END;
 	struct gi_regs regs = {.arch = GI_ARCH_AMD64};
 	for (size_t i = 0; i < GI_ARRAY_SIZE(from_unw); i++) {
 		unw_word_t v;
@@ -325,5 +358,5 @@ enum gi_cfi_result gi_cfi_step(struct gi_cfi *cfi, struct gi_regs *ret)
 			gi_regs_set(&regs, from_unw[i], v);
 	}
 	*ret = regs;
-	return cfi->found_info ? GI_CFI_STEP : GI_CFI_GUESSED;
+	return GI_CFI_STEP;
 }

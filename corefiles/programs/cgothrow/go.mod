@@ -1,0 +1,3 @@
+module cgothrow
+
+go 1.18
