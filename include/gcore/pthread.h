@@ -101,6 +101,8 @@ bool gi_c_call_of(struct gi_go *go, struct gi_unwinder *u, const struct gi_g *g,
 /** The C functions of a thread that runs no goroutine. from and function are unknown. */
 bool gi_c_call_of_thread(struct gi_go *go, struct gi_unwinder *u, size_t thread,
 			 struct gi_c_call *ret);
+/** Appends "lock_first, in __lll_lock_wait"; "?" if nothing is known. */
+void gi_c_call_format(const struct gi_c_call *call, struct gi_str *ret);
 /** The runtime says that the goroutine is in C. */
 bool gi_g_is_in_c(struct gi_go *go, const struct gi_g *g);
 

@@ -215,6 +215,9 @@ struct gi_error *gi_report_blocked(struct gi_out *out, struct gi_go *go, struct 
 /** report/why.c: from a goroutine along the edges to where the chain ends. */
 struct gi_error *gi_report_why(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
 			       const struct gi_graph *graph, const struct gi_g *g) GI_MUST_CHECK;
+/** report/cgo.c: goroutines in C, with what they do there. */
+struct gi_error *gi_report_cgo(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
+			       const struct gi_graph *graph) GI_MUST_CHECK;
 /**
  * report/graph_file.c: the graph in graphviz' language, or in the file path (.dot or .svg).
  * all: every edge, else what verdicts tell of.

@@ -236,7 +236,7 @@ static void in_c_headline(struct gi_str *s, const struct gi_go *go, const struct
 	else
 		gi_node_format(go, v->goroutines[0], s);
 	gi_str_puts(s, " is in C: ");
-	gi_str_put_escaped(s, v->c_code, strlen(v->c_code));
+	gi_str_puts(s, v->c_code);
 	if (g && gi_go_wait_ns(go, g, &ns)) {
 		gi_str_puts(s, ", for at least ");
 		gi_duration_format(s, ns);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gcore/pthread.h"
 #include "report/deadlock.h"
 #include "report/frame.h"
 #include "report/graph.h"
@@ -44,6 +45,8 @@ static void put_place(struct gi_str *s, const struct gi_location *loc)
 		return;
 	gi_str_puts(s, "\\n");
 	put_label(s, loc->function);
+	if (!loc->line)
+		return;
 	gi_str_printf(&line, "%s:%u", loc->file, loc->line);
 	gi_str_puts(s, "\\n");
 	put_label(s, gi_str_cstr(&line));
@@ -57,11 +60,26 @@ static bool room(struct drawing *d)
 	return false;
 }
 
+/** "g18" of a goroutine, "t1234" of a thread of C. */
+static void put_id(struct drawing *d, uint32_t node)
+{
+	struct gi_target *t = gi_go_target(d->go);
+	size_t thread;
+
+	if (gi_graph_node_thread(d->go, node, &thread))
+		gi_str_printf(d->dot, "t%d", (int)gi_target_thread(t, thread)->tid);
+	else
+		gi_str_printf(d->dot, "g%" PRIu64, gi_goid(d->go, node));
+}
+
+/** A goroutine, or a thread of C. */
 static bool draw_goroutine(struct drawing *d, uint32_t g)
 {
 	struct gi_location where = {.function = "", .file = ""}, at = where;
 	const struct gi_g *gp = gi_go_g(d->go, g);
-	const char *reason = gi_go_wait_reason(d->go, gp);
+	const char *reason = gp ? gi_go_wait_reason(d->go, gp) : "in C";
+	struct gi_c_call call;
+	size_t thread;
 	char buf[32];
 
 	if (d->g_drawn[g])
@@ -70,10 +88,17 @@ static bool draw_goroutine(struct drawing *d, uint32_t g)
 		return false;
 	d->g_drawn[g] = 1;
 	d->boxes++;
-	gi_str_printf(d->dot, "\tg%" PRIu64 " [shape=box%s label=\"goroutine %" PRIu64 "\\n", gp->goid,
-		      d->root[g] ? " color=red penwidth=2" : "", gp->goid);
+	gi_str_putc(d->dot, '\t');
+	put_id(d, g);
+	gi_str_printf(d->dot, " [shape=box%s label=\"", d->root[g] ? " color=red penwidth=2" : "");
+	gi_node_format(d->go, g, d->dot);
+	gi_str_puts(d->dot, "\\n");
 	put_label(d->dot, reason ? reason : gi_g_status_name(gp, buf, sizeof(buf)));
-	gi_error_ignore(gi_unwind_locations(d->u, gp, &where, &at));
+	if (gp)
+		gi_error_ignore(gi_unwind_locations(d->u, gp, &where, &at));
+	else if (gi_graph_node_thread(d->go, g, &thread) &&
+		 gi_c_call_of_thread(d->go, d->u, thread, &call))
+		at = call.in;
 	put_place(d->dot, &at);
 	gi_str_puts(d->dot, "\"];\n");
 	return true;
@@ -107,8 +132,9 @@ static struct gi_error *draw_owner(struct drawing *d, const struct gi_edge *e)
 	struct gi_error *err = gi_map_put(&d->owned, key, 1);
 	if (err || !draw_goroutine(d, e->to))
 		return err;
-	gi_str_printf(d->dot, "\to%u -> g%" PRIu64 " [label=\"%s", e->object, gi_goid(d->go, e->to),
-		      gi_edge_verb(d->graph, e));
+	gi_str_printf(d->dot, "\to%u -> ", e->object);
+	put_id(d, e->to);
+	gi_str_printf(d->dot, " [label=\"%s", gi_edge_verb(d->graph, e));
 	put_place(d->dot, &e->acquired_at);
 	gi_str_printf(d->dot, "\"%s];\n",
 		      e->strength == GI_STRENGTH_EXACT ? "" : " style=dashed");
@@ -123,8 +149,9 @@ static struct gi_error *draw_edge(struct drawing *d, const struct gi_edge *e)
 	}
 	if (!draw_goroutine(d, e->from) || !draw_object(d, e->object))
 		return NULL;
-	gi_str_printf(d->dot, "\tg%" PRIu64 " -> o%u [label=\"waits for\"];\n",
-		      gi_goid(d->go, e->from), e->object);
+	gi_str_putc(d->dot, '\t');
+	put_id(d, e->from);
+	gi_str_printf(d->dot, " -> o%u [label=\"waits for\"];\n", e->object);
 	return draw_owner(d, e);
 }
 
@@ -135,8 +162,9 @@ static void draw_member(struct drawing *d, uint32_t g)
 
 	if (d->g_drawn[g] || !draw_goroutine(d, g) || !w || !draw_object(d, w->object))
 		return;
-	gi_str_printf(d->dot, "\tg%" PRIu64 " -> o%u [label=\"waits for\"];\n", gi_goid(d->go, g),
-		      w->object);
+	gi_str_putc(d->dot, '\t');
+	put_id(d, g);
+	gi_str_printf(d->dot, " -> o%u [label=\"waits for\"];\n", w->object);
 }
 
 // --- goroutines behind a root -----------------------------------------------------------
@@ -232,7 +260,8 @@ static struct gi_error *draw_verdicts(struct drawing *d)
 struct gi_error *gi_graph_dot(struct gi_go *go, struct gi_unwinder *u, const struct gi_graph *graph,
 			      bool all, struct gi_str *dot, size_t *left_ret)
 {
-	const size_t gs = gi_go_g_count(go), objects = gi_graph_object_count(graph);
+	const size_t gs = gi_go_g_count(go) + gi_target_thread_count(gi_go_target(go));
+	const size_t objects = gi_graph_object_count(graph);
 	_cleanup_(gi_freep) uint8_t *flags = calloc(2 * gs + objects + 1, 1);
 	struct drawing d = {.go = go, .u = u, .graph = graph, .dot = dot};
 	struct gi_error *err = NULL;

@@ -147,3 +147,20 @@ bool gi_thread_syscall(struct gi_target *t, struct gi_unwinder *u, size_t thread
 	*broken_off_ret = false;
 	return gi_syscall_from_regs(t, &gi_target_thread(t, thread)->regs, false, ret);
 }
+
+void gi_json_pthread_wait(struct gi_out *out, struct gi_go *go, const struct gi_pthread_wait *w)
+{
+	_cleanup_(gi_str_deinit) struct gi_str text = {0};
+	const struct gi_g *g = w->owner ? gi_thread_goroutine(go, w->owner - 1) : NULL;
+
+	gi_pthread_wait_format(go, w, &text);
+	gi_json_object(out, "waits_for");
+	gi_json_str(out, "kind", gi_pthread_kind_name(w->kind));
+	gi_json_hex_or_null(out, "addr", w->addr, w->addr);
+	gi_json_str(out, "text", gi_str_cstr(&text));
+	gi_json_i64_or_null(out, "thread", w->owner,
+			    w->owner ? gi_target_thread(gi_go_target(go), w->owner - 1)->tid : 0);
+	gi_json_u64_or_null(out, "goroutine", g != NULL, g ? g->goid : 0);
+	gi_json_bool(out, "settled", w->settled);
+	gi_json_close(out);
+}

@@ -15,5 +15,7 @@ void gi_syscall_format(struct gi_target *t, struct gi_go *go, const struct gi_sy
 /** gi_unwind_syscall; without an unwinder by the registers alone. */
 bool gi_thread_syscall(struct gi_target *t, struct gi_unwinder *u, size_t thread,
 		       struct gi_syscall *ret, bool *broken_off_ret);
+/** The member "waits_for". */
+void gi_json_pthread_wait(struct gi_out *out, struct gi_go *go, const struct gi_pthread_wait *w);
 
 #endif

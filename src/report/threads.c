@@ -54,23 +54,6 @@ static struct gi_error *pthreads_of(struct gi_go *go, struct gi_unwinder *u,
 	return go && u ? gi_pthreads_create(go, ret) : NULL;
 }
 
-static void json_waits(struct gi_out *out, struct gi_go *go, const struct gi_pthread_wait *w)
-{
-	_cleanup_(gi_str_deinit) struct gi_str text = {0};
-	const struct gi_g *g = w->owner ? gi_thread_goroutine(go, w->owner - 1) : NULL;
-
-	gi_pthread_wait_format(go, w, &text);
-	gi_json_object(out, "waits_for");
-	gi_json_str(out, "kind", gi_pthread_kind_name(w->kind));
-	gi_json_hex_or_null(out, "addr", w->addr, w->addr);
-	gi_json_str(out, "text", gi_str_cstr(&text));
-	gi_json_i64_or_null(out, "thread", w->owner,
-			    w->owner ? gi_target_thread(gi_go_target(go), w->owner - 1)->tid : 0);
-	gi_json_u64_or_null(out, "goroutine", g != NULL, g ? g->goid : 0);
-	gi_json_bool(out, "settled", w->settled);
-	gi_json_close(out);
-}
-
 static void json_syscall(struct gi_out *out, struct gi_target *t, struct gi_go *go,
 			 struct gi_unwinder *u, const struct gi_pthreads *p, size_t thread)
 {
@@ -97,7 +80,7 @@ static void json_syscall(struct gi_out *out, struct gi_target *t, struct gi_go *
 	gi_json_bool(out, "broken_off", broken_off);
 	gi_json_close(out);
 	if (waits)
-		json_waits(out, go, &w);
+		gi_json_pthread_wait(out, go, &w);
 	else
 		gi_json_null(out, "waits_for");
 }

@@ -16,6 +16,7 @@
 enum { MAX_FRAMES = 4096, MAX_OWN = 32, MAX_LIBRARY = 8, MAX_FUNCTION = 1 << 20 };
 
 struct walk {
+	struct gi_target *t;
 	struct gi_c_call call;
 	bool handler, resumed; // as in pthread_wait.c: in a signal's handler, right behind it
 	bool in_go;	       // the C frames are over
@@ -47,7 +48,13 @@ static void see_c(struct walk *w, const struct gi_frame *f)
 	const bool library = w->seen < MAX_LIBRARY && gi_pthread_is_waiting_function(f->name);
 
 	if (!w->seen++) {
-		w->call.innermost = f->name;
+		struct gi_elf_symbol sym;
+		uint64_t bias;
+		// The nearest name before it is none for code that has lost its own.
+		w->call.innermost = gi_target_symbol_at(w->t, f->lookup_pc, &sym, &bias) &&
+						    f->lookup_pc - (sym.value + bias) < sym.size
+					    ? f->name
+					    : "";
 		w->call.module = f->module;
 	}
 	// What comes before the functions that wait is theirs.
@@ -96,13 +103,14 @@ static bool see_frame(void *arg, const struct gi_frame *f)
 	return false;
 }
 
-static bool walk(struct gi_unwinder *u, size_t thread, struct walk *w)
+static bool walk(struct gi_go *go, struct gi_unwinder *u, size_t thread, struct walk *w)
 {
 	static const struct gi_location none = {.function = "", .file = ""};
 	struct gi_signal_context context;
 	struct gi_error *why = NULL, *err;
 
-	*w = (struct walk){.call = {.from = none, .in = none, .function = "", .innermost = ""},
+	*w = (struct walk){.t = gi_go_target(go),
+			   .call = {.from = none, .in = none, .function = "", .innermost = ""},
 			   .handler = gi_unwind_in_handler(u, thread) ||
 				      gi_unwind_signal_in_c(u, thread, &context)};
 	err = gi_unwind_thread(u, thread, 0, MAX_FRAMES, see_frame, w, &why);
@@ -128,7 +136,7 @@ bool gi_c_call_of(struct gi_go *go, struct gi_unwinder *u, const struct gi_g *g,
 
 	if (!gi_g_is_in_c(go, g))
 		return false;
-	if (g->thread && !walk(u, g->thread - 1, &w))
+	if (g->thread && !walk(go, u, g->thread - 1, &w))
 		return false; // it has just come back
 	if (!g->thread)
 		w = (struct walk){.call = {.in = {.function = "", .file = ""},
@@ -153,11 +161,27 @@ bool gi_c_call_of_thread(struct gi_go *go, struct gi_unwinder *u, size_t thread,
 {
 	struct walk w;
 
-	(void)go;
-	if (!walk(u, thread, &w))
+	if (!walk(go, u, thread, &w))
 		return false;
 	*ret = w.call;
 	return true;
+}
+
+void gi_c_call_format(const struct gi_c_call *call, struct gi_str *s)
+{
+	const char *outer = *call->function ? call->function : call->in.function;
+	const char *inner = call->innermost;
+
+	// "__GI___poll": glibc's name for itself.
+	if (strncmp(inner, "__GI_", 5) == 0)
+		inner += 5;
+	if (!*outer || strcmp(outer, "?") == 0)
+		outer = *inner ? inner : "?";
+	gi_str_put_escaped(s, outer, strlen(outer));
+	if (*inner && strcmp(inner, "?") != 0 && strcmp(inner, outer) != 0) {
+		gi_str_puts(s, ", in ");
+		gi_str_put_escaped(s, inner, strlen(inner));
+	}
 }
 
 // --- what a call may have done before ---------------------------------------------------------
@@ -212,7 +236,7 @@ bool gi_c_call_may_have_locked(struct gi_go *go, struct gi_unwinder *u, const st
 	const struct gi_insn_arch *arch = gi_insn_arch_of(gi_target_arch(gi_go_target(go)));
 	struct walk w;
 
-	if (!arch || !g->thread || !walk(u, g->thread - 1, &w))
+	if (!arch || !g->thread || !walk(go, u, g->thread - 1, &w))
 		return false;
 	bool before = w.own_cut;
 	for (size_t i = 0; i < w.own_count && !before; i++)

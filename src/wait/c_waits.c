@@ -191,26 +191,16 @@ static struct gi_location waits_at(struct gi_graph *gr, size_t thread, uint32_t 
 
 const char *gi_graph_c_code(struct gi_graph *gr, uint32_t node)
 {
+	_cleanup_(gi_str_deinit) struct gi_str s = {0};
 	struct gi_c_call call;
 	size_t thread;
-	const char *outer, *inner;
 
 	if (gi_graph_node_thread(gr->go, node, &thread)
 		    ? !gi_c_call_of_thread(gr->go, gr->u, thread, &call)
 		    : !gi_c_call_of(gr->go, gr->u, gi_go_g(gr->go, node), &call))
 		return NULL;
-	outer = *call.function ? call.function : call.in.function;
-	inner = call.innermost;
-	// "__GI___poll": glibc's name for itself.
-	if (strncmp(inner, "__GI_", 5) == 0)
-		inner += 5;
-	if (!*outer)
-		outer = inner;
-	if (!*outer)
-		return "?";
-	return strcmp(outer, inner) == 0 || !*inner
-		       ? gi_graph_sentence(gr, "%s", outer)
-		       : gi_graph_sentence(gr, "%s, in %s", outer, inner);
+	gi_c_call_format(&call, &s);
+	return gi_graph_sentence(gr, "%s", gi_str_cstr(&s));
 }
 
 static struct gi_error *add_edge(struct gi_graph *gr, size_t thread, const struct owner *o)

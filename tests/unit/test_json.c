@@ -241,6 +241,7 @@ static const char *const lines[] = {
 	"thread 1",
 	"threads",
 	"threads -s",
+	"cgo",
 	"traceback",
 	"traceback -level crash 1",
 	"x/4gx $rsp",
