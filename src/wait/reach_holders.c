@@ -1,8 +1,8 @@
 // Who among the dead can reach what: the part of the heap that only goroutines which can never
 // run again lead to, as a graph with its edges turned round.
 //
-// It is made when it is first asked for: from the stacks of those goroutines, over objects that the
-// argument did not mark. An edge is a word that points from one object, or one goroutine,
+// It is made when it is first asked for: from what those goroutines may still use of their stacks
+// (reach_frames.c), over objects that the argument did not mark. An edge is a word that points from one object, or one goroutine,
 // into an object. Asked for an object, the way back from it ends at all goroutines that hold
 // it, in time proportional to that part of the graph alone.
 
@@ -56,6 +56,7 @@ struct builder {
 	size_t count, cap;
 	struct gi_u64s todo; // span << 32 | slot, then its node
 	struct gi_buf buf;
+	struct gi_frames fs;
 };
 
 // --- building --------------------------------------------------------------------------
@@ -155,14 +156,20 @@ static struct gi_error *add_goroutine(void *arg, uint32_t wait, uint64_t start, 
 
 static struct gi_error *add_all(struct builder *b)
 {
+	_cleanup_(gi_unwinder_destroyp) struct gi_unwinder *u = NULL;
+	struct gi_error *failed =
+		b->r->go->functab ? gi_unwinder_create(b->r->go, &u) : NULL;
+
+	if (failed)
+		return failed;
 	for (size_t i = 0; i < b->r->wait_count; i++) {
 		const struct gi_reach_state *w = &b->r->waits[i];
 		struct gi_error *err;
 
 		if (w->live)
 			continue;
-		err = gi_reach_each_range(b->r, gi_go_g(b->r->go, w->g), (uint32_t)i, add_goroutine,
-					  b);
+		err = gi_reach_each_live(b->r, u, &b->fs, gi_go_g(b->r->go, w->g), (uint32_t)i,
+					 add_goroutine, b);
 		while (!err && b->todo.n) {
 			b->todo.n -= 2;
 			err = add_object(b, b->todo.v[b->todo.n],
@@ -208,6 +215,7 @@ static struct gi_error *build(struct gi_reach *r)
 	free(b.edges);
 	free(b.todo.v);
 	gi_buf_deinit(&b.buf);
+	gi_frames_deinit(&b.fs);
 	if (err)
 		return err;
 	r->edges = e;

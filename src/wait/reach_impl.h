@@ -7,6 +7,7 @@
 #include "gcore/base.h"
 #include "go/go_impl.h"
 #include "go/heap_impl.h"
+#include "wait/env.h"
 #include "wait/reach.h"
 
 // --- marking: reach_mark.c ------------------------------------------------------------
@@ -169,6 +170,14 @@ typedef struct gi_error *(*gi_reach_range_fn)(void *arg, uint32_t tag, uint64_t 
  */
 struct gi_error *gi_reach_each_range(struct gi_reach *r, const struct gi_g *g, uint32_t tag,
 				     gi_reach_range_fn fn, void *arg) GI_MUST_CHECK;
+/** The same without its stack. */
+struct gi_error *gi_reach_each_but_stack(struct gi_reach *r, const struct gi_g *g, uint32_t tag,
+					 gi_reach_range_fn fn, void *arg) GI_MUST_CHECK;
+/** As gi_reach_each_range(), but of its stack only what it may still use: reach_frames.c. u NULL:
+ * stacks cannot be unwound. */
+struct gi_error *gi_reach_each_live(struct gi_reach *r, struct gi_unwinder *u, struct gi_frames *fs,
+				    const struct gi_g *g, uint32_t tag, gi_reach_range_fn fn,
+				    void *arg) GI_MUST_CHECK;
 /** Marks what that memory points to. */
 struct gi_error *gi_reach_mark_goroutine(struct gi_reach *r, const struct gi_g *g) GI_MUST_CHECK;
 

@@ -539,8 +539,8 @@ static struct gi_error *each_of_g(struct gi_reach *r, const struct gi_g *g, uint
 	return err;
 }
 
-struct gi_error *gi_reach_each_range(struct gi_reach *r, const struct gi_g *g, uint32_t tag,
-				     gi_reach_range_fn fn, void *arg)
+struct gi_error *gi_reach_each_but_stack(struct gi_reach *r, const struct gi_g *g, uint32_t tag,
+					 gi_reach_range_fn fn, void *arg)
 {
 	uint64_t addr = g->waiting;
 	struct gi_error *err = each_of_g(r, g, tag, fn, arg);
@@ -556,8 +556,17 @@ struct gi_error *gi_reach_each_range(struct gi_reach *r, const struct gi_g *g, u
 			err = fn(arg, tag, addr, addr + r->go->layout.sudog.rec.size);
 		addr = s.waitlink;
 	}
-	if (!err && g->stack_lo < g->stack_hi)
-		err = fn(arg, tag, stack_in_use(r, g), g->stack_hi);
+	return err ? gi_error_wrap(err, "goroutine %llu", ULL(g->goid)) : NULL;
+}
+
+struct gi_error *gi_reach_each_range(struct gi_reach *r, const struct gi_g *g, uint32_t tag,
+				     gi_reach_range_fn fn, void *arg)
+{
+	struct gi_error *err = gi_reach_each_but_stack(r, g, tag, fn, arg);
+
+	if (err || g->stack_lo >= g->stack_hi)
+		return err;
+	err = fn(arg, tag, stack_in_use(r, g), g->stack_hi);
 	return err ? gi_error_wrap(err, "goroutine %llu", ULL(g->goid)) : NULL;
 }
 

@@ -408,7 +408,7 @@ func main() {
 			os.Exit(2)
 		}
 	}
-	wrong := falseStuck + falseHealthy + failures + (scenarios - found)
+	wrong := falseStuck + falseHealthy + failures
 	for _, t := range tiers {
 		wrong += t.wrong
 	}
@@ -416,7 +416,12 @@ func main() {
 		fmt.Println("too many owners are not found")
 		wrong++
 	}
-	if 100*intended < 75*scenarios {
+	// Old words on stacks hide some (docs/wait-graph.md).
+	if 100*found < 90*scenarios {
+		fmt.Println("too many stuck scenarios are not told of")
+		wrong++
+	}
+	if 100*intended < 85*scenarios {
 		fmt.Println("too many roots are not the intended ones")
 		wrong++
 	}
