@@ -324,7 +324,10 @@ static int check(struct gi_session *s, const struct options *o, bool named)
 	_cleanup_(gi_out_destroyp) struct gi_out *out = NULL;
 	_cleanup_(gi_error_freep) struct gi_error *err = NULL;
 	struct gi_graph *graph = NULL;
+	bool proven = true;
 	err = gi_out_create_fd(STDOUT_FILENO, o->session.json, o->session.color, &out);
+	if (!err)
+		err = gi_session_judge(s, &proven);
 	if (!err)
 		err = gi_session_graph(s, &graph);
 	if (!err && named && !o->session.json) {
@@ -349,6 +352,9 @@ static int check(struct gi_session *s, const struct options *o, bool named)
 			"debug information\n");
 		return EXIT_INPUT;
 	}
+	if (!proven)
+		fputs("note: the heap was read while the process ran; two looks agree on what is stuck\n",
+		      stderr);
 	// Who does not read the verdict still gets the status.
 	return graph && (gi_graph_stuck_count(graph) || gi_graph_cycle_count(graph)) ? EXIT_STUCK
 									    : EXIT_FINE;

@@ -30,6 +30,11 @@ struct gi_error *gi_go_prepare(struct gi_target *t, struct gi_go **ret) GI_MUST_
 struct gi_error *gi_go_load(struct gi_go *go) GI_MUST_CHECK;
 /** Has the target copy what commands will ask for, see gi_target_fetch(). Needs no gi_go_load(). */
 struct gi_error *gi_go_copy(struct gi_go *go) GI_MUST_CHECK;
+/**
+ * Of a process that was not stopped: marks the goroutines that were not parked all the time while
+ * they were read. *moved_ret: how many.
+ */
+struct gi_error *gi_go_mark_moved(struct gi_go *go, size_t *moved_ret) GI_MUST_CHECK;
 /** Where an M keeps the g that it runs, and a g its id: to read them of a process that runs. */
 uint64_t gi_go_curg_offset(const struct gi_go *go);
 uint64_t gi_go_goid_offset(const struct gi_go *go);
@@ -104,6 +109,7 @@ struct gi_g {
 	uint8_t wait_reason; // index into the target's own strings
 	bool system;	     // as runtime.isSystemGoroutine says
 	bool unreadable;     // the g itself could not be read: only addr is valid
+	bool moved;	     // see gi_go_mark_moved()
 	bool preempt_stop, async_safe_point; // as named in g
 	bool para; // g.parkingOnChan: about to park on a channel
 	uint32_t thread; // 1 + index into gi_target_thread of the thread that runs it (its M's curg is it), 0 if none

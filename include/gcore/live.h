@@ -75,6 +75,10 @@ void gi_live_words_now(struct gi_target *t, const uint64_t *addrs, size_t n, uin
 
 /** True if memory that was used since the last call was read after the stop. */
 bool gi_live_was_late(struct gi_target *t);
+/** Makes the next call say so. */
+void gi_live_set_late(struct gi_target *t);
+/** From now on all memory of a process that has at most so many bytes of its own is copied in the stop. */
+void gi_live_copy_up_to(struct gi_target *t, uint64_t bytes);
 /** True if the process is gone or runs another program (execve); its snapshot stays. */
 bool gi_live_is_over(struct gi_target *t);
 

@@ -11,6 +11,8 @@
 #include <string.h>
 
 enum { PREPARE_TRIES = 3 };
+// Copied in some 80 ms.
+#define JUDGED_WHOLE ((uint64_t)256 << 20)
 
 static struct gi_error *copy_go(void *arg)
 {
@@ -36,6 +38,9 @@ static void forget_state(struct gi_session *s)
 static struct gi_error *load_state(struct gi_session *s)
 {
 	struct gi_error *err = gi_go_load(s->go);
+	size_t moved;
+	if (!err && gi_live_stop(s->target)->no_stop)
+		err = gi_go_mark_moved(s->go, &moved);
 	return err ? err : gi_unwinder_create(s->go, &s->unwinder);
 }
 
@@ -218,9 +223,75 @@ struct gi_error *gi_session_resume(struct gi_session *s, bool detach, struct gi_
 	return NULL;
 }
 
+// --- verdicts ---------------------------------------------------------------------
+
+struct gi_error *gi_session_build_graph(struct gi_session *s)
+{
+	if (!gi_target_is_live(s->target))
+		return gi_graph_build(s->go, &s->graph);
+	bool before = gi_live_was_late(s->target);
+	struct gi_error *err = gi_graph_build(s->go, &s->graph);
+	bool late = gi_live_was_late(s->target);
+	s->graph_late = late || gi_live_stop(s->target)->no_stop;
+	if (before || late)
+		gi_live_set_late(s->target);
+	return err;
+}
+
+// Which goroutines are stuck for good, and where each is parked, as a number.
+static uint64_t stuck_sum(struct gi_session *s)
+{
+	uint64_t sum = 0;
+	for (size_t i = 0; i < gi_graph_verdict_count(s->graph); i++) {
+		const struct gi_verdict *v = gi_graph_verdict(s->graph, i);
+		if (v->kind != GI_VERDICT_CYCLE && v->kind != GI_VERDICT_SELF &&
+		    v->kind != GI_VERDICT_UNREACHABLE && v->kind != GI_VERDICT_ORPHAN_LOCK)
+			continue;
+		for (size_t k = 0; k < v->goroutine_count; k++) {
+			const struct gi_g *g = gi_go_g(s->go, v->goroutines[k]);
+			if (g)
+				sum += (g->goid * UINT64_C(0x9e3779b97f4a7c15)) ^ (g->sched_sp << 20) ^
+				       g->sched_pc;
+		}
+	}
+	return sum;
+}
+
+struct gi_error *gi_session_judge(struct gi_session *s, bool *proven_ret)
+{
+	struct gi_graph *graph;
+	struct gi_error *err = gi_session_graph(s, &graph);
+	if (err)
+		return err;
+	*proven_ret = !s->graph_late || !gi_graph_stuck_count(graph);
+	if (*proven_ret)
+		return NULL;
+	uint64_t sum = stuck_sum(s);
+	gi_live_copy_up_to(s->target, JUDGED_WHOLE);
+	err = retake(s, s->go ? copy_go : NULL, s->go, false);
+	if (!err && !s->go)
+		err = gi_error_dup(s->go_error);
+	if (!err)
+		err = gi_session_graph(s, &graph);
+	if (err)
+		return err;
+	*proven_ret = !s->graph_late || !gi_graph_stuck_count(graph);
+	if (!*proven_ret && stuck_sum(s) != sum)
+		return gi_error_create(GI_ERR_UNSUPPORTED,
+				       "goroutines seem to be stuck for good, but two looks do not agree on which, "
+				       "since the heap had to be read while the process ran: \"stop\" and "
+				       "\"deadlock\" in a session with -p %d will tell",
+				       (int)s->opts.pid);
+	return NULL;
+}
+
 void gi_session_note_late(struct gi_session *s, struct gi_out *out)
 {
-	if (s->target && gi_target_is_live(s->target) && gi_live_was_late(s->target))
-		gi_out_note(out, "part of this was read from the running process after its stop, and may "
-				 "be of a later moment than the rest");
+	if (!s->target || !gi_target_is_live(s->target) || !gi_live_was_late(s->target))
+		return;
+	gi_out_note(out, "part of this was read from the running process after its stop, and may be of a later "
+			 "moment than the rest%s",
+		    s->graph && s->graph_late && gi_graph_stuck_count(s->graph) ?
+			    ": \"stop\" first if it is to prove that something is stuck" :
+			    "");
 }

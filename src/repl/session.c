@@ -134,7 +134,7 @@ struct gi_unwinder *gi_session_unwinder(struct gi_session *s)
 struct gi_error *gi_session_graph(struct gi_session *s, struct gi_graph **ret)
 {
 	if (!s->graph) {
-		struct gi_error *err = gi_graph_build(s->go, &s->graph);
+		struct gi_error *err = gi_session_build_graph(s);
 		if (err)
 			return err;
 	}

@@ -43,6 +43,13 @@ void gi_session_complain(const char *prefix, const struct gi_error *err);
 /** Reads commands from standard input until its end or quit: a prompt on a terminal. */
 struct gi_error *gi_session_interact(struct gi_session *s) GI_MUST_CHECK;
 
+/**
+ * Sees to it that what is stuck for good in a running process is more than an impression: where the heap
+ * had to be read while it ran, it is looked at again, with all of its memory if that is not much.
+ * GI_ERR_UNSUPPORTED: two looks do not agree. *proven_ret: it was all of one moment.
+ */
+struct gi_error *gi_session_judge(struct gi_session *s, bool *proven_ret) GI_MUST_CHECK;
+
 /** The manual of all commands, as Markdown. */
 void gi_command_manual(struct gi_out *out);
 

@@ -11,6 +11,7 @@ struct gi_session {
 	struct gi_error *go_error;
 	struct gi_unwinder *unwinder;
 	struct gi_graph *graph; // NULL until it was needed
+	bool graph_late; // parts of it were read from a process that ran
 
 	const struct gi_g *g; // NULL: a thread, or nothing, is selected
 	bool by_thread;
@@ -47,6 +48,8 @@ void gi_session_select_first(struct gi_session *s);
 /** Opens process s->opts.pid and takes the first snapshot. */
 struct gi_error *gi_session_open_live(struct gi_session *s,
 				      const struct gi_target_options *opts) GI_MUST_CHECK;
+/** gi_graph_build(); notes whether what it read was of the snapshot. */
+struct gi_error *gi_session_build_graph(struct gi_session *s) GI_MUST_CHECK;
 /** After a command: says if it used memory of a later moment than the snapshot. */
 void gi_session_note_late(struct gi_session *s, struct gi_out *out);
 

@@ -296,6 +296,8 @@ static struct gi_error *text_row(struct gi_g_writer *w, const struct gi_g *g)
 		gi_str_puts(row, " [locked to thread]");
 	if (g->system)
 		gi_str_puts(row, " [system]");
+	if (g->moved)
+		gi_str_puts(row, " [moving]");
 	if (o->labels && g->labels) {
 		gi_str_puts(row, " {");
 		gi_error_ignore(gi_go_labels(w->q->go, g, put_label, row));
@@ -395,6 +397,8 @@ void gi_json_goroutine_state(struct gi_out *out, struct gi_go *go, const struct 
 	else
 		gi_json_null(out, "wait_ns");
 	gi_json_bool(out, "system", g->system);
+	if (g->moved)
+		gi_json_bool(out, "moving", true);
 	gi_json_bool(out, "locked_to_thread", g->lockedm != 0);
 	if (g->thread)
 		gi_json_i64(out, "thread", gi_target_thread(gi_go_target(go), g->thread - 1)->tid);

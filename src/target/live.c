@@ -182,6 +182,7 @@ struct gi_error *gi_target_open_live(pid_t pid, const struct gi_target_options *
 	l->pid = pid;
 	l->via = c->live_pid = gi_live_choose_thread(pid);
 	l->mem_fd = l->pagemap_fd = -1;
+	l->whole_max = WHOLE_MAX;
 	l->max_pages = pages_allowed();
 	pthread_mutex_init(&l->lock, NULL);
 	err = gi_target_init(t, &live_ops);
@@ -270,7 +271,7 @@ static void copy_whole(struct live *l)
 	char *end;
 	uint64_t size = strtoull(gi_str_cstr(&statm), &end, 10);
 	uint64_t resident = strtoull(end, &end, 10), shared = strtoull(end, &end, 10);
-	if (!size || shared > resident || (resident - shared) * t->info.page_size > WHOLE_MAX)
+	if (!size || shared > resident || (resident - shared) * t->info.page_size > l->whole_max)
 		return;
 	for (size_t i = 0; i < t->mapping_count; i++) {
 		const struct gi_mapping *m = &t->mappings[i];
@@ -387,4 +388,14 @@ const struct gi_live_stop *gi_live_stop(struct gi_target *t)
 bool gi_live_was_late(struct gi_target *t)
 {
 	return atomic_exchange(&live_of(t)->late, false);
+}
+
+void gi_live_set_late(struct gi_target *t)
+{
+	atomic_store(&live_of(t)->late, true);
+}
+
+void gi_live_copy_up_to(struct gi_target *t, uint64_t bytes)
+{
+	live_of(t)->whole_max = bytes;
 }

@@ -66,6 +66,7 @@ struct live {
 	struct live_tracer *tracer; // while it is stopped
 	struct gi_live_stop stop;
 	double stopped_at;
+	uint64_t whole_max; // see copy_whole()
 };
 
 static inline struct live *live_of(struct gi_target *t)

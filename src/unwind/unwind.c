@@ -207,6 +207,15 @@ bool gi_unwind_signal_in_c(struct gi_unwinder *u, size_t thread, struct gi_signa
 
 // The registers of a thread as the runtime would see them: those that the signal
 // interrupted if it is in a handler. The handler's own are no substitute.
+static struct gi_error *no_regs(struct gi_unwinder *u, size_t thread)
+{
+	bool live = gi_target_info(u->t)->live;
+	return gi_error_create(GI_ERR_NOT_SAVED,
+			       live ? "thread %d runs and was not stopped: its registers are not known" :
+				      "the core has no registers of thread %d",
+			       (int)gi_target_thread(u->t, thread)->tid);
+}
+
 static struct gi_error *thread_regs(struct gi_unwinder *u, size_t thread, struct gi_regs *ret)
 {
 	struct gi_signal_context sig;
@@ -287,6 +296,8 @@ static struct gi_error *begin_goroutine(struct gi_walk *w, const struct gi_g *g)
 	if (on_thread && !(as_runtime && status == GI_G_SYSCALL) && !by_saved) {
 		struct gi_regs regs;
 		lost = thread_regs(w->u, g->thread - 1, &regs);
+		if (!lost && !gi_regs_has(&regs, w->u->machine->sp))
+			lost = no_regs(w->u, g->thread - 1);
 		bool on_own = !lost && on_stack_of(g, gi_regs_sp(&regs));
 		if (on_own || (!lost && caught)) {
 			begin_regs(w, &regs);
@@ -375,8 +386,7 @@ struct gi_error *gi_unwind_thread(struct gi_unwinder *u, size_t thread, unsigned
 			return err;
 	}
 	if (!gi_regs_has(&regs, u->machine->pc) || !gi_regs_has(&regs, u->machine->sp))
-		return gi_error_create(GI_ERR_NOT_SAVED, "the core has no registers of thread %d",
-				       (int)th->tid);
+		return no_regs(u, thread);
 	begin_regs(&w, &regs);
 	if (flags & GI_UNWIND_AS_RUNTIME && w.m && w.m->vdso_sp)
 		begin_at(&w, w.m->vdso_pc, w.m->vdso_sp, 0, 0);
