@@ -42,6 +42,8 @@ const struct gi_command gi_cmd_dump = {
 		"gigabytes. Memory that is not in it is said to be not saved. Who can still reach what is\n"
 		"worked out before it is written, as that takes the whole heap.\n"
 		"\n"
+		"Where FILE ends with .zst it is compressed; this program opens it as it is.\n"
+		"\n"
 		"Of a running process a core is made of a new snapshot: it stands while its memory is copied,\n"
 		"which is told, and runs on while that is written. A mini dump is of the snapshot at hand.\n"
 		"\n"

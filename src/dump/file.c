@@ -201,6 +201,35 @@ static struct gi_error *check_path(struct gi_target *t, const char *path)
 	return NULL;
 }
 
+static bool is_packed(const char *path)
+{
+	size_t n = strlen(path);
+	return n > 4 && strcmp(path + n - 4, ".zst") == 0;
+}
+
+// What was written becomes path, compressed.
+static struct gi_error *pack(struct elf_sparse *plain, const char *dir, const char *path, uint64_t *size)
+{
+	_cleanup_(gi_elf_sparse_destroyp) struct elf_sparse *out = NULL;
+	int from, fd;
+	struct gi_error *err = gi_elf_sparse_finish(plain, NULL, &from);
+	if (err)
+		return err;
+	err = gi_elf_sparse_create(dir, &out);
+	if (!err) {
+		gi_elf_sparse_set_wanted(out);
+		err = gi_elf_pack_file(from, *size, out);
+	}
+	close(from);
+	if (err)
+		return err;
+	*size = gi_elf_sparse_size(out);
+	err = gi_elf_sparse_finish(out, path, &fd);
+	if (!err)
+		close(fd);
+	return err;
+}
+
 struct gi_error *gi_dump_file_write(struct dump_file *f, const char *path, uint64_t *size_ret,
 				    uint64_t *memory_ret)
 {
@@ -223,11 +252,12 @@ struct gi_error *gi_dump_file_write(struct dump_file *f, const char *path, uint6
 	if (!err)
 		err = put_memory(f, out, &memory);
 	uint64_t size = gi_elf_sparse_size(out);
-	if (!err)
-		err = gi_elf_sparse_finish(out, path, &fd);
+	if (!err && is_packed(path))
+		err = pack(out, dir, path, &size);
+	else if (!err && !(err = gi_elf_sparse_finish(out, path, &fd)))
+		close(fd);
 	if (err)
 		return err;
-	close(fd);
 	*size_ret = size;
 	*memory_ret = memory;
 	return NULL;

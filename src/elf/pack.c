@@ -11,8 +11,12 @@
 #include <archive_entry.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "elf/sparse.h"
 
 enum {
+	BLOCK = 1 << 20,
 	SHDR_SIZE = 64,
 	SHDR_TYPE = 4,
 	SHOFF = 40,
@@ -52,41 +56,67 @@ static struct gi_error *archive_failed(struct archive *a)
 			       "libarchive cannot compress with zstd here: %s", s ? s : "no reason given");
 }
 
-static struct gi_error *compress(const uint8_t *data, size_t n, uint8_t **ret, size_t *size_ret)
+static void archive_freep(struct archive **a)
 {
-	enum { BLOCK = 1 << 20 };
-	struct sink sink = { 0 };
-	struct archive *a = archive_write_new();
+	archive_write_free(*a);
+}
+
+/** Bytes in, a zstd stream out to write. */
+static struct gi_error *stream_open(uint64_t size, const char *level, archive_write_callback *write,
+				    void *arg, struct archive **ret)
+{
+	_cleanup_(archive_freep) struct archive *a = archive_write_new();
 	struct archive_entry *entry = archive_entry_new();
-	struct gi_error *err = a && entry ? NULL : gi_error_nomem();
-	if (!err) {
-		archive_entry_set_filetype(entry, AE_IFREG);
-		archive_entry_set_pathname(entry, "data");
-		archive_entry_set_size(entry, (la_int64_t)n);
-		archive_write_set_bytes_in_last_block(a, 1);
-		// ARCHIVE_WARN: libarchive would run a program, found by PATH.
-		if (archive_write_add_filter_zstd(a) != ARCHIVE_OK ||
-		    archive_write_set_filter_option(a, "zstd", "compression-level",
-						    n > THOROUGH_MAX ? "6" : "16") != ARCHIVE_OK ||
-		    archive_write_set_format_raw(a) != ARCHIVE_OK ||
-		    archive_write_open(a, &sink, NULL, sink_write, NULL) != ARCHIVE_OK ||
-		    archive_write_header(a, entry) != ARCHIVE_OK)
-			err = archive_failed(a);
+	if (!a || !entry) {
+		archive_entry_free(entry);
+		return gi_error_nomem();
 	}
-	for (size_t at = 0; !err && at < n; at += gi_min_u64(BLOCK, n - at)) {
-		size_t part = gi_min_u64(BLOCK, n - at);
-		err = gi_interrupt_check();
-		if (!err && archive_write_data(a, data + at, part) != (la_ssize_t)part)
-			err = archive_failed(a);
-	}
+	archive_entry_set_filetype(entry, AE_IFREG);
+	archive_entry_set_pathname(entry, "data");
+	archive_entry_set_size(entry, (la_int64_t)size);
+	archive_write_set_bytes_in_last_block(a, 1);
+	// ARCHIVE_WARN: libarchive would run a program, found by PATH.
+	bool ok = archive_write_add_filter_zstd(a) == ARCHIVE_OK &&
+		  archive_write_set_filter_option(a, "zstd", "compression-level", level) == ARCHIVE_OK &&
+		  archive_write_set_format_raw(a) == ARCHIVE_OK &&
+		  archive_write_open(a, arg, NULL, write, NULL) == ARCHIVE_OK &&
+		  archive_write_header(a, entry) == ARCHIVE_OK;
+	archive_entry_free(entry);
+	if (!ok)
+		return archive_failed(a);
+	*ret = a;
+	a = NULL;
+	return NULL;
+}
+
+static struct gi_error *stream_put(struct archive *a, const uint8_t *p, size_t n)
+{
+	struct gi_error *err = gi_interrupt_check();
+	if (!err && archive_write_data(a, p, n) != (la_ssize_t)n)
+		err = archive_failed(a);
+	return err;
+}
+
+/** Ends the stream; an error of the sink itself says more than one of the stream. */
+static struct gi_error *stream_end(struct archive *a, struct gi_error *err, struct gi_error *sink)
+{
 	if (!err && archive_write_close(a) != ARCHIVE_OK)
 		err = archive_failed(a);
-	archive_entry_free(entry);
-	archive_write_free(a);
-	if (sink.err) {
+	if (sink) {
 		gi_error_ignore(err);
-		err = sink.err;
+		err = sink;
 	}
+	return err;
+}
+
+static struct gi_error *compress(const uint8_t *data, size_t n, uint8_t **ret, size_t *size_ret)
+{
+	struct sink sink = { 0 };
+	_cleanup_(archive_freep) struct archive *a = NULL;
+	struct gi_error *err = stream_open(n, n > THOROUGH_MAX ? "6" : "16", sink_write, &sink, &a);
+	for (size_t at = 0; !err && at < n; at += gi_min_u64(BLOCK, n - at))
+		err = stream_put(a, data + at, gi_min_u64(BLOCK, n - at));
+	err = stream_end(a, err, sink.err);
 	if (err) {
 		free(sink.p);
 		return err;
@@ -94,6 +124,39 @@ static struct gi_error *compress(const uint8_t *data, size_t n, uint8_t **ret, s
 	*ret = sink.p;
 	*size_ret = sink.n;
 	return NULL;
+}
+
+struct file_sink {
+	struct elf_sparse *out;
+	struct gi_error *err;
+};
+
+static la_ssize_t file_write(struct archive *a, void *arg, const void *data, size_t n)
+{
+	struct file_sink *s = arg;
+	(void)a;
+	if (!s->err)
+		s->err = gi_elf_sparse_write(s->out, data, n);
+	return s->err ? -1 : (la_ssize_t)n;
+}
+
+struct gi_error *gi_elf_pack_file(int fd, uint64_t size, struct elf_sparse *out)
+{
+	struct file_sink sink = { .out = out };
+	_cleanup_(archive_freep) struct archive *a = NULL;
+	_cleanup_(gi_freep) uint8_t *block = malloc(BLOCK);
+	if (!block)
+		return gi_error_nomem();
+	struct gi_error *err = stream_open(size, "6", file_write, &sink, &a);
+	for (uint64_t at = 0; !err && at < size;) {
+		ssize_t n = pread(fd, block, gi_min_u64(BLOCK, size - at), (off_t)at);
+		if (n <= 0)
+			err = gi_error_errno("a temporary file cannot be read");
+		else
+			err = stream_put(a, block, (size_t)n);
+		at += n > 0 ? (uint64_t)n : 0;
+	}
+	return stream_end(a, err, sink.err);
 }
 
 static int hole_cmp(const void *a, const void *b)

@@ -30,6 +30,9 @@ uint64_t gi_elf_sparse_size(const struct elf_sparse *s);
  */
 struct gi_error *gi_elf_sparse_finish(struct elf_sparse *s, const char *name, int *fd_ret) GI_MUST_CHECK;
 
+/** Appends to out the first size bytes behind fd, as one zstd stream. */
+struct gi_error *gi_elf_pack_file(int fd, uint64_t size, struct elf_sparse *out) GI_MUST_CHECK;
+
 /** Makes dir, for its owner alone, if it is not there. */
 struct gi_error *gi_elf_cache_prepare(const char *dir) GI_MUST_CHECK;
 /** The name in a cache of what is made of the file st: its identity; malloc'd, NULL without memory. */

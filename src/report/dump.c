@@ -32,7 +32,7 @@ struct gi_error *gi_report_dump(struct gi_out *out, const char *path, bool mini,
 	gi_out_text(out, path);
 	gi_out_puts(out, ": ");
 	put_size(out, made->size);
-	gi_out_puts(out, ", of which ");
+	gi_out_puts(out, made->size < made->memory ? ", compressed, of which " : ", of which ");
 	put_size(out, made->memory);
 	gi_out_puts(out, " are memory");
 	if (mini) {

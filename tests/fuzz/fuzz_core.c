@@ -6,6 +6,8 @@
 #include <elf.h>
 #include <string.h>
 
+#include "gcore/dump.h"
+
 #include "../support/core_builder.h"
 #include "../support/files.h"
 
@@ -49,6 +51,30 @@ static void make_exe(void)
 	exe_path = elf_builder_write(b, "exe");
 }
 
+// A mini dump of that core, with all of its tables.
+static void mini_seed(const uint8_t *core, size_t n)
+{
+	_cleanup_(gi_freep) char *from = test_write("core", core, n), *to = test_path("mini");
+	struct gi_target_options opts = { .exe = exe_path };
+	struct gi_target *t;
+	struct gi_record *r;
+	struct gi_dump_result made;
+	struct gi_elf *elf;
+	uint8_t word[8];
+	if (gi_target_open_core(from, &opts, &t) || gi_record_start(t, &r))
+		abort();
+	gi_error_ignore(gi_target_read(t, 0x7000000, word, sizeof(word)));
+	gi_error_ignore(gi_target_read(t, EXE + 64, word, sizeof(word)));
+	if (gi_target_keep_answer(t, "reach", word, sizeof(word)) || gi_dump_mini(t, r, to, &made) ||
+	    gi_elf_open(to, &elf))
+		abort();
+	const uint8_t *bytes = gi_elf_bytes(elf, &n);
+	fuzz_seed("mini", bytes, n);
+	gi_elf_close(elf);
+	gi_record_destroy(r);
+	gi_target_close(t);
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc, (void)argv;
@@ -60,6 +86,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		size_t n;
 		_cleanup_(gi_freep) uint8_t *bytes = core_builder_build(b, &n);
 		fuzz_seed(order == CORE_BY_KERNEL ? "kernel" : "gdb", bytes, n);
+		if (order == CORE_BY_KERNEL)
+			mini_seed(bytes, n);
 	}
 	exit(0);
 }
@@ -116,6 +144,10 @@ static void walk(struct gi_target *t)
 		touch(t, m->end - 8);
 		touch(t, m->end);
 	}
+	size_t n;
+	const uint8_t *answer = gi_target_answer(t, "reach", &n);
+	for (size_t i = 0; answer && i < n; i++)
+		total += answer[i];
 	touch(t, 0);
 	touch(t, UINT64_MAX);
 	if (!gi_target_debug_elf(t) || total == SIZE_MAX)
