@@ -34,8 +34,9 @@ static struct gi_error *bt_run(struct gi_session *s, const struct gi_args *args,
 		return err;
 	_cleanup_(gi_stack_freep) struct gi_stack *stack = NULL;
 	depth = depth ? depth : 1;
-	err = gi_args_has_name(args, "full-thread") ? gi_session_full_stack(s, depth, &stack)
-						    : gi_session_stack(s, depth, &stack);
+	err = gi_session_set_full_thread(s, gi_args_has_name(args, "full-thread"));
+	if (!err)
+		err = gi_session_stack(s, depth, &stack);
 	if (err)
 		return err;
 
@@ -123,8 +124,8 @@ const struct gi_command gi_cmd_bt = {
 		"\n"
 		"Where C called back into Go, a goroutine's stack goes on with the Go frames that called C.\n"
 		"-full-thread shows the C frames in between too, also of a goroutine that is parked, and\n"
-		"the thread's beginning, as bt always does for a thread. Frame numbers are then not those\n"
-		"of \"frame\".\n"
+		"the thread's beginning, as bt always does for a thread. \"frame\", \"up\", \"down\" and\n"
+		"\"regs\" then go by that list, until bt is given without it or something else is selected.\n"
 		"\n"
 		"-args shows the arguments of Go functions by name, if the program has debug information,\n"
 		"else the words that the Go runtime prints in its tracebacks (\"?\": may be stale). Values\n"

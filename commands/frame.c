@@ -25,7 +25,8 @@ const struct gi_command gi_cmd_frame = {
 	.synopsis = "frame [N]",
 	.summary = "select a frame and show it",
 	.help = "Shows the selected frame, with argument words as the Go runtime prints them in its\n"
-		"tracebacks (\"?\": the value may be stale). With N, selects frame N of \"bt\" first.\n",
+		"tracebacks (\"?\": the value may be stale). With N, selects frame N first, by the\n"
+		"numbers that \"bt\" showed last.\n",
 	.max_args = 1,
 	.run = frame_run,
 };

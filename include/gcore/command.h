@@ -138,16 +138,18 @@ struct gi_error *gi_session_show_frame(struct gi_session *s, struct gi_out *out)
 /** The selection as a whole, for commands that change it for a while. */
 struct gi_selection {
 	const struct gi_g *g;
-	bool by_thread;
+	bool by_thread, full_thread;
 	size_t thread, frame;
 };
 struct gi_selection gi_session_selection(struct gi_session *s);
 void gi_session_restore(struct gi_session *s, struct gi_selection selection);
 /** The selected goroutine's or thread's stack; owned by the caller. */
 struct gi_error *gi_session_stack(struct gi_session *s, uint64_t depth, struct gi_stack **ret) GI_MUST_CHECK;
-/** The same, of a goroutine with GI_UNWIND_FULL_THREAD. */
-struct gi_error *gi_session_full_stack(struct gi_session *s, uint64_t depth,
-				       struct gi_stack **ret) GI_MUST_CHECK;
+/**
+ * Whether a goroutine's stack has the C frames below callbacks (GI_UNWIND_FULL_THREAD), until
+ * something else is selected: frames are numbered by that. The selected frame remains.
+ */
+struct gi_error *gi_session_set_full_thread(struct gi_session *s, bool full) GI_MUST_CHECK;
 /** Registers in the selected frame, as far as they are known there. */
 struct gi_error *gi_session_regs(struct gi_session *s, struct gi_regs *ret) GI_MUST_CHECK;
 /** A goroutine by what a person typed ("18"); GI_ERR_NOT_FOUND says what there is. */

@@ -41,7 +41,7 @@ struct gi_error *gi_session_regs(struct gi_session *s, struct gi_regs *ret)
 		}
 	}
 	if (!s->by_thread && s->g)
-		err = gi_unwind_goroutine(s->unwinder, s->g, GI_UNWIND_SYSTEM_STACK, s->frame + 1,
+		err = gi_unwind_goroutine(s->unwinder, s->g, gi_session_unwind_flags(s), s->frame + 1,
 					  take_regs, &f, &why);
 	else if (gi_session_thread(s, &thread) && s->unwinder)
 		err = gi_unwind_thread(s->unwinder, thread, GI_UNWIND_FULL_THREAD, s->frame + 1,

@@ -2,6 +2,41 @@
 
 #include "repl/session_impl.h"
 
+// The list with C frames has all of the other's frames, and more between them: where one of a
+// list is in the other.
+static size_t find_frame(const struct gi_stack *s, const struct gi_frame *f)
+{
+	for (size_t i = 0; i < gi_stack_len(s); i++) {
+		const struct gi_frame *x = gi_stack_frame(s, i);
+		if (x->pc == f->pc && x->sp == f->sp && x->kind == f->kind && x->name == f->name)
+			return i;
+	}
+	return 0;
+}
+
+struct gi_error *gi_session_set_full_thread(struct gi_session *s, bool full)
+{
+	enum { MORE = 4096 }; // C frames that are looked through
+	_cleanup_(gi_stack_freep) struct gi_stack *before = NULL, *after = NULL;
+	if (full == s->full_thread || s->by_thread)
+		return NULL;
+	struct gi_error *err = s->frame ? gi_session_stack(s, s->frame + 1, &before) : NULL;
+	if (err)
+		return err;
+	s->full_thread = full;
+	if (!before || s->frame >= gi_stack_len(before)) {
+		s->frame = 0;
+		return NULL;
+	}
+	err = gi_session_stack(s, s->frame + MORE, &after);
+	if (err) {
+		s->full_thread = !full;
+		return err;
+	}
+	s->frame = find_frame(after, gi_stack_frame(before, s->frame));
+	return NULL;
+}
+
 struct gi_error *gi_session_move_frame(struct gi_session *s, uint64_t n, bool up)
 {
 	if (!up) {
@@ -49,7 +84,7 @@ struct gi_error *gi_session_show_frame(struct gi_session *s, struct gi_out *out)
 	struct gi_error *err;
 	size_t thread;
 	if (!s->by_thread && s->g)
-		err = gi_unwind_goroutine(s->unwinder, s->g, GI_UNWIND_SYSTEM_STACK, s->frame + 1,
+		err = gi_unwind_goroutine(s->unwinder, s->g, gi_session_unwind_flags(s), s->frame + 1,
 					  show_frame, &show, &why);
 	else if (gi_session_thread(s, &thread))
 		err = gi_unwind_thread(s->unwinder, thread, GI_UNWIND_FULL_THREAD, s->frame + 1,

@@ -174,7 +174,7 @@ bool gi_session_thread(struct gi_session *s, size_t *ret)
 void gi_session_select_goroutine(struct gi_session *s, const struct gi_g *g)
 {
 	s->g = g;
-	s->by_thread = false;
+	s->by_thread = s->full_thread = false;
 	s->frame = 0;
 }
 
@@ -183,6 +183,7 @@ void gi_session_select_thread(struct gi_session *s, size_t thread)
 	s->g = NULL;
 	s->thread = thread;
 	s->by_thread = true;
+	s->full_thread = false;
 	s->frame = 0;
 }
 
@@ -208,12 +209,16 @@ struct gi_error *gi_session_select_frame(struct gi_session *s, size_t i)
 	return NULL;
 }
 
-static struct gi_error *session_stack(struct gi_session *s, unsigned flags, uint64_t depth,
-				      struct gi_stack **ret)
+unsigned gi_session_unwind_flags(const struct gi_session *s)
+{
+	return GI_UNWIND_SYSTEM_STACK | (s->full_thread ? GI_UNWIND_FULL_THREAD : 0);
+}
+
+struct gi_error *gi_session_stack(struct gi_session *s, uint64_t depth, struct gi_stack **ret)
 {
 	size_t max = depth > GI_UNWIND_MAX ? GI_UNWIND_MAX : (size_t)depth;
 	if (!s->by_thread && s->g)
-		return gi_stack_of_goroutine(s->unwinder, s->g, GI_UNWIND_SYSTEM_STACK | flags, max,
+		return gi_stack_of_goroutine(s->unwinder, s->g, gi_session_unwind_flags(s), max,
 					     ret);
 	size_t thread;
 	if (gi_session_thread(s, &thread))
@@ -221,26 +226,22 @@ static struct gi_error *session_stack(struct gi_session *s, unsigned flags, uint
 	return gi_error_create(GI_ERR_NOT_FOUND, "no goroutine or thread is selected");
 }
 
-struct gi_error *gi_session_stack(struct gi_session *s, uint64_t depth, struct gi_stack **ret)
-{
-	return session_stack(s, 0, depth, ret);
-}
-
-struct gi_error *gi_session_full_stack(struct gi_session *s, uint64_t depth, struct gi_stack **ret)
-{
-	return session_stack(s, GI_UNWIND_FULL_THREAD, depth, ret);
-}
-
 struct gi_selection gi_session_selection(struct gi_session *s)
 {
 	return (struct gi_selection){
-		.g = s->g, .by_thread = s->by_thread, .thread = s->thread, .frame = s->frame};
+		.g = s->g,
+		.by_thread = s->by_thread,
+		.full_thread = s->full_thread,
+		.thread = s->thread,
+		.frame = s->frame,
+	};
 }
 
 void gi_session_restore(struct gi_session *s, struct gi_selection selection)
 {
 	s->g = selection.g;
 	s->by_thread = selection.by_thread;
+	s->full_thread = selection.full_thread;
 	s->thread = selection.thread;
 	s->frame = selection.frame;
 }

@@ -15,6 +15,7 @@ struct gi_session {
 
 	const struct gi_g *g; // NULL: a thread, or nothing, is selected
 	bool by_thread;
+	bool full_thread;
 	size_t thread;
 	size_t frame;
 
@@ -35,6 +36,9 @@ void gi_session_clear_progress(struct gi_session *s);
 
 /** t becomes the session's, and, as far as it can be understood, the Go program in it. */
 struct gi_error *gi_session_take_target(struct gi_session *s, struct gi_target *t) GI_MUST_CHECK;
+
+/** Of gi_unwind_goroutine, for the stack that is selected. */
+unsigned gi_session_unwind_flags(const struct gi_session *s);
 
 /** Runs one command, whose redirection was split off. */
 struct gi_error *gi_session_dispatch(struct gi_session *s, const char *line,
