@@ -196,6 +196,8 @@ struct gi_m {
 size_t gi_go_m_count(const struct gi_go *go);
 const struct gi_m *gi_go_m(const struct gi_go *go, size_t i);
 const struct gi_m *gi_go_m_by_addr(const struct gi_go *go, uint64_t addr);
+/** An M that threads of C borrow; before 1.19 it is known by its goroutine, which no go statement made. */
+bool gi_m_is_extra(const struct gi_go *go, const struct gi_m *m);
 /** The M that runs on a thread (index into gi_target_thread), NULL if none. */
 const struct gi_m *gi_go_m_by_thread(const struct gi_go *go, size_t thread);
 

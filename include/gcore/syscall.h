@@ -27,4 +27,10 @@ struct gi_syscall {
 bool gi_syscall_from_regs(struct gi_target *t, const struct gi_regs *regs, bool broken_off,
 			  struct gi_syscall *ret);
 
+/**
+ * Names a call whose number is lost by the function that made it ("runtime.epollwait", "__read"). False if
+ * no system call has its name.
+ */
+bool gi_syscall_from_function(struct gi_target *t, const char *function, struct gi_syscall *s);
+
 #endif

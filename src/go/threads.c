@@ -225,3 +225,11 @@ const struct gi_m *gi_go_m_by_thread(const struct gi_go *go, size_t thread)
 		return NULL;
 	return gi_go_m(go, go->m_of_thread[thread] - 1);
 }
+
+bool gi_m_is_extra(const struct gi_go *go, const struct gi_m *m)
+{
+	const struct gi_g *g = m->lockedg && m->lockedg == m->curg ? gi_go_g_by_addr(go, m->curg)
+								   : NULL;
+
+	return m->is_extra || (g && !g->unreadable && !g->start_pc && g->goid != 1);
+}

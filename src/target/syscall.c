@@ -122,3 +122,53 @@ bool gi_syscall_from_regs(struct gi_target *t, const struct gi_regs *regs, bool 
 	*ret = s;
 	return true;
 }
+
+/** "epoll_wait" and "EpollWait" alike: letters and digits alone. */
+static bool same_name(const char *a, const char *b)
+{
+	for (;; a++, b++) {
+		a += strspn(a, "_");
+		b += strspn(b, "_");
+		const char x = *a >= 'A' && *a <= 'Z' ? (char)(*a - 'A' + 'a') : *a;
+		if (x != *b || !x)
+			return x == *b;
+	}
+}
+
+bool gi_syscall_from_function(struct gi_target *t, const char *function, struct gi_syscall *s)
+{
+	// Go's epollwait makes the newer call; usleep is no call of its own.
+	static const struct {
+		const char *function, *call;
+	} others[] = {
+		{"epollwait", "epoll_pwait"}, {"usleep", "nanosleep"}, {"recv", "recvfrom"},
+		{"send", "sendto"},	      {"waitpid", "wait4"},
+	};
+	const bool is_go = strchr(function, '.') != NULL;
+	const char *dot = strrchr(function, '.'), *name = dot ? dot + 1 : function;
+
+	if (!is_go) {
+		name += strspn(name, "_");
+		if (strncmp(name, "GI_", 3) == 0)
+			name += 3 + strspn(name + 3, "_");
+		if (strncmp(name, "libc_", 5) == 0)
+			name += 5;
+	}
+	for (size_t i = 0; i < GI_ARRAY_SIZE(others); i++) {
+		// C's function has its own call, where the processor has one.
+		if ((is_go || i) && same_name(name, others[i].function)) {
+			name = others[i].call;
+			break;
+		}
+	}
+	for (size_t i = 0; i < GI_ARRAY_SIZE(table); i++) {
+		const int nr = gi_target_arch(t) == GI_ARCH_ARM64 ? table[i].arm64 : table[i].amd64;
+
+		if (nr < 0 || !same_name(name, table[i].name))
+			continue;
+		s->nr = nr;
+		name_it(gi_target_arch(t), s);
+		return true;
+	}
+	return false;
+}

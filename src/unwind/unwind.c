@@ -200,7 +200,7 @@ bool gi_unwind_signal_in_c(struct gi_unwinder *u, size_t thread, struct gi_signa
 	const struct gi_thread *th = gi_target_thread(u->t, thread);
 	const struct gi_m *m = gi_go_m_by_thread(u->go, thread);
 	struct gi_func f;
-	return th && (!m || m->is_extra) && !gi_unwind_in_handler(u, thread) &&
+	return th && (!m || gi_m_is_extra(u->go, m)) && !gi_unwind_in_handler(u, thread) &&
 	       gi_functab_find(u->ft, gi_regs_pc(&th->regs), &f) && f.pcsp &&
 	       find_signal(u, thread, ret);
 }

@@ -146,14 +146,14 @@ static struct owner owner_of(struct gi_graph *gr, const struct gi_pthread_wait *
 	const char *has = w->kind == GI_PTHREAD_JOIN ? "it waits for the end of thread"
 						     : "its own record names thread";
 
-	if (!m || (!g && m->is_extra)) {
+	if (!m || (!g && gi_m_is_extra(gr->go, m))) {
 		o.evidence = gi_graph_sentence(gr, "%s %d, which runs no Go code", has, tid);
 		return o;
 	}
 	// An idle thread of the runtime's does not say who used it before.
 	if (!g)
 		return o;
-	if (m->lockedg == g->addr || m->is_extra || w->kind == GI_PTHREAD_JOIN) {
+	if (m->lockedg == g->addr || gi_m_is_extra(gr->go, m) || w->kind == GI_PTHREAD_JOIN) {
 		o.evidence =
 			gi_graph_sentence(gr, "%s %d, to which that goroutine is tied", has, tid);
 		return o;

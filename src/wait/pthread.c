@@ -184,7 +184,7 @@ const struct gi_g *gi_thread_goroutine(struct gi_go *go, size_t thread)
 	if (!g || g->unreadable || gi_g_is_dead(g))
 		return NULL;
 	// An M that was borrowed to handle a signal in a thread of C runs nothing.
-	if (m->is_extra && !m->incgo && !m->ncgo && (g->status & ~(uint32_t)GI_G_SCAN) == GI_G_SYSCALL)
+	if (gi_m_is_extra(go, m) && !m->incgo && !m->ncgo && (g->status & ~(uint32_t)GI_G_SCAN) == GI_G_SYSCALL)
 		return NULL;
 	return g;
 }
