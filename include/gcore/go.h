@@ -43,6 +43,8 @@ GI_DEFINE_CLEANUP(struct gi_go *, gi_go_closep, gi_go_close)
 
 struct gi_target *gi_go_target(struct gi_go *go);
 struct gi_functab *gi_go_functab(struct gi_go *go);
+/** Of C code at pc (not of a call: the pc to look up). The file is borrowed. Thread-safe. */
+bool gi_go_c_line(struct gi_go *go, uint64_t pc, const char **file_ret, uint32_t *line_ret);
 /** NULL if the executable has none. */
 struct gi_dwarf *gi_go_dwarf(struct gi_go *go);
 /** Of the file whose Go code holds pc, and what its addresses have been moved by; NULL if it has none. */

@@ -174,6 +174,14 @@ struct gi_error *gi_code_refs(enum gi_arch arch, uint64_t pc, const uint8_t *cod
 
 // --- DWARF ------------------------------------------------------------------
 
+/** Lines of C code of one ELF file, by DWARF. Not thread-safe; elf is borrowed as long as the result. */
+struct gi_lines;
+struct gi_error *gi_lines_open(struct gi_elf *elf, struct gi_lines **ret) GI_MUST_CHECK;
+void gi_lines_close(struct gi_lines *l);
+GI_DEFINE_CLEANUP(struct gi_lines *, gi_lines_closep, gi_lines_close)
+/** pc: link time. The file is borrowed as long as l. */
+bool gi_lines_find(struct gi_lines *l, uint64_t pc, const char **file_ret, uint32_t *line_ret);
+
 /** DWARF of one ELF file (libdw). Not thread-safe. */
 struct gi_dwarf;
 /** GI_ERR_NOT_FOUND when the file has none. elf borrowed as long as the result. */

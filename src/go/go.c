@@ -72,6 +72,7 @@ struct gi_error *gi_go_prepare(struct gi_target *t, struct gi_go **ret)
 	go->target = t;
 	go->version.text = "";
 	pthread_mutex_init(&go->stacks_lock, NULL);
+	pthread_mutex_init(&go->c_lines_lock, NULL);
 	err = gi_arena_create(&go->arena);
 	if (err)
 		return err;
@@ -172,7 +173,9 @@ void gi_go_close(struct gi_go *go)
 		free(go->notes[i]);
 	free(go->notes);
 	gi_arena_destroy(go->arena);
+	gi_go_c_lines_destroy(go->c_lines);
 	pthread_mutex_destroy(&go->stacks_lock);
+	pthread_mutex_destroy(&go->c_lines_lock);
 	free(go);
 }
 

@@ -69,6 +69,8 @@ struct gi_go {
 
 	// Stacks sorted by their low end: made on first use, under the lock.
 	pthread_mutex_t stacks_lock;
+	pthread_mutex_t c_lines_lock;
+	struct gi_c_lines *c_lines; // see c_line.c; NULL: none yet
 	uint32_t *stacks;
 	size_t stack_count;
 	bool stacks_made;
@@ -243,5 +245,10 @@ static inline uint32_t gi_g_base_status(uint32_t status)
 {
 	return status & ~(uint32_t)GI_G_SCAN;
 }
+
+// --- lines of C code: c_line.c
+
+struct gi_c_lines;
+void gi_go_c_lines_destroy(struct gi_c_lines *c);
 
 #endif

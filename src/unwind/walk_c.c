@@ -59,6 +59,12 @@ static bool show_c(struct gi_walk *w, enum gi_frame_kind kind, uint64_t cfa)
 	f->regs = &w->u->regs;
 	show_name(w, f->lookup_pc);
 	name_from_table(w, f->lookup_pc);
+	const char *file;
+	uint32_t line;
+	if (w->fn && w->u->go && gi_go_c_line(w->u->go, f->lookup_pc, &file, &line)) {
+		f->file = file;
+		f->line = line;
+	}
 	return gi_walk_show(w, f);
 }
 
