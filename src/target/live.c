@@ -182,6 +182,7 @@ struct gi_error *gi_target_open_live(pid_t pid, const struct gi_target_options *
 	l->pid = pid;
 	l->via = c->live_pid = gi_live_choose_thread(pid);
 	l->mem_fd = l->pagemap_fd = -1;
+	l->clock_offset = gi_live_clock_offset(l->via);
 	l->whole_max = WHOLE_MAX;
 	l->max_pages = pages_allowed();
 	pthread_mutex_init(&l->lock, NULL);

@@ -66,6 +66,7 @@ struct live {
 	struct live_tracer *tracer; // while it is stopped
 	struct gi_live_stop stop;
 	double stopped_at;
+	int64_t clock_offset; // see gi_live_clock_offset()
 	uint64_t whole_max; // see copy_whole()
 };
 
@@ -98,6 +99,8 @@ struct gi_error *gi_live_take_maps(struct live *l, const char *text) GI_MUST_CHE
 pid_t gi_live_choose_thread(pid_t pid);
 /** Its name, command line, parent, owner, auxiliary vector. */
 struct gi_error *gi_live_take_info(struct live *l) GI_MUST_CHECK;
+/** What to add to this program's CLOCK_MONOTONIC for the process's: time namespaces differ. */
+int64_t gi_live_clock_offset(pid_t pid);
 /** The state of a thread, as /proc says it ('R', 'D', ...); 0 if there is no such thread. */
 char gi_live_thread_state(pid_t pid, pid_t tid);
 /** Threads of /proc/PID/task, appended to *list. */

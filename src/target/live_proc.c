@@ -215,6 +215,24 @@ struct gi_error *gi_live_take_info(struct live *l)
 	return NULL;
 }
 
+// "monotonic SECONDS NANOSECONDS", of a time namespace.
+static int64_t namespace_offset(pid_t pid)
+{
+	_cleanup_(gi_str_deinit) struct gi_str s = { 0 };
+	gi_error_ignore(gi_live_proc_read(pid, "timens_offsets", &s));
+	const char *p = s.s ? strstr(s.s, "monotonic") : NULL;
+	if (!p)
+		return 0;
+	char *end;
+	int64_t seconds = strtoll(p + strlen("monotonic"), &end, 10);
+	return seconds * 1000000000 + strtoll(end, NULL, 10);
+}
+
+int64_t gi_live_clock_offset(pid_t pid)
+{
+	return namespace_offset(pid) - namespace_offset(getpid());
+}
+
 // --- threads ----------------------------------------------------------------------
 
 char gi_live_thread_state(pid_t pid, pid_t tid)

@@ -198,7 +198,7 @@ static struct gi_error *stop_all(struct live_tracer *x)
 			return err;
 	}
 	stop->stop_ns = (uint64_t)((gi_now() - x->l->stopped_at) * 1e9);
-	x->l->core.base.info.monotonic_ns = monotonic_ns();
+	x->l->core.base.info.monotonic_ns = monotonic_ns() + (uint64_t)x->l->clock_offset;
 	return NULL;
 }
 
@@ -403,6 +403,6 @@ struct gi_error *gi_live_look_at_threads(struct live *l)
 	free(t->threads);
 	t->threads = threads;
 	t->thread_count = n;
-	t->info.monotonic_ns = monotonic_ns();
+	t->info.monotonic_ns = monotonic_ns() + (uint64_t)l->clock_offset;
 	return NULL;
 }
