@@ -68,6 +68,11 @@ struct gi_live_task {
 };
 /** Of thread i of gi_target_thread(); NULL if nothing is known, and for a core. */
 const struct gi_live_task *gi_live_task(struct gi_target *t, size_t i);
+/**
+ * Appends the kernel's own stack of a thread as it is now, a line each (/proc/PID/task/TID/stack); false if we
+ * may not see it, or it is not in the kernel.
+ */
+bool gi_live_kernel_stack(struct gi_target *t, pid_t tid, struct gi_str *ret);
 /** Time on a processor of a thread, now, in ns; false if it is gone. */
 bool gi_live_cpu_now(struct gi_target *t, pid_t tid, uint64_t *ret);
 /** Words of memory as they are now, whatever was copied; 0 for those that cannot be read. */

@@ -66,7 +66,17 @@ void gi_kernel_json(struct gi_out *out, const struct gi_live_task *task)
 	gi_json_close(out);
 }
 
-void gi_kernel_text(struct gi_out *out, const struct gi_live_task *task)
+static void put_stack(struct gi_out *out, struct gi_target *t, pid_t tid)
+{
+	_cleanup_(gi_str_deinit) struct gi_str s = {0};
+	if (!gi_live_kernel_stack(t, tid, &s) || s.oom)
+		return;
+	gi_out_puts(out, "  in the kernel now\n");
+	for (const char *p = s.s, *end; (end = strchr(p, '\n')); p = end + 1)
+		gi_out_printf(out, "               %.*s\n", (int)(end - p), p);
+}
+
+void gi_kernel_text(struct gi_out *out, struct gi_target *t, const struct gi_live_task *task)
 {
 	_cleanup_(gi_str_deinit) struct gi_str s = {0};
 	gi_str_puts(&s, gi_kernel_state_name(task->state));
@@ -103,4 +113,5 @@ void gi_kernel_text(struct gi_out *out, const struct gi_live_task *task)
 	gi_out_printf(out, "  no processor %s\n", gi_str_cstr(&s));
 	gi_out_printf(out, "  switches     %" PRIu64 " by itself, %" PRIu64 " not\n", task->voluntary,
 		      task->involuntary);
+	put_stack(out, t, task->tid);
 }

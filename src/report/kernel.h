@@ -14,6 +14,6 @@ void gi_kernel_put_time(struct gi_str *s, uint64_t ns);
 /** The object "kernel". */
 void gi_kernel_json(struct gi_out *out, const struct gi_live_task *task);
 /** Lines of "thread N". */
-void gi_kernel_text(struct gi_out *out, const struct gi_live_task *task);
+void gi_kernel_text(struct gi_out *out, struct gi_target *t, const struct gi_live_task *task);
 
 #endif

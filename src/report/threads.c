@@ -244,7 +244,7 @@ struct gi_error *gi_report_thread(struct gi_out *out, struct gi_target *t, struc
 	put_syscall(out, t, go, u, p, thread);
 	const struct gi_live_task *task = gi_live_task(t, thread);
 	if (task)
-		gi_kernel_text(out, task);
+		gi_kernel_text(out, t, task);
 	if (go)
 		put_m(out, go, gi_go_m_by_thread(go, thread));
 	return NULL;

@@ -38,6 +38,7 @@ static void live_destroy(struct gi_target *t)
 	gi_live_memory_deinit(l);
 	gi_str_deinit(&l->maps);
 	free(l->tasks);
+	gi_arena_destroy(l->registers);
 	if (l->mem_fd >= 0)
 		close(l->mem_fd);
 	if (l->pagemap_fd >= 0)

@@ -64,6 +64,7 @@ struct live {
 	bool standing; // what is read now is of the snapshot
 	_Atomic bool late;
 	struct live_tracer *tracer; // while it is stopped
+	struct gi_arena *registers; // what the threads of the last look point to
 	struct gi_live_stop stop;
 	double stopped_at;
 	int64_t clock_offset; // see gi_live_clock_offset()

@@ -60,6 +60,7 @@ struct live_tracer {
 	struct tracee *list;
 	size_t count, cap;
 	size_t waiting; // interrupted and neither stopped nor gone
+	struct gi_arena *registers; // becomes the live one's, if all goes well
 };
 
 static uint64_t monotonic_ns(void)
@@ -210,7 +211,7 @@ static const uint8_t *read_regset(struct live_tracer *x, pid_t tid, unsigned typ
 	struct iovec iov = { buf, sizeof(buf) };
 	if (ptrace(PTRACE_GETREGSET, tid, (void *)(uintptr_t)type, &iov) < 0)
 		return NULL;
-	uint8_t *copy = gi_arena_alloc(x->l->core.base.arena, iov.iov_len);
+	uint8_t *copy = gi_arena_alloc(x->registers, iov.iov_len);
 	if (copy)
 		memcpy(copy, buf, iov.iov_len);
 	*len_ret = copy ? iov.iov_len : 0;
@@ -242,7 +243,7 @@ static void read_thread(struct live_tracer *x, const struct tracee *tr, struct g
 	th->fpregs = read_regset(x, tr->tid, NT_FPREGSET, &th->fpregs_len);
 	siginfo_t info;
 	if (tr->signal && ptrace(PTRACE_GETSIGINFO, tr->tid, NULL, &info) == 0) {
-		uint8_t *copy = gi_arena_alloc(x->l->core.base.arena, sizeof(info));
+		uint8_t *copy = gi_arena_alloc(x->registers, sizeof(info));
 		if (copy)
 			memcpy(copy, &info, sizeof(info));
 		th->siginfo = copy;
@@ -259,6 +260,9 @@ static int by_tid(const void *a, const void *b)
 static struct gi_error *read_threads(struct live_tracer *x)
 {
 	struct gi_target *t = &x->l->core.base;
+	struct gi_error *err = gi_arena_create(&x->registers);
+	if (err)
+		return err;
 	struct gi_thread *threads = calloc(x->count + 1, sizeof(*threads));
 	size_t n = 0;
 	if (!threads)
@@ -281,6 +285,9 @@ static struct gi_error *read_threads(struct live_tracer *x)
 	free(t->threads);
 	t->threads = threads;
 	t->thread_count = n;
+	gi_arena_destroy(x->l->registers);
+	x->l->registers = x->registers;
+	x->registers = NULL;
 	return NULL;
 }
 
@@ -337,6 +344,7 @@ static void tracer_free(struct live_tracer *x)
 {
 	pthread_mutex_destroy(&x->lock);
 	pthread_cond_destroy(&x->cond);
+	gi_arena_destroy(x->registers);
 	free(x->list);
 	free(x);
 }

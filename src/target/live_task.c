@@ -149,6 +149,26 @@ const struct gi_live_task *gi_live_task(struct gi_target *t, size_t i)
 
 // --- now ------------------------------------------------------------------------
 
+bool gi_live_kernel_stack(struct gi_target *t, pid_t tid, struct gi_str *ret)
+{
+	_cleanup_(gi_str_deinit) struct gi_str text = { 0 };
+	struct live *l = live_of(t);
+	// While we hold it, it is that of a thread that is held.
+	if (l->tracer || l->stop.detached || !read_task_file(l, tid, "stack", &text))
+		return false;
+	size_t before = ret->len;
+	for (const char *p = text.s; *p;) {
+		const char *end = strchrnul(p, '\n'), *name = strstr(p, "] ");
+		// "[<0>] do_epoll_wait+0x6a2/0x750", the last one "0xffffffffffffffff" on old kernels.
+		if (name && name < end && strncmp(name + 2, "0x", 2) != 0) {
+			gi_str_put_escaped(ret, name + 2, (size_t)(end - name - 2));
+			gi_str_putc(ret, '\n');
+		}
+		p = *end ? end + 1 : end;
+	}
+	return ret->len > before;
+}
+
 bool gi_live_cpu_now(struct gi_target *t, pid_t tid, uint64_t *ret)
 {
 	_cleanup_(gi_str_deinit) struct gi_str text = { 0 };
