@@ -29,6 +29,9 @@ enum {
 	// nothing is of a later moment then.
 	WHOLE_MAX = 32 << 20,
 };
+// Larger stretches of address space are reserved, mostly (sanitizers): asking which pages are there
+// would take longer than all else.
+#define STRETCH_MAX ((uint64_t)1 << 30)
 
 static void live_destroy(struct gi_target *t)
 {
@@ -277,7 +280,7 @@ static void copy_whole(struct live *l)
 		return;
 	for (size_t i = 0; i < t->mapping_count; i++) {
 		const struct gi_mapping *m = &t->mappings[i];
-		if ((m->flags & GI_MAP_W) && !(m->path && m->path[0] == '/' && m->shared))
+		if (m->end - m->start <= STRETCH_MAX && (m->flags & GI_MAP_W) && !(m->path && m->path[0] == '/' && m->shared))
 			gi_target_fetch(t, &(struct gi_extent){ m->start, m->end - m->start }, 1);
 	}
 }

@@ -25,6 +25,8 @@
 #define VIEW_MAX ((uint64_t)4 << 20)
 // Areas are not joined beyond this: sanitizers reserve terabytes.
 #define AREA_MAX ((uint64_t)64 << 30)
+// A few pages out of a large area would cost as many huge ones.
+#define HUGE_MAX ((uint64_t)512 << 20)
 enum {
 	BITMAPS = 4,
 	THREADS_MAX = 4,
@@ -89,7 +91,8 @@ static bool area_prepare(struct live_area *a)
 	a->filled = (void *)(shadow + a->reserved + 3 * bitmap);
 	// Goroutines' stacks lie close together: in huge pages the copying waits less for our
 	// own memory.
-	(void)madvise(shadow, a->reserved, MADV_HUGEPAGE);
+	if (a->reserved <= HUGE_MAX)
+		(void)madvise(shadow, a->reserved, MADV_HUGEPAGE);
 	__atomic_store_n(&a->shadow, shadow, __ATOMIC_RELEASE);
 	return true;
 }
