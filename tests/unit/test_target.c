@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "gcore/record.h"
 #include "target/fake.h"
 
 static void fails(struct gi_error *err, enum gi_error_code code, uint64_t addr)
@@ -193,6 +194,65 @@ static void test_threads(void **state)
 	assert_null(gi_target_elf_at(t, 0x2000, &bias));
 }
 
+static void is_run(const struct gi_record_run *run, uint64_t start, uint64_t end)
+{
+	if (run->start != start || run->end != end)
+		fail_msg("recorded 0x%llx to 0x%llx", (unsigned long long)run->start,
+			 (unsigned long long)run->end);
+}
+
+static void test_record(void **state)
+{
+	struct gi_target *t = *state;
+	struct gi_record *r = NULL, *second = NULL;
+	_cleanup_(gi_freep) struct gi_record_run *runs = NULL, *joined = NULL;
+	uint8_t buf[256];
+	uint64_t word;
+	size_t n;
+
+	assert_null(gi_target_read(t, 0x2800, buf, 8)); // before
+	assert_null(gi_record_start(t, &r));
+	struct gi_error *err = gi_record_start(t, &second);
+	assert_int_equal(gi_error_code(err), GI_ERR_USAGE);
+	gi_error_free(err);
+	// Lines of 64 bytes: one, two that a read straddles, across two pieces, a view.
+	assert_true(gi_target_peek_u64(t, 0x2008, &word));
+	assert_null(gi_target_read(t, 0x20bc, buf, 8));
+	assert_null(gi_target_read(t, 0x2fc0, buf, 128));
+	assert_non_null(gi_target_view_max(t, 0x3f01, SIZE_MAX, &n));
+	// What fails, and what is read for an answer, is not wanted.
+	err = gi_target_read(t, 0x4000, buf, 8);
+	assert_non_null(err);
+	gi_error_free(err);
+	gi_target_record_pause(t);
+	assert_null(gi_target_read(t, 0x2400, buf, 8));
+	gi_target_record_found(t, 0x2440, 1);
+	gi_target_record_resume(t);
+	assert_null(gi_target_keep_answer(t, "a", "old", 3));
+	assert_null(gi_target_keep_answer(t, "a", "new", 3));
+	assert_null(gi_target_extend_answer(t, "a", "er", 2));
+	gi_record_stop(r);
+	assert_null(gi_target_read(t, 0x2a00, buf, 8)); // behind
+
+	assert_null(gi_record_runs(r, 0, &runs, &n));
+	assert_int_equal(n, 5);
+	is_run(&runs[0], 0x2000, 0x2040);
+	is_run(&runs[1], 0x2080, 0x2100);
+	is_run(&runs[2], 0x2440, 0x2480);
+	is_run(&runs[3], 0x2fc0, 0x3040);
+	is_run(&runs[4], 0x3f00, 0x4000);
+	assert_null(gi_record_runs(r, 64, &joined, &n));
+	assert_int_equal(n, 4);
+	is_run(&joined[0], 0x2000, 0x2100);
+	assert_true(gi_record_has(r, 0x20ff) && !gi_record_has(r, 0x2100));
+	assert_int_equal(gi_record_answer_count(r), 1);
+	struct gi_record_answer a = gi_record_answer(r, 0);
+	assert_int_equal(a.n, 5);
+	assert_memory_equal(a.data, "newer", 5);
+	gi_record_destroy(r);
+	assert_false(gi_target_recorded(t));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -202,6 +262,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_strings, make, unmake),
 		cmocka_unit_test_setup_teardown(test_mappings, make, unmake),
 		cmocka_unit_test_setup_teardown(test_threads, make, unmake),
+		cmocka_unit_test_setup_teardown(test_record, make, unmake),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
