@@ -102,6 +102,9 @@ struct gi_signal_context {
 struct gi_syscall;
 bool gi_unwind_syscall(struct gi_unwinder *u, size_t thread, struct gi_syscall *ret,
 		       bool *broken_off_ret);
+/** The bounds of a C function, by its frame description: stripped programs have that, too. */
+bool gi_unwind_c_function(struct gi_unwinder *u, uint64_t pc, uint64_t *entry_ret,
+			  uint64_t *size_ret);
 /** True if the thread is in a signal handler of the Go runtime: on its M's stack for those. */
 bool gi_unwind_in_handler(struct gi_unwinder *u, size_t thread);
 /** False if it is not, or if what the signal interrupted cannot be read. */

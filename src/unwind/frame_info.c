@@ -155,6 +155,21 @@ static bool find_fde(const struct info_module *m, uint64_t addr, uint64_t *ret)
 	return *ret < m->size;
 }
 
+bool gi_frame_info_function(struct gi_frame_info *fi, uint64_t pc, uint64_t *entry_ret,
+			    uint64_t *size_ret)
+{
+	const struct info_module *m = module_at(fi, pc);
+	struct gi_eh_record rec;
+	uint64_t fde;
+	if (!m || !m->table || !find_fde(m, pc - m->bias, &fde) ||
+	    !gi_eh_record_read(m->data, m->size, m->addr, (size_t)fde, &rec) ||
+	    pc - m->bias < rec.pc || pc - m->bias - rec.pc >= rec.pc_len)
+		return false;
+	*entry_ret = rec.pc + m->bias;
+	*size_ret = rec.pc_len;
+	return true;
+}
+
 // --- the program ---------------------------------------------------------
 
 struct program {

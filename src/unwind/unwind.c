@@ -44,6 +44,7 @@ void gi_unwinder_destroy(struct gi_unwinder *u)
 		return;
 	gi_pccache_destroy(u->cache);
 	gi_cfi_destroy(u->cfi);
+	gi_frame_info_destroy(u->functions);
 	gi_map_deinit(&u->args);
 	gi_arena_destroy(u->args_arena);
 	free(u);
@@ -147,6 +148,14 @@ static void walk_init(struct gi_walk *w, struct gi_unwinder *u, unsigned flags, 
 	w->fn = fn;
 	w->arg = arg;
 	w->first = true;
+}
+
+bool gi_unwind_c_function(struct gi_unwinder *u, uint64_t pc, uint64_t *entry_ret,
+			  uint64_t *size_ret)
+{
+	if (!u->functions)
+		gi_error_ignore(gi_frame_info_create(u->t, &u->functions));
+	return u->functions && gi_frame_info_function(u->functions, pc, entry_ret, size_ret);
 }
 
 bool gi_unwind_in_handler(struct gi_unwinder *u, size_t thread)

@@ -34,6 +34,7 @@ struct gi_unwinder {
 	struct gi_functab *ft;
 	struct gi_pccache *cache;
 	struct gi_cfi *cfi; // made for the first C frame
+	struct gi_frame_info *functions; // made when it is asked for
 	int wrapper_id;
 	uint8_t special[256]; // by func_id, filled on first sight
 	struct gi_regs regs;  // of the physical frame that is shown
@@ -202,6 +203,9 @@ bool gi_eh_record_read(const uint8_t *data, size_t size, uint64_t addr, size_t o
 struct gi_frame_info;
 struct gi_error *gi_frame_info_create(struct gi_target *t, struct gi_frame_info **ret) GI_MUST_CHECK;
 void gi_frame_info_destroy(struct gi_frame_info *fi);
+/** Where the function of a pc begins, and its length. */
+bool gi_frame_info_function(struct gi_frame_info *fi, uint64_t pc, uint64_t *entry_ret,
+			    uint64_t *size_ret);
 /** From a frame's registers to its caller's. */
 enum gi_cfi_result gi_frame_info_step(struct gi_frame_info *fi, const struct gi_regs *in,
 				      bool exact, struct gi_regs *ret);

@@ -197,20 +197,18 @@ static bool is_helper(struct gi_go *go, const struct gi_insn *insn)
 }
 
 /** Has the function at pc called anything before? It may have if it goes back anywhere. */
-static bool called_before(struct gi_go *go, const struct gi_insn_arch *arch, uint64_t pc)
+static bool called_before(struct gi_go *go, struct gi_unwinder *u, const struct gi_insn_arch *arch,
+			  uint64_t pc)
 {
-	struct gi_elf_symbol sym;
-	uint64_t bias;
+	uint64_t entry, size;
 	bool calls = false, back = false, any = false;
 
-	if (!gi_target_symbol_at(gi_go_target(go), pc, &sym, &bias) || !sym.size ||
-	    sym.size > MAX_FUNCTION)
+	if (!gi_unwind_c_function(u, pc, &entry, &size) || size > MAX_FUNCTION)
 		return false;
-	const uint64_t entry = sym.value + bias;
-	const uint8_t *code = gi_target_view(gi_go_target(go), entry, sym.size);
+	const uint8_t *code = gi_target_view(gi_go_target(go), entry, (size_t)size);
 	_cleanup_(gi_freep) struct gi_insn *insns = NULL;
 	size_t n = 0;
-	struct gi_error *err = code ? arch->decode(code, sym.size, entry, &insns, &n) : NULL;
+	struct gi_error *err = code ? arch->decode(code, (size_t)size, entry, &insns, &n) : NULL;
 	if (err || !code) {
 		gi_error_ignore(err);
 		return false;
@@ -240,6 +238,6 @@ bool gi_c_call_may_have_locked(struct gi_go *go, struct gi_unwinder *u, const st
 		return false;
 	bool before = w.own_cut;
 	for (size_t i = 0; i < w.own_count && !before; i++)
-		before = called_before(go, arch, w.own[i]);
+		before = called_before(go, u, arch, w.own[i]);
 	return before;
 }
