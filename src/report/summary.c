@@ -109,11 +109,28 @@ static bool died_by_itself(struct gi_target *t, struct gi_go *go, struct gi_unwi
 	return first.signal == info->signal && first.code != SI_USER;
 }
 
+// The M that was ending the process when the core was taken; NULL: none was.
+static const struct gi_m *dying(struct gi_go *go)
+{
+	for (size_t i = 0; go && i < gi_go_m_count(go); i++) {
+		if (gi_go_m(go, i)->dying)
+			return gi_go_m(go, i);
+	}
+	return NULL;
+}
+
 static void put_end(struct gi_str *s, struct gi_target *t, struct gi_go *go, struct gi_unwinder *u)
 {
 	const struct gi_process_info *info = gi_target_info(t);
 	if (!info->signal) {
-		gi_str_puts(s, "nothing: the core was taken while it ran");
+		const struct gi_m *m = dying(go);
+		if (m)
+			gi_str_printf(s,
+				      "nothing yet: the core was taken while the Go runtime was ending "
+				      "it after a %s",
+				      m->throwing ? "fatal error" : "panic");
+		else
+			gi_str_puts(s, "nothing: the core was taken while it ran");
 		return;
 	}
 	gi_signal_format(info->signal, s);
