@@ -436,6 +436,8 @@ static struct gi_error *put_unreachable(struct gi_out *out, struct gi_go *go,
 		gi_str_putc(&s, '\n');
 		gi_out_puts(out, gi_str_cstr(&s));
 	}
+	if (v->goroutine_count > MAX_NAMED)
+		gi_out_printf(out, "  and %zu more\n", v->goroutine_count - MAX_NAMED);
 	gi_out_style(out, GI_STYLE_DIM);
 	gi_out_puts(out, v->strength == GI_STRENGTH_EXACT
 				 ? "    exact: no global and no goroutine that can still run leads to it\n"
@@ -443,6 +445,24 @@ static struct gi_error *put_unreachable(struct gi_out *out, struct gi_go *go,
 				   "locks' owners are those found\n");
 	gi_out_style(out, GI_STYLE_NONE);
 	return err;
+}
+
+/** Collateral comes last, in the order of the roots, one for each. */
+static const struct gi_verdict *collateral_of(const struct gi_graph *graph, size_t root)
+{
+	size_t lo = root + 1, hi = gi_graph_verdict_count(graph);
+
+	while (lo < hi) {
+		const size_t mid = lo + (hi - lo) / 2;
+		const struct gi_verdict *v = gi_graph_verdict(graph, mid);
+		if (v->kind == GI_VERDICT_COLLATERAL && v->root >= root)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	const struct gi_verdict *v =
+		lo < gi_graph_verdict_count(graph) ? gi_graph_verdict(graph, lo) : NULL;
+	return v && v->kind == GI_VERDICT_COLLATERAL && v->root == root ? v : NULL;
 }
 
 static struct gi_error *put_verdict(struct gi_out *out, struct gi_go *go,
@@ -462,11 +482,9 @@ static struct gi_error *put_verdict(struct gi_out *out, struct gi_go *go,
 	if (v->kind == GI_VERDICT_UNREACHABLE || v->kind == GI_VERDICT_ORPHAN_LOCK ||
 	    v->kind == GI_VERDICT_UNKNOWN)
 		err = put_unreachable(out, go, graph, v);
-	for (size_t k = i + 1; k < gi_graph_verdict_count(graph) && !err; k++) {
-		const struct gi_verdict *c = gi_graph_verdict(graph, k);
-		if (c->kind == GI_VERDICT_COLLATERAL && c->root == i)
-			err = put_collateral(out, go, graph, c);
-	}
+	const struct gi_verdict *c = collateral_of(graph, i);
+	if (!err && c)
+		err = put_collateral(out, go, graph, c);
 	return err ? err : gi_out_check(out);
 }
 
@@ -668,12 +686,9 @@ struct gi_error *gi_report_verdicts(struct gi_out *out, struct gi_go *go, struct
 
 static size_t stuck_behind(const struct gi_graph *graph, size_t root)
 {
-	for (size_t k = root + 1; k < gi_graph_verdict_count(graph); k++) {
-		const struct gi_verdict *c = gi_graph_verdict(graph, k);
-		if (c->kind == GI_VERDICT_COLLATERAL && c->root == root)
-			return c->goroutine_count;
-	}
-	return 0;
+	const struct gi_verdict *c = collateral_of(graph, root);
+
+	return c ? c->goroutine_count : 0;
 }
 
 /** What the members of a verdict wait for, each object once. */

@@ -227,39 +227,58 @@ static bool is_parked_main(const struct judge *j, uint32_t g)
 	return others;
 }
 
-/** Roots without a cycle: proved dead, and no edge leads on. Those on one object are one verdict.
+/**
+ * What goroutines have in common that are one verdict: the lock that they wait for, or the place
+ * where they wait. A thousand that were lost in the same way are one loss.
  */
+static uint64_t loss_of(const struct gi_graph *gr, uint32_t g)
+{
+	const uint32_t object = first_object(gr, g);
+	struct gi_location where = {0}, user = {0};
+
+	if (object == UINT32_MAX || is_lock(gr->objects[object].kind) || g >= gi_go_g_count(gr->go))
+		return object;
+	struct gi_error *err = gi_unwind_locations(gr->u, gi_go_g(gr->go, g), &where, &user);
+	gi_error_ignore(err);
+	if (!user.pc || gi_go_g(gr->go, g)->goid == 1)
+		return object;
+	return UINT64_C(1) << 63 | user.pc << 8 | gr->objects[object].kind;
+}
+
+/** Roots without a cycle: proved dead, and no edge leads on. */
 static struct gi_error *judge_unreachable(struct judge *j)
 {
 	struct gi_graph *gr = j->gr;
 	size_t n = j->d.n, at;
-	_cleanup_(gi_freep) uint32_t *same = calloc(n + 1, sizeof(*same)); // 1 + next of its object
+	_cleanup_(gi_freep) uint32_t *same = calloc(n + 1, sizeof(*same)); // 1 + next of its loss
 	_cleanup_(gi_freep) uint32_t *list = malloc((n + 1) * sizeof(*list));
-	struct gi_map head = {0}; // object to 1 + first goroutine
+	_cleanup_(gi_freep) uint8_t *is_first = calloc(n + 1, 1);
+	struct gi_map head = {0}; // loss to 1 + first goroutine
 	struct gi_error *err = NULL;
 
 	if (!gr->dead)
 		return NULL;
-	if (!same || !list)
+	if (!same || !list || !is_first)
 		return gi_error_nomem();
 	for (size_t i = n; i-- > 0 && !err;) {
 		if (!gr->dead[i] || gr->g_verdict[i] || j->d.first[i] != j->d.first[i + 1])
 			continue;
 		uint64_t next = 0;
-		uint32_t object = first_object(gr, (uint32_t)i);
-		gi_map_get(&head, object, &next);
+		uint64_t loss = loss_of(gr, (uint32_t)i);
+		gi_map_get(&head, loss, &next);
 		same[i] = (uint32_t)next;
-		err = gi_map_put(&head, object, i + 1);
+		is_first[i] = 1;
+		if (next)
+			is_first[next - 1] = 0;
+		err = gi_map_put(&head, loss, i + 1);
 	}
 	for (size_t i = 0; i < n && !err; i++) {
-		uint64_t first;
-		if (!gr->dead[i] || gr->g_verdict[i] ||
-		    !gi_map_get(&head, first_object(gr, (uint32_t)i), &first) || first != i + 1)
+		if (!is_first[i])
 			continue;
 		struct gi_verdict v = {.kind = GI_VERDICT_UNREACHABLE,
 				       .strength = GI_STRENGTH_EXACT,
 				       .root = gr->verdict_count};
-		for (uint64_t g = first; g; g = same[g - 1]) {
+		for (uint64_t g = i + 1; g; g = same[g - 1]) {
 			list[v.goroutine_count++] = (uint32_t)g - 1;
 			if (gr->dead[g - 1] != GI_DEAD)
 				v.strength = GI_STRENGTH_INFERRED;
@@ -354,15 +373,27 @@ static struct gi_error *judge_collateral(struct judge *j)
 			edge_of[g] = j->d.edge[k];
 		}
 	}
-	for (size_t r = 0; r < roots && !err; r++) {
+	// By roots, in the order of the nodes.
+	_cleanup_(gi_freep) uint32_t *first = calloc(roots + 2, sizeof(*first));
+	if (!first)
+		return gi_error_nomem();
+	for (size_t i = 0; i < n; i++)
+		first[root[i] && !gr->g_verdict[i] ? root[i] + 1 : 0]++;
+	for (size_t r = 2, sum = 0; r < roots + 2; r++) {
+		sum += first[r];
+		first[r] = (uint32_t)(sum - first[r]);
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (root[i] && !gr->g_verdict[i])
+			order[first[root[i] + 1]++] = (uint32_t)i;
+	}
+	for (size_t r = 0, k = 0; r < roots && !err; r++) {
 		struct gi_verdict v = {.kind = GI_VERDICT_COLLATERAL,
 				       .root = r,
 				       .strength = gr->verdicts[r].strength};
-		count = 0;
-		for (size_t i = 0; i < n; i++) {
-			if (root[i] != r + 1 || gr->g_verdict[i])
-				continue;
-			who[count] = (uint32_t)i;
+		for (count = 0; k < first[r + 2]; k++) {
+			const uint32_t i = order[k];
+			who[count] = i;
 			why[count++] = edge_of[i];
 			if (gr->edges[edge_of[i]].strength != GI_STRENGTH_EXACT)
 				v.strength = GI_STRENGTH_INFERRED;
