@@ -41,12 +41,11 @@ static bool begins(const char *s, const char *prefix)
 	return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
-// Debug information that nothing here reads; see src/symbols/dwarf.c for what is read.
+// Debug information that nothing here reads; src/symbols/dwarf*.c say what is read.
 static bool is_unread_debug(const char *name)
 {
 	static const char *const unread[] = {
-		".debug_line", ".debug_frame", ".debug_loc", ".debug_loclists", ".debug_ranges",
-		".debug_rnglists", ".debug_aranges", ".debug_gdb_scripts", ".debug_macro",
+		".debug_frame", ".debug_aranges", ".debug_gdb_scripts", ".debug_macro",
 		".debug_pubnames", ".debug_pubtypes", ".debug_macinfo",
 	};
 	if (begins(name, ".zdebug_"))
@@ -70,11 +69,11 @@ static bool leave_out_of_go(void *arg, const char *name)
 	return is_code(name) || is_unread_debug(name);
 }
 
-// Of C's files there are asked only symbols and unwind tables.
+// Of C's files there are asked symbols, unwind tables and lines.
 static bool leave_out_of_c(void *arg, const char *name)
 {
 	(void)arg;
-	return is_code(name) || begins(name, ".debug_") || begins(name, ".zdebug_") ||
+	return is_code(name) || is_unread_debug(name) ||
 	       strcmp(name, ".rodata") == 0 || strcmp(name, ".data") == 0;
 }
 
