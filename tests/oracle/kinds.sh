@@ -45,8 +45,6 @@ oracle_kind_needs() {
 what_ended() {
 	case $2-$1 in
 	linked-crash*-* | crash-panic | crash-nilderef) echo "after a panic" ;;
-	# Their threads of C may be given the signal, and the runtime raises it once more then.
-	quit-cgo_healthy | quit-pthread_cond | quit-pthread_self) echo "SIGQUIT" ;;
 	quit-* | ancestors-* | linked-*) echo "after SIGQUIT" ;;
 	crash-throw | crash-asleep | crash-overflow) echo "after a fatal error" ;;
 	esac
