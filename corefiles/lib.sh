@@ -90,6 +90,8 @@ cf_cannot() {
 		echo "there is no $(cf_qemu) (package qemu-user)"
 	elif [[ " $(cf_flags "$1") " == *" -race "* ]]; then
 		echo "the race detector does not run under qemu-user"
+	elif [[ $1 == nopreempt ]]; then
+		echo "it starts itself anew, which qemu-user does not let it do"
 	elif cf_needs_cgo "$1" && ! command -v "$(cf_triplet)-gcc" >/dev/null; then
 		echo "there is no $(cf_triplet)-gcc (packages gcc-$(cf_triplet), libc6-dev-$cf_goarch-cross)"
 	else

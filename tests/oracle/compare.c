@@ -22,6 +22,12 @@
 //    off its thread by the time of the thread's section.
 // 3. Threads' own stacks (goroutine 0), when our text has none at all: they are counted
 //    as not shown. With --threads that is a failure too.
+// 4. With --loaded, the program was at work: what waited for the network, a system call or
+//    the scavenger's turn may be runnable by the time of the core. One that catches SIGQUIT
+//    itself, so that there are no sections, wakes some of its goroutines to do that.
+// 5. A collector's worker counts as waiting while it marks on its thread's own stack. While
+//    that thread reads the clock, the runtime shows the worker's stack from there
+//    (traceback.go goes by m.vdsoSP). The thread goes on between the text and the core.
 //
 // The last line printed is the count; exit 0 equal, 1 not, 2 trouble.
 
@@ -502,6 +508,26 @@ static bool hands_out_signals(const struct text *t, const struct block *b)
 	return false;
 }
 
+static bool is_clock(struct line l)
+{
+	return starts(l, "runtime.nanotime") || starts(l, "runtime.walltime") ||
+	       starts(l, "time.now(");
+}
+
+/** Is a at the clock, on its thread's own stack, and b the same off it? See 5 of the theory. */
+static bool at_the_clock(const struct text *ta, const struct block *a, const struct text *tb,
+			 const struct block *b)
+{
+	const size_t created = 2;
+
+	return a->count >= created + 4 && b->count >= created + 2 &&
+	       is_clock(block_line(ta, a, 0)) &&
+	       starts(block_line(ta, a, a->count - created - 2), "runtime.systemstack(") &&
+	       starts(block_line(tb, b, 0), "runtime.systemstack_switch(") &&
+	       starts(block_line(ta, a, a->count - created), "created by ") &&
+	       same_lines(ta, a, a->count - created, tb, b, b->count - created, created);
+}
+
 /** Our block of that key; the one with a stack, if there are several. */
 static struct block *find_ours(const struct text *to, uint64_t goid, long m)
 {
@@ -528,6 +554,9 @@ static void compare_blocks(const struct text *tr, const struct block *r,
 	} else if (same_header && r->printing && is_outer_end(tr, r, to, o)) {
 		count_frames(tr, r);
 	} else if (hands_out_signals(tr, r) && hands_out_signals(to, o)) {
+		count_frames(tr, r);
+	} else if (same_header && r->section == 0 &&
+		   (at_the_clock(tr, r, to, o) || at_the_clock(to, o, tr, r))) {
 		count_frames(tr, r);
 	} else if (!is_unavailable(tr, r) || !may_be_unseen(tr, r, to, o)) {
 		show_difference(tr, r, to, o);
