@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "heap_world.h"
+#include "checks.h"
 
 enum {
 	M_START = 8,
@@ -20,21 +21,6 @@ enum {
 	M_ELEMSIZE = 48,
 	M_SPECIALS = 56,
 };
-
-void hw_no_error(struct gi_error *err)
-{
-	if (err)
-		fail_msg("%s", gi_error_message(err));
-}
-
-void hw_error_says(struct gi_error *err, enum gi_error_code code, const char *text)
-{
-	assert_non_null(err);
-	if (gi_error_code(err) != code || !strstr(gi_error_message(err), text))
-		fail_msg("%d \"%s\" is not %d \"...%s...\"", gi_error_code(err),
-			 gi_error_message(err), code, text);
-	gi_error_free(err);
-}
 
 static struct gi_field field(uint32_t off, uint32_t size)
 {
@@ -123,14 +109,14 @@ static void set_layout(struct gi_layout *l)
 
 void hw_put(struct heap_world *w, uint64_t addr, uint64_t value)
 {
-	hw_no_error(gi_fake_write_u64(w->t, addr, value));
+	no_error(gi_fake_write_u64(w->t, addr, value));
 }
 
 uint64_t hw_get(struct heap_world *w, uint64_t addr)
 {
 	uint64_t v = 0;
 
-	hw_no_error(gi_target_read_u64(w->t, addr, &v));
+	no_error(gi_target_read_u64(w->t, addr, &v));
 	return v;
 }
 
@@ -139,14 +125,14 @@ void hw_put_u32(struct heap_world *w, uint64_t addr, uint32_t value)
 	const uint8_t b[] = {(uint8_t)value, (uint8_t)(value >> 8), (uint8_t)(value >> 16),
 			     (uint8_t)(value >> 24)};
 
-	hw_no_error(gi_fake_write(w->t, addr, b, sizeof(b)));
+	no_error(gi_fake_write(w->t, addr, b, sizeof(b)));
 }
 
 static void put_bytes(struct heap_world *w, uint64_t addr, unsigned a, unsigned b)
 {
 	const uint8_t bytes[] = {(uint8_t)a, (uint8_t)b};
 
-	hw_no_error(gi_fake_write(w->t, addr, bytes, sizeof(bytes)));
+	no_error(gi_fake_write(w->t, addr, bytes, sizeof(bytes)));
 }
 
 static void put_u16(struct heap_world *w, uint64_t addr, unsigned v)
@@ -160,14 +146,14 @@ void hw_open(struct heap_world *w)
 
 	*w = (struct heap_world){.next_page = HW_HEAP};
 	assert_non_null(zeroes);
-	hw_no_error(gi_fake_create(&w->t));
-	hw_no_error(gi_fake_add_memory(w->t, GLOBALS, zeroes, GLOBALS_SIZE, GI_MAP_R | GI_MAP_W));
-	hw_no_error(gi_fake_add_memory(w->t, DATA, zeroes, DATA_SIZE, GI_MAP_R | GI_MAP_W));
-	hw_no_error(gi_fake_add_memory(w->t, C_MEMORY, zeroes, C_MEMORY_SIZE, GI_MAP_R | GI_MAP_W));
+	no_error(gi_fake_create(&w->t));
+	no_error(gi_fake_add_memory(w->t, GLOBALS, zeroes, GLOBALS_SIZE, GI_MAP_R | GI_MAP_W));
+	no_error(gi_fake_add_memory(w->t, DATA, zeroes, DATA_SIZE, GI_MAP_R | GI_MAP_W));
+	no_error(gi_fake_add_memory(w->t, C_MEMORY, zeroes, C_MEMORY_SIZE, GI_MAP_R | GI_MAP_W));
 	// In two pieces, so that some objects lie across their border.
-	hw_no_error(
+	no_error(
 		gi_fake_add_memory(w->t, HW_HEAP, zeroes, HW_SPLIT - HW_HEAP, GI_MAP_R | GI_MAP_W));
-	hw_no_error(gi_fake_add_memory(w->t, HW_SPLIT, zeroes,
+	no_error(gi_fake_add_memory(w->t, HW_SPLIT, zeroes,
 				       HW_HEAP + ARENA_COUNT * HW_ARENA - HW_SPLIT,
 				       GI_MAP_R | GI_MAP_W));
 	free(zeroes);
@@ -176,7 +162,7 @@ void hw_open(struct heap_world *w)
 	w->go->target = w->t;
 	w->go->version.text = "";
 	pthread_mutex_init(&w->go->stacks_lock, NULL);
-	hw_no_error(gi_arena_create(&w->go->arena));
+	no_error(gi_arena_create(&w->go->arena));
 	set_layout(&w->go->layout);
 
 	put_u16(w, SIZE_CLASSES, 0);
@@ -305,7 +291,7 @@ struct gi_m *hw_thread(struct heap_world *w, uint64_t curg, uint64_t p, const ui
 		th.regs.r[i] = regs[i];
 	th.regs.r[GI_AMD64_RSP] = sp ? sp : stack + HW_PAGE - 256;
 	th.regs.known = (1u << GI_AMD64_RSP) | 0x3f;
-	hw_no_error(gi_fake_add_thread(w->t, &th));
+	no_error(gi_fake_add_thread(w->t, &th));
 	hw_put(w, g0 + 24, stack);
 	hw_put(w, g0 + 32, stack + HW_PAGE);
 	hw_put(w, g0 + 40, stack + HW_PAGE - 64);
@@ -370,7 +356,7 @@ void hw_free(struct heap_world *w, uint64_t object)
 		if (span + i * size != object)
 			bits[i / 8] |= (uint8_t)(1u << i % 8);
 	}
-	hw_no_error(gi_fake_write(w->t, hw_get(w, rec + M_ALLOC_BITS), bits, sizeof(bits)));
+	no_error(gi_fake_write(w->t, hw_get(w, rec + M_ALLOC_BITS), bits, sizeof(bits)));
 	put_u16(w, rec + M_FREEINDEX, 0);
 }
 
@@ -429,7 +415,7 @@ void hw_load(struct heap_world *w)
 
 	go->wait_reasons = reasons;
 	go->wait_reason_count = GI_ARRAY_SIZE(reasons);
-	hw_no_error(gi_go_load_gs(go));
+	no_error(gi_go_load_gs(go));
 	go->m_of_thread = calloc(w->thread_count + 1, sizeof(uint32_t));
 	go->ms = calloc(w->thread_count + 1, sizeof(*go->ms));
 	go->ps = calloc(1, sizeof(*go->ps));

@@ -92,7 +92,4 @@ struct gi_m *hw_thread(struct heap_world *w, uint64_t curg, uint64_t p, const ui
 /** Lets go read what was made. */
 void hw_load(struct heap_world *w);
 
-void hw_no_error(struct gi_error *err);
-void hw_error_says(struct gi_error *err, enum gi_error_code code, const char *text);
-
 #endif

@@ -13,14 +13,9 @@
 #include "../support/elf_builder.h"
 #include "../support/symtab.h"
 #include "unwind/unwind_impl.h"
+#include "checks.h"
 
 #define RUNS(...) ((const struct st_run[]){__VA_ARGS__, {0, 0}})
-
-static void no_error(struct gi_error *err)
-{
-	if (err)
-		fail_msg("%s", gi_error_message(err));
-}
 
 // --- the tables ----------------------------------------------------------
 

@@ -15,6 +15,7 @@
 #include "target/fake.h"
 
 #include "../support/elf_builder.h"
+#include "checks.h"
 
 enum {
 	GLOBALS = 0x500000,
@@ -36,21 +37,6 @@ struct world {
 	struct gi_go *go;
 	uint64_t next; // free heap
 };
-
-static void no_error(struct gi_error *err)
-{
-	if (err)
-		fail_msg("%s", gi_error_message(err));
-}
-
-static void error_says(struct gi_error *err, enum gi_error_code code, const char *text)
-{
-	assert_non_null(err);
-	if (gi_error_code(err) != code || !strstr(gi_error_message(err), text))
-		fail_msg("%d \"%s\" is not %d \"...%s...\"", gi_error_code(err),
-			 gi_error_message(err), code, text);
-	gi_error_free(err);
-}
 
 static void has_note(const struct world *w, const char *text)
 {

@@ -14,6 +14,7 @@
 
 #include "gcore/go.h"
 #include "../support/files.h"
+#include "checks.h"
 
 static const char *const programs[] = {
 	"zoo-go1.19.13",  "zoo-go1.27.4",  "zoo_cgo-go1.19.13", "zoo_cgo-go1.27.4",
@@ -24,22 +25,6 @@ struct program {
 	struct gi_target *t;
 	struct gi_go *go;
 };
-
-static void no_error(struct gi_error *err)
-{
-	if (err)
-		fail_msg("%s", gi_error_message(err));
-}
-
-static const char *corefile(const char *program, const char *suffix, char *buf, size_t n)
-{
-	const char *dir = getenv("GCORE_COREFILES");
-
-	snprintf(buf, n, "%s/%s%s", dir ? dir : "build/corefiles", program, suffix);
-	if (access(buf, R_OK) != 0)
-		fail_msg("%s is not there: run corefiles/unpack", buf);
-	return buf;
-}
 
 static struct program open_files(const char *core, const char *exe)
 {

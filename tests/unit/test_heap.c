@@ -13,6 +13,7 @@
 
 #include "go/heap_impl.h"
 #include "heap_world.h"
+#include "checks.h"
 
 static int set_up(void **state)
 {
@@ -36,7 +37,7 @@ static struct gi_heap *heap_of(struct heap_world *w)
 	struct gi_heap *h = NULL;
 
 	hw_load(w);
-	hw_no_error(gi_go_heap(w->go, &h));
+	no_error(gi_go_heap(w->go, &h));
 	return h;
 }
 
@@ -45,7 +46,7 @@ static void refused(struct heap_world *w, const char *text)
 	struct gi_heap *h = NULL;
 
 	hw_load(w);
-	hw_error_says(gi_go_heap(w->go, &h), GI_ERR_MISMATCH, text);
+	error_says(gi_go_heap(w->go, &h), GI_ERR_MISMATCH, text);
 	assert_null(h);
 }
 
@@ -80,7 +81,7 @@ static void test_spans(void **state)
 	w->next_page = HW_HEAP + HW_ARENA + 4 * HW_PAGE;
 	far = hw_span(w, 1, 512, true);
 	h = heap_of(w);
-	hw_no_error(gi_go_heap(w->go, &again));
+	no_error(gi_go_heap(w->go, &again));
 	assert_ptr_equal(h, again);
 	assert_int_equal(gi_heap_span_count(h), 6);
 	assert_null(gi_heap_span(h, 6));
@@ -213,11 +214,11 @@ static void test_unreadable(void **state)
 	hw_load(w);
 	hw_put(w, MHEAP + 16, 4);
 	hw_put(w, ALLSPANS + 8 * 3, 0x10);
-	hw_error_says(gi_go_heap(w->go, &h), GI_ERR_FAULT, "mspan at 0x10");
+	error_says(gi_go_heap(w->go, &h), GI_ERR_FAULT, "mspan at 0x10");
 	hw_put(w, MHEAP + 16, 300);
-	hw_error_says(gi_go_heap(w->go, &h), GI_ERR_MISMATCH, "allspans has 300 entries");
+	error_says(gi_go_heap(w->go, &h), GI_ERR_MISMATCH, "allspans has 300 entries");
 	w->go->layout.mspan.rec.ok = false;
-	hw_error_says(gi_go_heap(w->go, &h), GI_ERR_UNSUPPORTED, "layout of the heap");
+	error_says(gi_go_heap(w->go, &h), GI_ERR_UNSUPPORTED, "layout of the heap");
 }
 
 static void test_arena_check(void **state)
@@ -266,7 +267,7 @@ static void test_specials(void **state)
 	hw_special(w, a, KIND_WEAK, 0x5678);
 	hw_special(w, a, 2, 0x9abc);
 	h = heap_of(w);
-	hw_no_error(gi_heap_specials(w->go, h, note_special, &got));
+	no_error(gi_heap_specials(w->go, h, note_special, &got));
 	assert_int_equal(got.n, 3);
 	assert_int_equal(got.seen[0].object, a);
 	assert_int_equal(got.seen[0].kind, 2);
@@ -280,7 +281,7 @@ static void test_specials(void **state)
 	// Outside of the span; a circle.
 	hw_put(w, SPECIALS + 8, HW_PAGE);
 	got.n = 0;
-	hw_error_says(gi_heap_specials(w->go, h, note_special, &got), GI_ERR_FORMAT,
+	error_says(gi_heap_specials(w->go, h, note_special, &got), GI_ERR_FORMAT,
 		      "is of an object at offset");
 }
 
@@ -301,7 +302,7 @@ static void test_special_circle(void **state)
 	hw_special(w, a, KIND_FINALIZER, 0);
 	hw_put(w, SPECIALS, SPECIALS);
 	h = heap_of(w);
-	hw_error_says(gi_heap_specials(w->go, h, ignore_special, &n), GI_ERR_FORMAT, "circle");
+	error_says(gi_heap_specials(w->go, h, ignore_special, &n), GI_ERR_FORMAT, "circle");
 	assert_true(n > 0);
 }
 
@@ -315,7 +316,7 @@ static uint64_t span_with_bits(struct heap_world *w, unsigned nelems)
 	uint64_t span = hw_span(w, 1, 64, false);
 	const uint8_t n[] = {(uint8_t)nelems, 0};
 
-	hw_no_error(gi_fake_write(w->t, hw_record(w, span) + 26, n, 2));
+	no_error(gi_fake_write(w->t, hw_record(w, span) + 26, n, 2));
 	w->go->layout.constant.max_span_bits_size = 64;
 	return span;
 }
@@ -325,7 +326,7 @@ static const struct gi_heap_span *with_bits(struct heap_world *w, uint64_t addr)
 	struct gi_heap *h = heap_of(w);
 	uint64_t slot;
 
-	hw_no_error(gi_heap_load_bits(w->go, h));
+	no_error(gi_heap_load_bits(w->go, h));
 	return gi_heap_find(h, addr, &slot);
 }
 
@@ -360,7 +361,7 @@ static void test_bits_before_marks(void **state)
 	w->go->layout.heap_arena.inline_marks =
 		(struct gi_field){.off = 0x180, .size = ARENA_PAGES / 8, .ok = true};
 	w->go->layout.inline_marks.rec = (struct gi_record){128, true};
-	hw_no_error(gi_fake_write(w->t, ARENA_RECORDS + 0x180 + page / 8, &flag, 1));
+	no_error(gi_fake_write(w->t, ARENA_RECORDS + 0x180 + page / 8, &flag, 1));
 	hw_put(w, span + HW_PAGE - 128 - BITS_SIZE, 0x55);
 	s = with_bits(w, a);
 	assert_non_null(s->ptr_bits);
@@ -422,7 +423,7 @@ static void test_bits_of_gs(void **state)
 
 	w->go->layout.constant.max_span_bits_size = 512;
 	// A span of gs that leaves room for bits.
-	hw_no_error(gi_fake_write(w->t, hw_record(w, w->large) + 26, "\x1f", 1));
+	no_error(gi_fake_write(w->t, hw_record(w, w->large) + 26, "\x1f", 1));
 	g = hw_g(w, 1, GI_G_WAITING);
 	hw_put(w, w->large + 2 * HW_PAGE - 2 * BITS_SIZE + (g - w->large) / 64, 1 << 6);
 	assert_null(with_bits(w, a)->ptr_bits);
@@ -442,9 +443,9 @@ static void real_heap(const char *program, size_t least)
 
 	snprintf(core, sizeof(core), "%s/%s.core", dir ? dir : "build/corefiles", program);
 	snprintf(exe, sizeof(exe), "%s/%s.exe", dir ? dir : "build/corefiles", program);
-	hw_no_error(gi_target_open_core(core, &opts, &t));
-	hw_no_error(gi_go_open(t, &go));
-	hw_no_error(gi_go_heap(go, &h));
+	no_error(gi_target_open_core(core, &opts, &t));
+	no_error(gi_go_open(t, &go));
+	no_error(gi_go_heap(go, &h));
 	for (size_t i = 0; i < gi_heap_span_count(h); i++) {
 		const struct gi_span *s = gi_heap_span(h, i);
 
@@ -453,7 +454,7 @@ static void real_heap(const char *program, size_t least)
 		n += !s->manual;
 	}
 	assert_true(n >= least);
-	hw_no_error(gi_heap_specials(go, h, ignore_special, &specials));
+	no_error(gi_heap_specials(go, h, ignore_special, &specials));
 	assert_true(specials > 0); // os.Stdin and its kin have finalizers
 	gi_go_close(go);
 	gi_target_close(t);

@@ -11,6 +11,7 @@
 
 #include "heap_world.h"
 #include "wait/reach.h"
+#include "checks.h"
 
 enum { MAX_WAITS = 8 };
 
@@ -80,13 +81,13 @@ static uint64_t other(struct test *t, uint32_t status, uint64_t word)
 static void solve(struct test *t)
 {
 	hw_load(&t->w);
-	hw_no_error(gi_reach_solve(t->w.go, t->waits, t->n, &t->r));
+	no_error(gi_reach_solve(t->w.go, t->waits, t->n, &t->r));
 }
 
 static void no_proof(struct test *t, enum gi_error_code code, const char *text)
 {
 	hw_load(&t->w);
-	hw_error_says(gi_reach_solve(t->w.go, t->waits, t->n, &t->r), code, text);
+	error_says(gi_reach_solve(t->w.go, t->waits, t->n, &t->r), code, text);
 	assert_null(t->r);
 }
 
@@ -108,7 +109,7 @@ static void held_by(struct test *t, uint64_t object, size_t n, ...)
 	size_t count = 99;
 	va_list ap;
 
-	hw_no_error(gi_reach_holders(t->r, object, got, MAX_WAITS, &count));
+	no_error(gi_reach_holders(t->r, object, got, MAX_WAITS, &count));
 	assert_int_equal(count, n);
 	va_start(ap, n);
 	for (size_t i = 0; i < n; i++)
@@ -591,7 +592,7 @@ static void test_lost_memory(void **state)
 	struct heap_world *w = &t->w;
 
 	receiver(t, hw_channel(w));
-	hw_no_error(gi_fake_add_unsaved(w->t, 0x900000, 0x200000, GI_MAP_R | GI_MAP_W,
+	no_error(gi_fake_add_unsaved(w->t, 0x900000, 0x200000, GI_MAP_R | GI_MAP_W,
 					GI_ERR_NOT_SAVED));
 	no_proof(t, GI_ERR_NOT_SAVED, "memory that could hold pointers");
 }
@@ -603,9 +604,9 @@ static void test_not_to_dump(void **state)
 	struct heap_world *w = &t->w;
 	size_t a = receiver(t, hw_channel(w));
 
-	hw_no_error(
+	no_error(
 		gi_fake_add_unsaved(w->t, 0x900000, 0x1000, GI_MAP_R | GI_MAP_W, GI_ERR_NOT_SAVED));
-	hw_no_error(
+	no_error(
 		gi_fake_add_unsaved(w->t, 0xa00000, 0x2000, GI_MAP_R | GI_MAP_W, GI_ERR_NOT_SAVED));
 	solve(t);
 	is_dead(t, a);
@@ -617,9 +618,9 @@ static void test_cut_off(void **state)
 	struct heap_world *w = &t->w;
 
 	receiver(t, hw_channel(w));
-	hw_no_error(
+	no_error(
 		gi_fake_add_unsaved(w->t, 0x900000, 0x2000, GI_MAP_R | GI_MAP_W, GI_ERR_CUT_OFF));
-	hw_no_error(gi_fake_set_path(w->t, 0x900000, "/lib/x.so", 0));
+	no_error(gi_fake_set_path(w->t, 0x900000, "/lib/x.so", 0));
 	no_proof(t, GI_ERR_CUT_OFF, "memory that could hold pointers");
 }
 
@@ -630,10 +631,10 @@ static void test_files_may_be_absent(void **state)
 	struct heap_world *w = &t->w;
 	size_t a = receiver(t, hw_channel(w));
 
-	hw_no_error(
+	no_error(
 		gi_fake_add_unsaved(w->t, 0x900000, 0x2000, GI_MAP_R | GI_MAP_W, GI_ERR_NOT_SAVED));
-	hw_no_error(gi_fake_set_path(w->t, 0x900000, "/var/lib/x.db", 0));
-	hw_no_error(gi_fake_add_unsaved(w->t, 0xa00000, 0x2000, GI_MAP_R, GI_ERR_NOT_SAVED));
+	no_error(gi_fake_set_path(w->t, 0x900000, "/var/lib/x.db", 0));
+	no_error(gi_fake_add_unsaved(w->t, 0xa00000, 0x2000, GI_MAP_R, GI_ERR_NOT_SAVED));
 	solve(t);
 	is_dead(t, a);
 }
@@ -672,10 +673,10 @@ static void test_bad_waits(void **state)
 	no_proof(t, GI_ERR_USAGE, "another wait");
 	t->waits[0].g = 7;
 	t->n = 1;
-	hw_error_says(gi_reach_solve(w->go, t->waits, 1, &t->r), GI_ERR_USAGE, "which is none");
+	error_says(gi_reach_solve(w->go, t->waits, 1, &t->r), GI_ERR_USAGE, "which is none");
 	gi_interrupt_raise();
 	t->waits[0].g = 0;
-	hw_error_says(gi_reach_solve(w->go, t->waits, 1, &t->r), GI_ERR_INTERRUPTED, "");
+	error_says(gi_reach_solve(w->go, t->waits, 1, &t->r), GI_ERR_INTERRUPTED, "");
 	gi_interrupt_clear();
 }
 

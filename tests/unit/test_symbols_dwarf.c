@@ -10,12 +10,7 @@
 
 #include "../support/dwarf_sample.h"
 #include "symbols/dwarf_impl.h"
-
-static void no_error(struct gi_error *err)
-{
-	if (err)
-		fail_msg("%s", gi_error_message(err));
-}
+#include "checks.h"
 
 static void expect_code(struct gi_error *err, enum gi_error_code code)
 {

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "../support/symtab.h"
+#include "checks.h"
 
 #define RUNS(...)               \
 	(const struct st_run[]) \
@@ -57,12 +58,6 @@ struct fixture {
 	struct symtab st;
 	struct gi_functab *ft;
 };
-
-static void no_error(struct gi_error *err)
-{
-	if (err)
-		fail_msg("%s", gi_error_message(err));
-}
 
 static void setup(struct fixture *fx, int minor)
 {

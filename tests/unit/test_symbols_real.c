@@ -11,24 +11,10 @@
 #include <cmocka.h>
 
 #include "../support/symtab.h"
+#include "checks.h"
 
 static const char *const programs[] = {"zoo-go1.19.13", "zoo-go1.27.4", "abba-go1.19.13",
 				       "abba-go1.27.4"};
-
-static void no_error(struct gi_error *err)
-{
-	if (err)
-		fail_msg("%s", gi_error_message(err));
-}
-
-static const char *corefile(const char *program, const char *suffix, char *buf, size_t n)
-{
-	const char *dir = getenv("GCORE_COREFILES");
-	snprintf(buf, n, "%s/%s%s", dir ? dir : "build/corefiles", program, suffix);
-	if (access(buf, R_OK) != 0)
-		fail_msg("%s is not there: run corefiles/unpack", buf);
-	return buf;
-}
 
 // --- the runtime's own text -------------------------------------------------
 

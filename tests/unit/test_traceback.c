@@ -11,12 +11,7 @@
 #include <cmocka.h>
 
 #include "report/traceback_impl.h"
-
-static void no_error(struct gi_error *err)
-{
-	if (err)
-		fail_msg("%s", gi_error_message(err));
-}
+#include "checks.h"
 
 // --- names -------------------------------------------------------------------
 
@@ -89,15 +84,6 @@ struct program {
 	struct gi_go *go;
 	struct gi_unwinder *u;
 };
-
-static const char *corefile(const char *program, const char *suffix, char *buf, size_t n)
-{
-	const char *dir = getenv("GCORE_COREFILES");
-	snprintf(buf, n, "%s/%s%s", dir ? dir : "build/corefiles", program, suffix);
-	if (access(buf, R_OK) != 0)
-		fail_msg("%s is not there: run corefiles/unpack", buf);
-	return buf;
-}
 
 static struct program open_program(const char *name)
 {

@@ -10,6 +10,7 @@
 
 #include "../support/symtab.h"
 #include "unwind/unwind_impl.h"
+#include "checks.h"
 
 enum {
 	ARGS = 0x30000000,
@@ -38,12 +39,6 @@ struct fixture {
 	struct gi_func f;
 	uint8_t tail[(4 + 8) * 4];
 };
-
-static void no_error(struct gi_error *err)
-{
-	if (err)
-		fail_msg("%s", gi_error_message(err));
-}
 
 static void put_u32(uint8_t *p, uint32_t v)
 {

@@ -10,6 +10,7 @@
 
 #include "../support/symtab.h"
 #include "unwind/unwind_impl.h"
+#include "checks.h"
 
 #define RUNS(...)               \
 	(const struct st_run[]) \
@@ -83,12 +84,6 @@ struct fixture {
 	struct gi_unwinder u;
 	uint64_t sp; // next word to push is below it
 };
-
-static void no_error(struct gi_error *err)
-{
-	if (err)
-		fail_msg("%s", gi_error_message(err));
-}
 
 static int set_up(void **state)
 {
