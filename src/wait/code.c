@@ -366,6 +366,7 @@ static struct gi_error *point_make(struct gi_fn *fn, uint32_t i, bool is_return,
 	struct gi_error *err;
 
 	p->pub.fn = fn;
+	p->pub.insn = i;
 	p->pub.reachable = b->seen;
 	if (!b->seen)
 		return NULL;
@@ -381,6 +382,50 @@ static struct gi_error *point_make(struct gi_fn *fn, uint32_t i, bool is_return,
 	p->pub.fact_count = p->st.fact_count;
 	p->pub.lost = p->st.lost;
 	return fn->release_count ? find_ahead(fn, i, p) : NULL;
+}
+
+static const uint32_t ENTRY = UINT32_MAX;
+
+/** True if a way leads from behind instruction from, or ENTRY, to another without coming by avoid. */
+static bool leads(const struct gi_fn *fn, uint32_t from, uint32_t to, uint32_t avoid)
+{
+	_cleanup_(gi_freep) uint8_t *seen = calloc(fn->block_count + 1, 1);
+	_cleanup_(gi_freep) uint32_t *queue = malloc((fn->block_count + 1) * sizeof(*queue));
+	uint32_t b = from == ENTRY ? 0 : fn->block_of[from];
+	uint32_t first = from == ENTRY ? fn->blocks[0].first : from + 1;
+	size_t n = 0;
+
+	if (!seen || !queue)
+		return false;
+	for (size_t at = 0;; b = queue[at++], first = fn->blocks[b].first) {
+		const struct gi_flow_block *block = &fn->blocks[b];
+		const bool stops = avoid >= first && avoid < block->last;
+		if (to >= first && to < block->last && (!stops || to <= avoid))
+			return true;
+		for (uint32_t k = 0; !stops && k < block->next_count; k++) {
+			if (!seen[block->next[k]])
+				queue[n++] = block->next[k];
+			seen[block->next[k]] = 1;
+		}
+		if (at == n)
+			return false;
+	}
+}
+
+bool gi_point_precedes(const struct gi_point *pt, uint32_t site)
+{
+	const struct gi_fn *fn = pt->fn;
+
+	return site < fn->insn_count && site != pt->insn &&
+	       !leads(fn, ENTRY, site, pt->insn);
+}
+
+bool gi_point_between(const struct gi_point *from, uint32_t site, const struct gi_point *to)
+{
+	const struct gi_fn *fn = from->fn;
+
+	return to->fn == fn && site < fn->insn_count && leads(fn, from->insn, site, from->insn) &&
+	       leads(fn, site, to->insn, from->insn);
 }
 
 const struct gi_point *gi_code_point(struct gi_code *code, uint64_t pc, bool is_return)

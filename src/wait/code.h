@@ -98,6 +98,7 @@ struct gi_fn; // an analysed function
 /** What is known at a pc. Borrowed as long as the gi_code. */
 struct gi_point {
 	const struct gi_fn *fn;
+	uint32_t insn; // the instruction at pc; of a call that has not returned, the call
 	bool reachable;
 	bool lost;		     // there were too many locks: what is held may not be
 	gi_value regs[GI_INSN_REGS]; // at a call: what it passes
@@ -147,6 +148,13 @@ bool gi_fn_acquires(const struct gi_fn *fn);
  * lets go of it in between: somebody else has to.
  */
 bool gi_fn_passes_on(const struct gi_fn *fn, uint32_t site, gi_value recv, unsigned kind);
+/** True if no way leads from the function's entry to instruction site but through the point. */
+bool gi_point_precedes(const struct gi_point *pt, uint32_t site);
+/**
+ * True if a way leads from one point over instruction site to another of the same function, and does
+ * not come by the first again.
+ */
+bool gi_point_between(const struct gi_point *from, uint32_t site, const struct gi_point *to);
 /** True if fn may let go of the lock at addr without having taken it. */
 bool gi_fn_lets_go(const struct gi_fn *fn, uint64_t addr, unsigned kind);
 /** The callee's prim by entry, cached. */

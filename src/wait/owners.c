@@ -11,7 +11,8 @@
 // what its deferred calls have done; their lists do.
 //
 // A function that takes a lock and never releases it may have handed it on: if another goroutine
-// is about to release that lock without having taken it, nobody is named as its owner.
+// is about to release that lock, or one that is not known, without having taken it, nobody is
+// named as its owner.
 //
 // Most frames are in functions that touch no lock, or at places where none is held: that is
 // found out once for each pc.
@@ -263,7 +264,7 @@ static struct gi_error *search_g(struct gi_search *s, uint32_t gi)
 			return gi_error_nomem();
 		if (p->pt)
 			gi_owners_code(s, i, p, i >= panicked);
-		if (s->pending.n)
+		if (p->has_defers || s->pending.n)
 			gi_owners_defers(s, i);
 		if (p->cond_wait)
 			gi_owners_cond(s, i);
@@ -278,21 +279,29 @@ static struct gi_error *search_g(struct gi_search *s, uint32_t gi)
 struct strangers {
 	struct gi_graph *gr;
 	uint32_t g;
+	uint32_t any[GI_MODE_GROUP + 1]; // 1 + who releases a lock that is not known; MAX: several
 };
 
 /** g may release an object's lock: nobody else who has kept it is its owner for certain. */
 static void stranger(void *arg, uint32_t object, unsigned mode)
 {
-	const struct strangers *st = arg;
+	struct strangers *st = arg;
 	struct gi_graph *gr = st->gr;
 	uint32_t w = gr->g_first[st->g];
 
 	// Who waits for the lock will release it because it will have taken it.
 	if (w && gr->waiters[w - 1].object == object)
 		return;
+	// The first such goroutine leaves only its own holds, the next one nothing.
+	if (object == UINT32_MAX) {
+		if (st->any[mode] == UINT32_MAX || st->any[mode] == st->g + 1)
+			return;
+		st->any[mode] = st->any[mode] ? UINT32_MAX : st->g + 1;
+	}
 	for (size_t i = 0; i < gr->hold_count; i++) {
 		struct gi_hold *h = &gr->holds[i];
-		if (h->object == object && h->mode == mode && h->kept && h->g != st->g)
+		if ((h->object == object || object == UINT32_MAX) && h->mode == mode && h->kept &&
+		    h->g != st->g)
 			h->object = UINT32_MAX;
 	}
 }

@@ -28,6 +28,8 @@ struct gi_local {
 	bool by_code, by_maybe, by_defer;
 	bool kept; // as in struct gi_hold
 	bool exact;
+	uint32_t site;	     // 1 + instruction that took it, or may have; 0: none
+	uint32_t site_frame; // in the code of this frame
 	uint64_t site_pc, frame_pc;
 	const char *function;
 };
@@ -68,14 +70,20 @@ void gi_owners_cond(struct gi_search *s, size_t i);
 bool gi_owners_takes_later(struct gi_search *s, size_t i, unsigned kind, uint64_t addr);
 /** The lock that frame i is about to take, 0 if none. */
 uint64_t gi_owners_acquiring(struct gi_search *s, size_t i);
-/** Calls fn for each lock that frame i may come to release without having taken it. */
+/**
+ * Calls fn for each lock that frame i may come to release without having taken it; with the object
+ * UINT32_MAX if that may be any.
+ */
 typedef void (*gi_owners_fn)(void *arg, uint32_t object, unsigned mode);
 void gi_owners_strange(struct gi_search *s, size_t i, const struct gi_place *p, gi_owners_fn fn,
 		       void *arg);
 
 // --- owners_defer.c ------------------------------------------------------------------
 
-/** Takes up what frame i's pending calls would release. */
+/**
+ * Takes up what frame i's pending calls would release. If the function returns, and runs them, they
+ * alone tell what it still has.
+ */
 void gi_owners_defers(struct gi_search *s, size_t i);
 
 #endif

@@ -117,6 +117,7 @@ static void take(struct gi_search *s, struct gi_local *l, size_t i, uint64_t sit
 	l->by_code = must;
 	l->by_maybe = !must;
 	l->exact = exact;
+	l->site = 0;
 	l->site_pc = site_pc;
 	l->frame_pc = f->lookup_pc;
 	l->function = f->name;
@@ -222,6 +223,13 @@ static void direct_fact(struct gi_search *s, size_t i, const struct gi_place *p,
 	if (held && f->state != GI_FACT_HELD && !is_fixed(p->pt, f->recv) &&
 	    gi_owners_acquiring(s, i) == addr)
 		return;
+	// What is taken only behind this place has been taken if the loop came by before, in a turn
+	// of which nothing is known.
+	if (held && f->state != GI_FACT_HELD && gi_point_precedes(p->pt, f->site)) {
+		l->site = f->site + 1;
+		l->site_frame = (uint32_t)i;
+		return;
+	}
 	if (held && gi_fn_passes_on(p->pt->fn, f->site, f->recv, f->kind) &&
 	    let_go_by_others(s, p->pt->fn, addr, f->kind))
 		return;
@@ -229,6 +237,8 @@ static void direct_fact(struct gi_search *s, size_t i, const struct gi_place *p,
 		gi_owners_drop(l);
 	} else if (held && !(panics && p->has_defers)) {
 		take(s, l, i, gi_fn_site_pc(p->pt->fn, f->site), must, !reread);
+		l->site = f->site + 1;
+		l->site_frame = (uint32_t)i;
 		l->kept = !released_ahead(s, i, p->pt, f->recv, f->kind, addr);
 	} else if (f->state == GI_FACT_RELEASED && f->is_foreign) {
 		gi_owners_drop(l);
@@ -440,6 +450,9 @@ void gi_owners_strange(struct gi_search *s, size_t i, const struct gi_place *p, 
 			e[0] = (struct effect){.kind = r->kind};
 			n = gi_wait_eval(&s->gr->env, &s->fs, i, p->ahead, r->recv, &e[0].addr,
 					 &reread);
+			// Nor is it known of which lock it is, if that is only found then.
+			if (!n && !gi_fn_acquires(p->ahead->fn))
+				fn(arg, UINT32_MAX, gi_owners_mode(r->kind));
 		}
 		for (size_t x = 0; x < n; x++) {
 			if (!e[x].acquires && gi_owners_target(s, e[x].addr, e[x].kind, &object))

@@ -8,7 +8,34 @@
 #include "gcore/target.h"
 #include "wait/owners.h"
 
-static void deferred_release(struct gi_search *s, size_t i, uint64_t addr, unsigned kind)
+enum order { UNKNOWN, TAKEN_BEFORE, TAKEN_AFTER };
+
+/**
+ * The code of frame i has the lock on some ways. When was it taken, before the call was deferred
+ * that will release it, or is that still to come? Each such call is for one acquisition.
+ */
+static enum order order_of(struct gi_search *s, size_t i, const struct gi_local *l,
+			   const struct gi_pending *p)
+{
+	const struct gi_point *here = gi_wait_point(&s->gr->env, &s->fs.f[i]);
+	const struct gi_point *then =
+		p->pc && l->site && l->site_frame == i
+			? gi_code_point(s->gr->env.code, p->pc, true)
+			: NULL;
+
+	if (!here || !then || !then->reachable || then->fn != here->fn)
+		return UNKNOWN;
+	for (size_t k = 0; k < then->fact_count; k++) {
+		const struct gi_lock_fact *f = &then->facts[k];
+		if (!f->is_call && f->state == GI_FACT_HELD && f->site + 1 == l->site &&
+		    gi_owners_mode(f->kind) == l->mode)
+			return TAKEN_BEFORE;
+	}
+	return gi_point_between(then, l->site - 1, here) ? UNKNOWN : TAKEN_AFTER;
+}
+
+static void deferred_release(struct gi_search *s, size_t i, const struct gi_pending *p,
+			     uint64_t addr, unsigned kind)
 {
 	struct gi_local *l = gi_owners_local(s, addr, kind, true);
 	const struct gi_phys *f = &s->fs.f[i];
@@ -20,6 +47,12 @@ static void deferred_release(struct gi_search *s, size_t i, uint64_t addr, unsig
 	for (size_t k = i + 1; in_sync && k < s->fs.n && strncmp(f->name, "sync.", 5) == 0; k++)
 		f = &s->fs.f[k];
 	bool here = (l->by_code || l->by_maybe) && l->frame_pc == f->lookup_pc;
+	if (!l->by_code && kind != GI_LOCK_GROUP) {
+		enum order order = order_of(s, i, l, p);
+		here |= order == TAKEN_BEFORE;
+		if (order == TAKEN_AFTER)
+			here = l->by_maybe = false;
+	}
 	if (!here && kind != GI_LOCK_GROUP &&
 	    (gi_owners_acquiring(s, i) == addr || gi_owners_takes_later(s, i, kind, addr)))
 		return;
@@ -41,10 +74,11 @@ static void deferred_release(struct gi_search *s, size_t i, uint64_t addr, unsig
 	l->kept = false;
 }
 
-/** One effect of a closure's function, with the closure's values. */
+/** One effect of a pending closure's function, with the closure's values. */
 static void closure_fact(struct gi_search *s, size_t i, const struct gi_values *vs,
-			 const struct gi_lock_fact *f, uint64_t closure)
+			 const struct gi_lock_fact *f, const struct gi_pending *p)
 {
+	const uint64_t closure = p->closure;
 	struct gi_wait_env *env = &s->gr->env;
 	uint64_t addr, callee;
 
@@ -52,7 +86,7 @@ static void closure_fact(struct gi_search *s, size_t i, const struct gi_values *
 		if ((f->state & (GI_FACT_RELEASED | GI_FACT_HELD)) == GI_FACT_RELEASED &&
 		    f->is_foreign && f->ret < 0 &&
 		    gi_wait_eval_closure(env, vs, f->recv, closure, &addr))
-			deferred_release(s, i, addr, f->kind);
+			deferred_release(s, i, p, addr, f->kind);
 		return;
 	}
 	if (!gi_wait_eval_closure(env, vs, f->callee, closure, &callee))
@@ -64,11 +98,12 @@ static void closure_fact(struct gi_search *s, size_t i, const struct gi_values *
 				       gi_target_peek_u64(env->t, addr + 8, &addr)
 			     : gi_wait_eval_closure(env, vs, f->recv, closure, &addr);
 	if (ok)
-		deferred_release(s, i, addr, prim.kind);
+		deferred_release(s, i, p, addr, prim.kind);
 }
 
-static void pending_closure(struct gi_search *s, size_t i, uint64_t closure)
+static void pending_closure(struct gi_search *s, size_t i, const struct gi_pending *p)
 {
+	const uint64_t closure = p->closure;
 	struct gi_wait_env *env = &s->gr->env;
 	const struct gi_lock_fact *facts;
 	uint64_t entry, addr;
@@ -79,7 +114,7 @@ static void pending_closure(struct gi_search *s, size_t i, uint64_t closure)
 	struct gi_prim prim = gi_code_prim(env->code, entry);
 	if (prim.op == GI_PRIM_RELEASE && prim.bound) {
 		if (gi_target_peek_u64(env->t, closure + 8, &addr))
-			deferred_release(s, i, addr, prim.kind);
+			deferred_release(s, i, p, addr, prim.kind);
 		return;
 	}
 	if (!gi_code_may_touch(env->code, entry))
@@ -88,13 +123,20 @@ static void pending_closure(struct gi_search *s, size_t i, uint64_t closure)
 	if (!fn || gi_fn_entry(fn) != entry || !gi_fn_summary(fn, &facts, &n))
 		return;
 	for (size_t k = 0; k < n; k++)
-		closure_fact(s, i, gi_fn_values(fn), &facts[k], closure);
+		closure_fact(s, i, gi_fn_values(fn), &facts[k], p);
 }
 
 void gi_owners_defers(struct gi_search *s, size_t i)
 {
 	for (size_t k = 0; k < s->pending.n; k++) {
 		if (s->pending.p[k].frame == i)
-			pending_closure(s, i, s->pending.p[k].closure);
+			pending_closure(s, i, &s->pending.p[k]);
+	}
+	if (!i || strcmp(s->fs.f[i - 1].name, "runtime.deferreturn") != 0)
+		return;
+	for (size_t k = 0; k < s->local_count; k++) {
+		struct gi_local *l = &s->local[k];
+		if (!l->by_defer && l->frame_pc == s->fs.f[i].lookup_pc)
+			gi_owners_drop(l);
 	}
 }

@@ -117,6 +117,19 @@ __asm__(".pushsection .text\n"
 		   "jne 1b\n"
 		   "add rsp, 24\n ret\n" END(walk)
 
+			   // Behind a place in a loop: an earlier turn may have taken it.
+			   FUNC(late) "sub rsp, 24\n"
+				      "mov [rsp + 8], rax\n"
+				      "1: test rbx, rbx\n"
+				      "je 2f\n"
+				      "call work\n late_before:\n"
+				      "mov rax, [rsp + 8]\n"
+				      "call mutexLock\n"
+				      "2: call work\n late_after:\n"
+				      "test rax, rax\n"
+				      "jne 1b\n"
+				      "add rsp, 24\n ret\n" END(late)
+
 			   FUNC(attempt) "sub rsp, 24\n"
 					 "mov [rsp + 8], rax\n"
 					 "call mutexTryLock\n"
@@ -258,6 +271,7 @@ DECLARE(twice);
 DECLARE(condition);
 DECLARE(bounds);
 DECLARE(loop);
+DECLARE(late);
 DECLARE(walk);
 DECLARE(attempt);
 DECLARE(boolean);
@@ -275,7 +289,8 @@ DECLARE(garbage);
 extern const uint8_t mutexLock[], mutexUnlock[], mutexTryLock[], mutexLockSlow[], mutexUnlockSlow[],
 	groupAdd[], work[], panicked[], globalMu[], jumps[];
 extern const uint8_t plain_held[], plain_free[], inlined_slow[], inlined_held[], inlined_free[],
-	twice_slow[], condition_maybe[], bounds_held[], loop_held[], walk_before[], walk_held[],
+	twice_slow[], condition_maybe[], bounds_held[], loop_held[], late_before[],
+	late_after[], walk_before[], walk_held[],
 	attempt_taken[], attempt_failed[], boolean_taken[], boolean_failed[], user_inside[],
 	user_held[], deferrer_held[], deferrer_free[], element_held[], element_free[],
 	doubtful_held[], table_held[], recursive_held[];
@@ -302,6 +317,7 @@ static const struct known funcs[] = {
 	OURS(condition, 24),
 	OURS(bounds, 24),
 	OURS(loop, 24),
+	OURS(late, 24),
 	OURS(walk, 24),
 	OURS(attempt, 24),
 	OURS(boolean, 24),
@@ -506,6 +522,23 @@ static void test_loops(void **state)
 	assert_int_equal(held(at(state, walk_before)), 0);
 }
 
+static void test_turns(void **state)
+{
+	const struct gi_point *before = at(state, late_before), *after = at(state, late_after);
+
+	assert_int_equal(state_of(before, argument(before, GI_AMD64_RAX, 0)),
+			 GI_FACT_HELD | GI_FACT_UNTOUCHED);
+	assert_int_equal(before->fact_count, 1);
+	assert_true(gi_point_precedes(before, before->facts[0].site));
+	assert_false(gi_point_precedes(after, before->facts[0].site));
+	assert_true(gi_point_between(before, before->facts[0].site, after));
+	// From behind it to before it, it is only a turn later.
+	assert_false(gi_point_between(after, before->facts[0].site, before));
+	// In one block, and without a loop.
+	const struct gi_point *held = at(state, bounds_held);
+	assert_false(gi_point_precedes(held, held->facts[0].site));
+}
+
 static void test_attempts(void **state)
 {
 	const struct gi_point *pt = at(state, attempt_taken);
@@ -628,7 +661,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_plain),    TEST(test_inlined),   TEST(test_twice),   TEST(test_ways),
-		TEST(test_loops),    TEST(test_attempts),  TEST(test_helpers), TEST(test_summaries),
+		TEST(test_loops), TEST(test_turns),    TEST(test_attempts),  TEST(test_helpers), TEST(test_summaries),
 		TEST(test_closures), TEST(test_elements),  TEST(test_doubt),   TEST(test_slots),
 		TEST(test_garbage),  TEST(test_may_touch),
 	};

@@ -102,6 +102,15 @@ func (o op) call(m string) string {
 func (o op) acquire() string { return o.call(o.lock) + o.take() }
 func (o op) release() string { return o.drop() + o.call(o.unlock) }
 
+// while takes what defer lets go of when the function ends, and does inner: the book says so until
+// then. Unless there is a function for that alone, that is noted by a deferred call too.
+func (o op) while(take, unlock, inner string) string {
+	if chance(50) {
+		return "func() {\n" + indent(take+"defer "+unlock+inner+o.drop()) + "}()\n"
+	}
+	return take + "defer " + unlock + "defer " + o.drop() + inner
+}
+
 // A style surrounds inner with the lock.
 type style struct {
 	name  string
@@ -126,7 +135,7 @@ var styles = []style{
 		return o.acquire() + "defer " + o.call(o.unlock) + "defer " + o.drop() + inner
 	}, 0},
 	{"defer", func(o op, inner string) string {
-		return o.call(o.lock) + "defer " + o.call(o.unlock) + o.take() + inner + o.drop()
+		return o.call(o.lock) + o.while("", o.call(o.unlock), o.take()+inner)
 	}, 0},
 	{"variable", func(o op, inner string) string {
 		p := fresh("p")
@@ -149,7 +158,7 @@ var styles = []style{
 		u := fresh("unlock")
 		s := fmt.Sprintf("%s := %s.%s\n", u, o.e, o.unlock) + o.acquire()
 		if chance(50) {
-			return s + "defer " + u + "()\n" + inner + o.drop()
+			return o.while(s, u+"()\n", inner)
 		}
 		return s + inner + o.drop() + u + "()\n"
 	}, 0},
@@ -163,7 +172,7 @@ var styles = []style{
 		fmt.Fprintf(&funcs, "//go:noinline\nfunc %sUnlock(l %s) { work(); l.%s() }\n\n", f, o.typ(), o.unlock)
 		s := fmt.Sprintf("%sLock(%s)\n", f, o.e) + o.take()
 		if chance(50) {
-			return s + fmt.Sprintf("defer %sUnlock(%s)\n", f, o.e) + inner + o.drop()
+			return o.while(s, fmt.Sprintf("%sUnlock(%s)\n", f, o.e), inner)
 		}
 		return s + inner + o.drop() + fmt.Sprintf("%sUnlock(%s)\n", f, o.e)
 	}, 0},
@@ -176,7 +185,7 @@ var styles = []style{
 		fmt.Fprintf(&funcs, "//go:noinline\nfunc %s(l %s) func() {\n\tl.%s()\n\t%s\n}\n\n", f, o.typ(), o.lock, body)
 		s := fmt.Sprintf("%s := %s(%s)\n", u, f, o.e) + o.take()
 		if chance(50) {
-			return s + "defer " + u + "()\n" + inner + o.drop()
+			return o.while(s, u+"()\n", inner)
 		}
 		return s + inner + o.drop() + u + "()\n"
 	}, 0},
@@ -184,7 +193,7 @@ var styles = []style{
 		k := fresh("k")
 		s := fmt.Sprintf("var %s sync.Locker = %s\n%s.Lock()\n", k, o.locker, k) + o.take()
 		if chance(50) {
-			return s + fmt.Sprintf("defer %s.Unlock()\n", k) + inner + o.drop()
+			return o.while(s, k+".Unlock()\n", inner)
 		}
 		return s + inner + o.drop() + k + ".Unlock()\n"
 	}, 0},
@@ -217,13 +226,13 @@ var styles = []style{
 		return "if yes {\n" + indent(o.acquire()) + "}\n" + inner + "if yes {\n" + indent(o.release()) + "}\n"
 	}, 0},
 	{"condition, defer", func(o op, inner string) string {
-		return "if yes {\n" + indent(o.acquire()+"defer "+o.call(o.unlock)) + "}\n" + inner
+		return "if yes {\n" + indent(o.acquire()+"defer "+o.call(o.unlock)+"defer "+o.drop()) + "}\n" + inner
 	}, 0},
 	{"try", func(o op, inner string) string {
 		return fmt.Sprintf("if %s.%s() {\n", o.e, o.try) + indent(o.take()+inner+o.release()) + "}\n"
 	}, tries},
 	{"try, early return", func(o op, inner string) string {
-		return "func() {\n" + indent(fmt.Sprintf("if !%s.%s() {\n\treturn\n}\n", o.e, o.try)+o.take()+"defer "+o.call(o.unlock)+inner) + "}()\n"
+		return "func() {\n" + indent(fmt.Sprintf("if !%s.%s() {\n\treturn\n}\n", o.e, o.try)+o.take()+"defer "+o.call(o.unlock)+inner+o.drop()) + "}()\n"
 	}, tries},
 	{"try in a loop", func(o op, inner string) string {
 		return fmt.Sprintf("for n := 0; !%s.%s(); n++ {\n\tif n == 3 {\n", o.e, o.try) +
@@ -236,7 +245,19 @@ var styles = []style{
 		return "for n := 0; n < three; n++ {\n" + indent(o.acquire()+"if n == 1 {\n"+indent(inner)+"}\n"+o.release()) + "}\n"
 	}, again},
 	{"defer in a loop", func(o op, inner string) string {
-		return "for n := 0; n < three; n++ {\n\tif n == 1 {\n" + indent(indent(o.acquire()+"defer "+o.call(o.unlock))) + "\t}\n}\n" + inner
+		return "for n := 0; n < three; n++ {\n\tif n == 1 {\n" + indent(indent(o.acquire()+"defer "+o.call(o.unlock)+"defer "+o.drop())) + "\t}\n}\n" + inner
+	}, 0},
+	{"late in a loop", func(o op, inner string) string {
+		return "for n := 0; n < three; n++ {\n\tif n == 1 {\n" + indent(indent(inner+o.acquire())) + "\t}\n}\nwork()\n" + o.release()
+	}, free | again},
+	{"late in a loop, defer before", func(o op, inner string) string {
+		return "for n := 0; n < three; n++ {\n\tif n == 1 {\n" +
+			indent(indent("defer "+o.call(o.unlock)+inner+o.acquire()+"defer "+o.drop())) + "\t}\n\twork()\n}\n"
+	}, free | again},
+	{"once in a loop", func(o op, inner string) string {
+		h := fresh("held")
+		return h + " := false\nfor n := 0; n < three; n++ {\n\tif n == 1 {\n" + indent(indent(inner)) + "\t}\n\tif !" + h + " {\n" +
+			indent(indent(h+" = yes\n"+o.acquire()+"defer "+o.call(o.unlock)+"defer "+o.drop())) + "\t}\n}\n"
 	}, 0},
 	{"released before", func(o op, inner string) string {
 		return o.acquire() + "work()\n" + o.release() + inner
@@ -245,7 +266,7 @@ var styles = []style{
 		return "func() {\n" + indent(o.acquire()+"defer "+o.call(o.unlock)+o.drop()) + "}()\n" + inner
 	}, free},
 	{"released in between", func(o op, inner string) string {
-		return o.acquire() + "defer " + o.call(o.unlock) + "work()\n" + o.release() + inner + o.acquire()
+		return o.acquire() + "defer " + o.call(o.unlock) + "work()\n" + o.release() + inner + o.acquire() + "defer " + o.drop()
 	}, free | again},
 	{"released in between, explicit", func(o op, inner string) string {
 		return o.acquire() + "work()\n" + o.release() + inner + o.acquire() + o.release()
@@ -254,10 +275,10 @@ var styles = []style{
 		f := fresh("without")
 		fmt.Fprintf(&funcs, "//go:noinline\nfunc %s(me int, l %s) {\n%s}\n\n", f, o.typ(),
 			indent(o.drop()+"l."+o.unlock+"()\n"+moved(inner)+"l."+o.lock+"()\n"+o.take()))
-		return o.acquire() + "defer " + o.call(o.unlock) + fmt.Sprintf("%s(me, %s)\n", f, o.e)
+		return o.acquire() + "defer " + o.call(o.unlock) + "defer " + o.drop() + fmt.Sprintf("%s(me, %s)\n", f, o.e)
 	}, moves | free},
 	{"deferred before", func(o op, inner string) string {
-		return "defer " + o.call(o.unlock) + inner + o.acquire()
+		return "defer " + o.call(o.unlock) + inner + o.acquire() + "defer " + o.drop()
 	}, free | again},
 	{"taken after", func(o op, inner string) string {
 		return inner + o.acquire() + o.release()
@@ -282,7 +303,7 @@ var styles = []style{
 			indent(o.acquire()+"defer "+o.call(o.unlock)+"defer "+o.drop()+"panic(1)\n") + "}()\n"
 	}, free},
 	{"panic, held", func(o op, inner string) string {
-		return "func() {\n" + indent(o.acquire()+"defer "+o.call(o.unlock)+"defer func() {\n"+indent("recover()\n"+inner)+"}()\npanic(1)\n") + "}()\n"
+		return "func() {\n" + indent(o.acquire()+"defer "+o.call(o.unlock)+"defer "+o.drop()+"defer func() {\n"+indent("recover()\n"+inner)+"}()\npanic(1)\n") + "}()\n"
 	}, 0},
 	{"once", func(o op, inner string) string {
 		f := fresh("once")
