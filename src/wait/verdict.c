@@ -228,21 +228,62 @@ static bool is_parked_main(const struct judge *j, uint32_t g)
 }
 
 /**
- * What goroutines have in common that are one verdict: the lock that they wait for, or the place
- * where they wait. A thousand that were lost in the same way are one loss.
+ * The place where a goroutine waits for what is no lock. A thousand that were lost in the same way are
+ * one loss. 0: none that tells.
  */
-static uint64_t loss_of(const struct gi_graph *gr, uint32_t g)
+static uint64_t place_of_loss(const struct gi_graph *gr, uint32_t g)
 {
 	const uint32_t object = first_object(gr, g);
 	struct gi_location where = {0}, user = {0};
 
 	if (object == UINT32_MAX || is_lock(gr->objects[object].kind) || g >= gi_go_g_count(gr->go))
-		return object;
+		return 0;
 	struct gi_error *err = gi_unwind_locations(gr->u, gi_go_g(gr->go, g), &where, &user);
 	gi_error_ignore(err);
 	if (!user.pc || gi_go_g(gr->go, g)->goid == 1)
-		return object;
+		return 0;
 	return UINT64_C(1) << 63 | user.pc << 8 | gr->objects[object].kind;
+}
+
+/** The one that stands for all that are the same loss as g. */
+static uint32_t loss_of(uint32_t *same, uint32_t g)
+{
+	while (same[g] != g)
+		g = same[g] = same[same[g]];
+	return g;
+}
+
+/** g is the same loss as who came with that key before. */
+static struct gi_error *join_loss(struct gi_map *by, uint64_t key, uint32_t *same, uint32_t g)
+{
+	uint64_t other;
+
+	if (!gi_map_get(by, key, &other))
+		return gi_map_put(by, key, g);
+	uint32_t a = loss_of(same, (uint32_t)other), b = loss_of(same, g);
+	same[a > b ? a : b] = a > b ? b : a;
+	return NULL;
+}
+
+/** Who waits for the same, or at the same place, is one loss: the first of them stands for it. */
+static struct gi_error *find_losses(struct judge *j, uint32_t *same)
+{
+	const struct gi_graph *gr = j->gr;
+	_cleanup_(gi_map_deinit) struct gi_map by = {0};
+	struct gi_error *err = NULL;
+
+	for (size_t i = 0; i < j->d.n; i++)
+		same[i] = (uint32_t)i;
+	for (size_t i = 0; i < j->d.n && !err; i++) {
+		const uint32_t g = (uint32_t)i;
+		if (!gr->dead[g] || gr->g_verdict[g] || j->d.first[g] != j->d.first[g + 1])
+			continue;
+		const uint64_t place = place_of_loss(gr, g);
+		err = join_loss(&by, first_object(gr, g), same, g);
+		if (!err && place)
+			err = join_loss(&by, place, same, g);
+	}
+	return err;
 }
 
 /** Roots without a cycle: proved dead, and no edge leads on. */
@@ -250,35 +291,32 @@ static struct gi_error *judge_unreachable(struct judge *j)
 {
 	struct gi_graph *gr = j->gr;
 	size_t n = j->d.n, at;
-	_cleanup_(gi_freep) uint32_t *same = calloc(n + 1, sizeof(*same)); // 1 + next of its loss
+	_cleanup_(gi_freep) uint32_t *same = malloc((n + 1) * sizeof(*same));
+	_cleanup_(gi_freep) uint32_t *next = calloc(n + 1, sizeof(*next)); // 1 + next of its loss
 	_cleanup_(gi_freep) uint32_t *list = malloc((n + 1) * sizeof(*list));
-	_cleanup_(gi_freep) uint8_t *is_first = calloc(n + 1, 1);
-	struct gi_map head = {0}; // loss to 1 + first goroutine
-	struct gi_error *err = NULL;
+	struct gi_error *err;
 
 	if (!gr->dead)
 		return NULL;
-	if (!same || !list || !is_first)
+	if (!same || !next || !list)
 		return gi_error_nomem();
+	err = find_losses(j, same);
+	// Ascending, behind the one that stands for all.
 	for (size_t i = n; i-- > 0 && !err;) {
-		if (!gr->dead[i] || gr->g_verdict[i] || j->d.first[i] != j->d.first[i + 1])
+		const uint32_t first = loss_of(same, (uint32_t)i);
+		if (first == i || !gr->dead[i] || gr->g_verdict[i])
 			continue;
-		uint64_t next = 0;
-		uint64_t loss = loss_of(gr, (uint32_t)i);
-		gi_map_get(&head, loss, &next);
-		same[i] = (uint32_t)next;
-		is_first[i] = 1;
-		if (next)
-			is_first[next - 1] = 0;
-		err = gi_map_put(&head, loss, i + 1);
+		next[i] = next[first];
+		next[first] = (uint32_t)i + 1;
 	}
 	for (size_t i = 0; i < n && !err; i++) {
-		if (!is_first[i])
+		if (same[i] != i || !gr->dead[i] || gr->g_verdict[i] ||
+		    j->d.first[i] != j->d.first[i + 1])
 			continue;
 		struct gi_verdict v = {.kind = GI_VERDICT_UNREACHABLE,
 				       .strength = GI_STRENGTH_EXACT,
 				       .root = gr->verdict_count};
-		for (uint64_t g = i + 1; g; g = same[g - 1]) {
+		for (uint64_t g = i + 1; g; g = next[g - 1]) {
 			list[v.goroutine_count++] = (uint32_t)g - 1;
 			if (gr->dead[g - 1] != GI_DEAD)
 				v.strength = GI_STRENGTH_INFERRED;
@@ -296,7 +334,6 @@ static struct gi_error *judge_unreachable(struct judge *j)
 		if (v.kind != GI_VERDICT_UNKNOWN)
 			gr->stuck_count += v.goroutine_count;
 	}
-	gi_map_deinit(&head);
 	return err;
 }
 
