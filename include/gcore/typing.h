@@ -32,6 +32,7 @@ struct gi_typed {
 	struct gi_type type;  // addr 0: unknown
 	bool array;	      // an array of that type, as a slice's memory
 	bool header;	      // the record of a channel or map of that type, or a closure
+	enum gi_map_part part; // a piece of a map of that type
 	enum gi_type_evidence how;
 	const char *path; // "main.srv.conns": how a global leads to it; NULL: none was found
 	const struct gi_reference *references; // the first that were found

@@ -22,7 +22,8 @@ enum {
 	FLAG_EXTRA_STAR = 2,
 	KIND_MASK = 31, // before 1.26 bits above it say other things
 
-	FIELDS_OFF = COMMON + 8, // a struct's: after its package
+	PACKAGE_OFF = COMMON, // a struct's
+	FIELDS_OFF = COMMON + 8,
 	FIELD_SIZE = 24,
 	ARRAY_LEN_OFF = COMMON + 16,
 	MAP_ELEM_OFF = COMMON + 8,
@@ -194,6 +195,41 @@ static bool field_at(struct gi_go *go, const struct gi_type *type, uint64_t off,
 		return true;
 	}
 	return false;
+}
+
+bool gi_type_field(struct gi_go *go, const struct gi_type *type, const char *name,
+		   struct gi_type *ret, uint64_t *off_ret)
+{
+	const unsigned shift = gi_go_at_least(go, 1, 19) ? 0 : 1;
+	_cleanup_(gi_str_deinit) struct gi_str s = {0};
+	uint64_t fields, n, at, off;
+
+	if (type->kind != GI_TYPE_STRUCT ||
+	    !gi_target_peek_u64(go->target, type->addr + FIELDS_OFF, &fields) ||
+	    !gi_target_peek_u64(go->target, type->addr + FIELDS_OFF + 8, &n) || n > MAX_FIELDS)
+		return false;
+	for (uint64_t i = 0; i < n; i++, fields += FIELD_SIZE) {
+		gi_str_reset(&s);
+		if (!gi_target_peek_u64(go->target, fields, &at) || !read_name(go, at, &s))
+			return false;
+		if (strcmp(gi_str_cstr(&s), name) != 0)
+			continue;
+		if (!type_at_word(go, fields + 8, ret) ||
+		    !gi_target_peek_u64(go->target, fields + 16, &off))
+			return false;
+		*off_ret = off >> shift;
+		return *off_ret <= type->size && ret->size <= type->size - *off_ret;
+	}
+	return false;
+}
+
+bool gi_type_package(struct gi_go *go, const struct gi_type *type, struct gi_str *ret)
+{
+	uint64_t at;
+
+	return type->kind == GI_TYPE_STRUCT &&
+	       gi_target_peek_u64(go->target, type->addr + PACKAGE_OFF, &at) && at &&
+	       read_name(go, at, ret);
 }
 
 static bool is_called(struct gi_go *go, const struct gi_type *type, const char *want)

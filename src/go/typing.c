@@ -17,10 +17,11 @@
 #include <string.h>
 
 #include "go/go_impl.h"
+#include "go/gomap_impl.h"
 #include "go/heap_impl.h"
 
 enum {
-	MAX_STEPS = 8,
+	MAX_STEPS = 12,
 	MAX_NODES = 1 << 14,
 	MAX_NEW = 512,	     // objects that one step adds
 	MAX_REFERENCES = 16, // kept of each kind, for each object
@@ -59,6 +60,30 @@ struct gi_typing {
 
 // --- nodes --------------------------------------------------------------------------------
 
+/** The allocator's note on a map's memory has the type of its groups: that of the map has the same name. */
+static void type_by_group(struct gi_typing *t, struct gi_typed *n)
+{
+	_cleanup_(gi_str_deinit) struct gi_str name = {0}, map = {0};
+	const char *s;
+	struct gi_gomap_shape shape;
+	struct gi_type type;
+
+	gi_type_name(t->go, &n->type, &name);
+	s = gi_str_cstr(&name);
+	if (strncmp(s, "noalg.", 6) == 0)
+		s += 6;
+	if (strncmp(s, "map.group[", 10) != 0 && strncmp(s, "map.bucket[", 11) != 0)
+		return;
+	gi_str_puts(&map, "map");
+	gi_str_puts(&map, strchr(s, '['));
+	if (!gi_type_find(t->go, gi_str_cstr(&map), &type) || !gi_gomap_shape(t->go, &type, &shape) ||
+	    shape.size != n->type.size)
+		return;
+	n->type = type;
+	n->array = false;
+	n->part = GI_MAP_ENTRIES;
+}
+
 /** The object's own note of its type. */
 static void type_by_header(struct gi_typing *t, const struct gi_heap_span *s, struct gi_typed *n)
 {
@@ -80,6 +105,7 @@ static void type_by_header(struct gi_typing *t, const struct gi_heap_span *s, st
 	n->how = GI_TYPE_BY_HEADER;
 	// An array is allocated by its elements' type.
 	n->array = n->size - HEADER_SIZE >= 2 * n->type.size;
+	type_by_group(t, n);
 }
 
 /** The node of the object that holds addr, made if it is new; NULL in *ret if there is none. */
@@ -353,14 +379,18 @@ static struct gi_error *search_for(struct gi_typing *t, size_t first)
 static bool fits(const struct gi_typed *o, const struct gi_type_pointee *p)
 {
 	// Channels, maps and closures have a record of the runtime's own.
-	return p->header || (p->type.size && p->type.size <= o->size - o->skip);
+	return p->header || p->part || (p->type.size && p->type.size <= o->size - o->skip);
 }
 
 static bool set_type(struct node *n, const struct gi_type_pointee *p, enum gi_type_evidence how)
 {
-	if (n->pub.type.addr || !p->type.addr || !fits(&n->pub, p))
+	// The allocator notes the type of a map's groups, which does not tell of which map.
+	const bool noted = p->part && !n->pub.part && n->pub.how == GI_TYPE_BY_HEADER;
+
+	if ((n->pub.type.addr && !noted) || !p->type.addr || !fits(&n->pub, p))
 		return false;
 	n->pub.type = p->type;
+	n->pub.part = p->part;
 	n->pub.array = p->array;
 	n->pub.header = p->header;
 	n->pub.how = how;
@@ -396,15 +426,94 @@ static bool by_interface(struct gi_typing *t, const struct gi_reference *r,
 	}
 }
 
+/** What the words of a map's record, directory and tables lead to: other pieces of the same map. */
+static bool map_way(struct gi_typing *t, const struct node *n, uint64_t off,
+		    struct gi_type_pointee *ret)
+{
+	struct gi_gomap_shape s;
+	uint64_t len;
+
+	if (!gi_gomap_shape(t->go, &n->pub.type, &s))
+		return false;
+	*ret = (struct gi_type_pointee){.type = n->pub.type};
+	switch (n->pub.part) {
+	case GI_MAP_DIRECTORY:
+		ret->part = GI_MAP_TABLE;
+		return s.swiss;
+	case GI_MAP_TABLE:
+		ret->part = GI_MAP_ENTRIES;
+		return s.swiss && off == GI_SWISS_GROUPS;
+	case GI_MAP_ENTRIES:
+		return false;
+	case GI_MAP_WHOLE:
+		break;
+	}
+	ret->part = GI_MAP_ENTRIES;
+	if (!s.swiss)
+		return off == GI_HMAP_BUCKETS || off == GI_HMAP_OLD;
+	if (off != GI_SWISS_DIR || !gi_target_peek_u64(t->go->target, n->pub.start + n->pub.skip + GI_SWISS_DIR_LEN, &len))
+		return false;
+	if (len)
+		ret->part = GI_MAP_DIRECTORY;
+	return true;
+}
+
+/** The key or element of a map that lies at off; ["key"] is appended. */
+static bool map_entry_at(struct gi_typing *t, const struct node *n, uint64_t off,
+			 struct gi_gomap_shape *s, bool *elem_ret, uint64_t *rest_ret,
+			 struct gi_str *path)
+{
+	unsigned slot;
+
+	if (!gi_gomap_shape(t->go, &n->pub.type, s))
+		return false;
+	const uint64_t group = n->pub.start + n->pub.skip + off / s->size * s->size;
+	if (!gi_gomap_slot_at(s, off % s->size, &slot, elem_ret, rest_ret) ||
+	    !gi_gomap_slot_used(t->go, s, group, slot))
+		return false;
+	gi_str_puts(path, *elem_ret ? "[" : ".key[");
+	gi_gomap_put_key(t->go, s, group, slot, path);
+	gi_str_putc(path, ']');
+	return true;
+}
+
+static bool map_entry_way(struct gi_typing *t, const struct node *n, uint64_t off,
+			  struct gi_type_pointee *ret, struct gi_str *path)
+{
+	struct gi_gomap_shape s = {.size = 0};
+	uint64_t rest;
+	bool elem;
+
+	if (!map_entry_at(t, n, off, &s, &elem, &rest, path)) {
+		// A bucket leads to the next one of its chain.
+		if (s.size && !s.swiss && off % s.size == s.overflow) {
+			*ret = (struct gi_type_pointee){.type = n->pub.type, .part = GI_MAP_ENTRIES};
+			return true;
+		}
+		return false;
+	}
+	if (elem ? s.elem_indirect : s.key_indirect) {
+		*ret = (struct gi_type_pointee){.type = elem ? s.elem : s.key};
+		return !rest;
+	}
+	return gi_type_pointee(t->go, elem ? &s.elem : &s.key, rest, path, ret);
+}
+
 /** The way into an object whose path is known, up to off. */
 static bool way(struct gi_typing *t, const struct node *n, uint64_t off,
 		struct gi_type_pointee *ret, struct gi_str *path)
 {
 	const struct gi_typed *o = &n->pub;
 
-	if (!o->type.addr || o->header || off < o->skip)
+	if (!o->type.addr || off < o->skip)
 		return false;
 	off -= o->skip;
+	if (o->part == GI_MAP_ENTRIES)
+		return map_entry_way(t, n, off, ret, path);
+	if (o->part || (o->header && o->type.kind == GI_TYPE_MAP))
+		return map_way(t, n, off, ret);
+	if (o->header)
+		return false;
 	if (o->array) {
 		if (!o->type.size)
 			return false;
@@ -684,6 +793,23 @@ static bool by_holder(struct gi_typing *t, const struct node *n, struct gi_str *
 	return false;
 }
 
+/** Of what a map has in itself: its entries have names, its other pieces have that of the map. */
+static bool map_piece_name(struct gi_typing *t, const struct node *n, uint64_t off,
+			   const char *want, struct gi_str *ret)
+{
+	struct gi_gomap_shape s;
+	struct gi_type type;
+	uint64_t rest;
+	bool elem;
+
+	if (n->pub.part != GI_MAP_ENTRIES || !map_entry_at(t, n, off, &s, &elem, &rest, ret) ||
+	    (elem ? s.elem_indirect : s.key_indirect))
+		return true;
+	if (gi_type_at(t->go, elem ? &s.elem : &s.key, rest, want, ret, &type, &rest) && rest)
+		gi_str_printf(ret, "+0x%llx", (unsigned long long)rest);
+	return true;
+}
+
 bool gi_typing_name(struct gi_typing *t, uint64_t addr, const char *want_type, struct gi_str *ret)
 {
 	const struct node *n = find(t, addr);
@@ -700,6 +826,8 @@ bool gi_typing_name(struct gi_typing *t, uint64_t addr, const char *want_type, s
 	if (n->pub.header)
 		return addr == n->pub.start;
 	off = addr - n->pub.start - n->pub.skip;
+	if (n->pub.part)
+		return map_piece_name(t, n, off, want_type, ret);
 	if (n->pub.array && n->pub.type.size) {
 		gi_str_printf(ret, "[%llu]", (unsigned long long)(off / n->pub.type.size));
 		off %= n->pub.type.size;

@@ -100,6 +100,14 @@ static void put_type(struct gi_go *go, const struct gi_typed *o, struct gi_str *
 	_cleanup_(gi_str_deinit) struct gi_str name = {0};
 
 	gi_type_name(go, &o->type, &name);
+	static const char *const parts[] = {
+		[GI_MAP_WHOLE] = "",
+		[GI_MAP_DIRECTORY] = "directory of a ",
+		[GI_MAP_TABLE] = "table of a ",
+		[GI_MAP_ENTRIES] = "entries of a ",
+	};
+
+	gi_str_puts(s, parts[o->part]);
 	if (o->array)
 		gi_str_puts(s, "array of ");
 	if (o->header)
@@ -423,6 +431,13 @@ static void put_json(struct gi_out *out, struct gi_go *go, const struct found *f
 		gi_type_name(go, &o->type, &type);
 	gi_json_str(out, "object_type", type.len ? gi_str_cstr(&type) : NULL);
 	gi_json_bool(out, "array", o->array);
+	static const char *const parts[] = {
+		[GI_MAP_WHOLE] = NULL,
+		[GI_MAP_DIRECTORY] = "directory",
+		[GI_MAP_TABLE] = "table",
+		[GI_MAP_ENTRIES] = "entries",
+	};
+	gi_json_str(out, "map_part", parts[o->part]);
 	gi_json_str(out, "evidence", evidence_names[o->how]);
 	gi_json_u64_or_null(out, "goroutine", f->g, f->g ? f->g->goid : 0);
 	gi_json_u64(out, "reference_count", o->reference_total);

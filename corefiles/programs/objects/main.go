@@ -35,6 +35,13 @@ type server struct {
 	any     interface{}
 	wide    *wide
 	values  []conn
+	byName  map[string]*conn
+	byID    map[int64]*conn
+	large   map[uint16]*conn
+	nested  map[string]map[int]*pool
+	slices  map[string][]*conn
+	wideKey map[[20]int]*conn
+	inMap   map[string][1]*conn
 }
 
 // Larger than 512 bytes, so that the allocator notes the type of it from Go 1.22 on.
@@ -75,6 +82,7 @@ var (
 	srv   *server
 	all   []*server
 	iface handler
+	table map[string]*conn
 )
 
 func tell(p unsafe.Pointer, typ, name string) {
@@ -93,7 +101,21 @@ func fill() {
 	srv.wide = &wide{}
 	srv.wide.next = &wide{}
 	srv.values = make([]conn, 5)
+	srv.byName = map[string]*conn{"a": {id: 500}, "two words": {id: 501}}
+	srv.byID = map[int64]*conn{-7: {id: 502}, 12: {id: 503}}
+	srv.large = make(map[uint16]*conn)
+	for i := 0; i < 5000; i++ {
+		srv.large[uint16(i)] = &conn{id: i}
+	}
+	srv.nested = map[string]map[int]*pool{"x": {3: {last: &conn{}}}}
+	srv.slices = map[string][]*conn{"s": {nil, {id: 504}}}
+	srv.inMap = map[string][1]*conn{}
+	srv.wideKey = map[[20]int]*conn{{1, 2, 3}: {id: 505}}
+	for i := 0; i < 40; i++ {
+		srv.inMap[fmt.Sprint("k", i)] = [1]*conn{{id: i}}
+	}
 	iface = &echo{depth: 2, inner: &inner{}}
+	table = map[string]*conn{"g": {id: 600}}
 	all = []*server{{name: "zero", pool: &pool{}}, {name: "one", pool: &pool{last: &conn{id: 400}}}}
 }
 
@@ -124,6 +146,16 @@ func main() {
 	tell(unsafe.Pointer(&iface.(*echo).inner.mu), "main.inner", "main.iface.(*main.echo).inner.mu")
 	tell(unsafe.Pointer(&all[1].pool.last.mu), "main.conn", "main.all[1].pool.last.mu")
 	tell(unsafe.Pointer(&alone.mu), "main.lonely", "main.lonely.mu")
+	tell(unsafe.Pointer(&srv.byName["a"].mu), "main.conn", `main.srv.byName["a"].mu`)
+	tell(unsafe.Pointer(&srv.byName["two words"].mu), "main.conn", `main.srv.byName["two words"].mu`)
+	tell(unsafe.Pointer(&srv.byID[-7].mu), "main.conn", "main.srv.byID[-7].mu")
+	tell(unsafe.Pointer(&srv.byID[12].mu), "main.conn", "main.srv.byID[12].mu")
+	tell(unsafe.Pointer(&srv.large[4321].mu), "main.conn", "main.srv.large[4321].mu")
+	tell(unsafe.Pointer(&srv.nested["x"][3].last.mu), "main.conn", `main.srv.nested["x"][3].last.mu`)
+	tell(unsafe.Pointer(&srv.slices["s"][1].mu), "main.conn", `main.srv.slices["s"][1].mu`)
+	tell(unsafe.Pointer(&srv.inMap["k33"][0].mu), "main.conn", `main.srv.inMap["k33"][0].mu`)
+	tell(unsafe.Pointer(&srv.wideKey[[20]int{1, 2, 3}].mu), "main.conn", "main.srv.wideKey[...].mu")
+	tell(unsafe.Pointer(&table["g"].mu), "main.conn", `main.table["g"].mu`)
 	tell(*(*unsafe.Pointer)(unsafe.Pointer(&srv.jobs)), "chan", "main.srv.jobs")
 	fmt.Println("ready")
 	<-stop
