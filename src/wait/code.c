@@ -420,6 +420,11 @@ bool gi_point_precedes(const struct gi_point *pt, uint32_t site)
 	       !leads(fn, ENTRY, site, pt->insn);
 }
 
+bool gi_point_leads_to(const struct gi_point *pt, uint32_t site)
+{
+	return site < pt->fn->insn_count && leads(pt->fn, pt->insn, site, ENTRY);
+}
+
 bool gi_point_between(const struct gi_point *from, uint32_t site, const struct gi_point *to)
 {
 	const struct gi_fn *fn = from->fn;

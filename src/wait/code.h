@@ -65,12 +65,13 @@ struct gi_lock_fact {
 	bool doubt;	 // such a release came after it was taken
 	gi_value callee, ctx; // of such a call
 	uint8_t key;	      // of such a call: its bit in `after`
-	uint64_t after;	      // keys of the calls that may have come after it
+	uint64_t after;	      // keys of the calls that may have come after it; of a lock, since taken
 	uint32_t site;	      // the instruction that took or released it, last
 	// An inlined fast path whose slow path may follow; what was true before it.
 	uint32_t fast;
 	uint8_t prev;
 	uint32_t prev_site;
+	uint64_t prev_after;
 	// In summaries: the lock lies at what register ret returns, plus ret_off; else -1.
 	int8_t ret;
 	int64_t ret_off;
@@ -155,6 +156,13 @@ bool gi_point_precedes(const struct gi_point *pt, uint32_t site);
  * not come by the first again.
  */
 bool gi_point_between(const struct gi_point *from, uint32_t site, const struct gi_point *to);
+/** True if a way leads from the point to instruction site. */
+bool gi_point_leads_to(const struct gi_point *pt, uint32_t site);
+/**
+ * The point is where a lock is taken: true if there is a way on which it is released twice then, as if
+ * it had been taken before.
+ */
+bool gi_point_released_twice(const struct gi_point *pt, gi_value recv, unsigned kind);
 /** True if fn may let go of the lock at addr without having taken it. */
 bool gi_fn_lets_go(const struct gi_fn *fn, uint64_t addr, unsigned kind);
 /** The callee's prim by entry, cached. */

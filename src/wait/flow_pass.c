@@ -79,6 +79,54 @@ bool gi_fn_passes_on(const struct gi_fn *fn, uint32_t site, gi_value recv, unsig
 	}
 }
 
+/** Follows one block, the lock being taken or not at first; true if it is released twice. */
+static bool released_twice(const struct gi_fn *fn, const struct gi_flow_block *b, uint32_t i,
+			   gi_value recv, unsigned kind, bool *taken)
+{
+	for (; i < b->last; i++) {
+		const struct gi_flow_deed *d = &fn->deeds[i];
+		if (!is_surely(d, recv, kind))
+			continue;
+		if (d->what & FLOW_TAKES) {
+			*taken = true;
+		} else if (d->what & FLOW_LETS_GO) {
+			if (!*taken)
+				return true;
+			*taken = false;
+		}
+	}
+	return false;
+}
+
+bool gi_point_released_twice(const struct gi_point *pt, gi_value recv, unsigned kind)
+{
+	const struct gi_fn *fn = pt->fn;
+	size_t room = 2 * fn->block_count + 2, n = 0;
+	_cleanup_(gi_freep) uint8_t *seen = calloc(room, 1);
+	_cleanup_(gi_freep) uint32_t *stack = malloc(room * sizeof(*stack));
+	uint32_t b = fn->block_of[pt->insn], i = pt->insn + 1;
+	bool taken = true;
+
+	if (!seen || !stack || !recv)
+		return false;
+	for (;;) {
+		const struct gi_flow_block *block = &fn->blocks[b];
+		if (released_twice(fn, block, i, recv, kind, &taken))
+			return true;
+		for (uint32_t k = 0; k < block->next_count; k++) {
+			uint32_t to = 2 * block->next[k] + taken;
+			if (!seen[to])
+				stack[n++] = to;
+			seen[to] = 1;
+		}
+		if (!n)
+			return false;
+		b = stack[--n] / 2;
+		taken = stack[n] & 1;
+		i = fn->blocks[b].first;
+	}
+}
+
 bool gi_fn_lets_go(const struct gi_fn *fn, uint64_t addr, unsigned kind)
 {
 	uint64_t fixed;

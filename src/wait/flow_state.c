@@ -312,6 +312,7 @@ static void merge_fact(struct gi_lock_fact *d, const struct gi_lock_fact *s)
 	d->prev |= s->prev;
 	d->state |= s->state;
 	d->after |= s->after;
+	d->prev_after |= s->prev_after;
 	d->is_try |= s->is_try;
 	d->doubt |= s->doubt;
 	d->is_foreign |= s->is_foreign;
@@ -356,6 +357,7 @@ static void merge_facts(struct merge *m)
 			d->prev |= GI_FACT_UNTOUCHED;
 		}
 		if (d->recv != old.recv || d->state != old.state || d->after != old.after ||
+		    d->prev_after != old.prev_after ||
 		    d->fast != old.fast || d->is_try != old.is_try || d->doubt != old.doubt ||
 		    d->is_foreign != old.is_foreign)
 			m->changed = true;
@@ -441,6 +443,8 @@ void gi_flow_acquire(struct gi_flow_state *st, gi_value recv, unsigned kind, uin
 		return;
 	f->prev = f->state;
 	f->prev_site = f->site;
+	f->prev_after = f->after;
+	f->after = 0;
 	f->state = GI_FACT_HELD;
 	f->site = site;
 	f->fast = fast ? site : 0;
@@ -549,6 +553,7 @@ void gi_flow_undo_fast(struct gi_flow_state *st, uint32_t site)
 			continue;
 		f->state = f->prev;
 		f->site = f->prev_site;
+		f->after |= f->prev_after;
 		f->fast = 0;
 	}
 }

@@ -365,9 +365,7 @@ static void unresolved_call(struct gi_fn *fn, struct gi_flow_state *st, uint32_t
 	}
 	struct gi_lock_fact *f = NULL;
 	for (size_t k = 0; k < st->fact_count; k++) {
-		if (!st->facts[k].is_call)
-			continue;
-		if (st->facts[k].key == key)
+		if (st->facts[k].is_call && st->facts[k].key == key)
 			f = &st->facts[k];
 		else
 			st->facts[k].after |= UINT64_C(1) << key;

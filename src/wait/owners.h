@@ -30,6 +30,7 @@ struct gi_local {
 	bool exact;
 	uint32_t site;	     // 1 + instruction that took it, or may have; 0: none
 	uint32_t site_frame; // in the code of this frame
+	uint64_t after;	     // as in struct gi_lock_fact, of its calls
 	uint64_t site_pc, frame_pc;
 	const char *function;
 };

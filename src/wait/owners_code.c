@@ -117,7 +117,6 @@ static void take(struct gi_search *s, struct gi_local *l, size_t i, uint64_t sit
 	l->by_code = must;
 	l->by_maybe = !must;
 	l->exact = exact;
-	l->site = 0;
 	l->site_pc = site_pc;
 	l->frame_pc = f->lookup_pc;
 	l->function = f->name;
@@ -205,6 +204,18 @@ static bool is_fixed(const struct gi_point *pt, gi_value v)
 	return kind == GI_V_CONST || kind == GI_V_ENTRY;
 }
 
+/**
+ * The lock is about to be taken, and may have been taken by then: by mistake, if the code lets go of
+ * it twice later. Else its two ways to the lock exclude each other, as far as anybody knows.
+ */
+static bool may_take_again(const struct gi_point *pt, const struct gi_lock_fact *f)
+{
+	// In a loop over locks an earlier turn's may be told by the name of the one under way.
+	if (!is_fixed(pt, f->recv) && gi_point_leads_to(pt, f->site))
+		return false;
+	return gi_point_released_twice(pt, f->recv, f->kind);
+}
+
 static void direct_fact(struct gi_search *s, size_t i, const struct gi_place *p,
 			const struct gi_lock_fact *f, bool panics)
 {
@@ -219,17 +230,18 @@ static void direct_fact(struct gi_search *s, size_t i, const struct gi_place *p,
 	struct gi_local *l = gi_owners_local(s, addr, f->kind, held);
 	if (!l)
 		return;
-	// In a loop over locks an earlier turn's may be told by the name of the one under way.
-	if (held && f->state != GI_FACT_HELD && !is_fixed(p->pt, f->recv) &&
-	    gi_owners_acquiring(s, i) == addr)
+	if (held) {
+		l->site = f->site + 1;
+		l->site_frame = (uint32_t)i;
+		l->after = f->after;
+	}
+	if (held && f->state != GI_FACT_HELD && gi_owners_acquiring(s, i) == addr &&
+	    !may_take_again(p->pt, f))
 		return;
 	// What is taken only behind this place has been taken if the loop came by before, in a turn
 	// of which nothing is known.
-	if (held && f->state != GI_FACT_HELD && gi_point_precedes(p->pt, f->site)) {
-		l->site = f->site + 1;
-		l->site_frame = (uint32_t)i;
+	if (held && f->state != GI_FACT_HELD && gi_point_precedes(p->pt, f->site))
 		return;
-	}
 	if (held && gi_fn_passes_on(p->pt->fn, f->site, f->recv, f->kind) &&
 	    let_go_by_others(s, p->pt->fn, addr, f->kind))
 		return;
@@ -237,8 +249,6 @@ static void direct_fact(struct gi_search *s, size_t i, const struct gi_place *p,
 		gi_owners_drop(l);
 	} else if (held && !(panics && p->has_defers)) {
 		take(s, l, i, gi_fn_site_pc(p->pt->fn, f->site), must, !reread);
-		l->site = f->site + 1;
-		l->site_frame = (uint32_t)i;
 		l->kept = !released_ahead(s, i, p->pt, f->recv, f->kind, addr);
 	} else if (f->state == GI_FACT_RELEASED && f->is_foreign) {
 		gi_owners_drop(l);
@@ -277,7 +287,9 @@ static void call_fact(struct gi_search *s, size_t i, const struct gi_place *p,
 		if (!l)
 			continue;
 		if (!e[k].acquires) {
-			gi_owners_drop(l);
+			// Not if it was taken since.
+			if (!l->site || l->site_frame != i || l->after >> f->key & 1)
+				gi_owners_drop(l);
 		} else if (!released_after(s, i, p->pt, f, &e[k]) && !(panics && p->has_defers)) {
 			take(s, l, i, gi_fn_site_pc(p->pt->fn, f->site),
 			     f->state == GI_FACT_HELD && e[k].certain && !p->pt->lost, false);

@@ -19,11 +19,14 @@ static enum order order_of(struct gi_search *s, size_t i, const struct gi_local 
 {
 	const struct gi_point *here = gi_wait_point(&s->gr->env, &s->fs.f[i]);
 	const struct gi_point *then =
-		p->pc && l->site && l->site_frame == i
-			? gi_code_point(s->gr->env.code, p->pc, true)
-			: NULL;
+		p->pc ? gi_code_point(s->gr->env.code, p->pc, true) : NULL;
 
-	if (!here || !then || !then->reachable || then->fn != here->fn)
+	if (!here || !l->site || l->site_frame != i)
+		return UNKNOWN;
+	// Such a call is deferred once at most.
+	if (p->open_coded && !gi_point_leads_to(here, l->site - 1))
+		return TAKEN_BEFORE;
+	if (!then || !then->reachable || then->fn != here->fn)
 		return UNKNOWN;
 	for (size_t k = 0; k < then->fact_count; k++) {
 		const struct gi_lock_fact *f = &then->facts[k];
@@ -49,7 +52,11 @@ static void deferred_release(struct gi_search *s, size_t i, const struct gi_pend
 	bool here = (l->by_code || l->by_maybe) && l->frame_pc == f->lookup_pc;
 	if (!l->by_code && kind != GI_LOCK_GROUP) {
 		enum order order = order_of(s, i, l, p);
-		here |= order == TAKEN_BEFORE;
+		if (order == TAKEN_BEFORE && !here) {
+			here = l->by_maybe = true;
+			l->site_pc = gi_fn_site_pc(gi_code_fn(s->gr->env.code, f->entry),
+						   l->site - 1);
+		}
 		if (order == TAKEN_AFTER)
 			here = l->by_maybe = false;
 	}

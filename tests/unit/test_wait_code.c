@@ -130,6 +130,41 @@ __asm__(".pushsection .text\n"
 				      "jne 1b\n"
 				      "add rsp, 24\n ret\n" END(late)
 
+			   // Taken on one way, and then again.
+			   FUNC(again) "sub rsp, 24\n"
+				       "mov [rsp + 8], rax\n"
+				       "mov [rsp + 16], rbx\n"
+				       "test rbx, rbx\n"
+				       "je 1f\n"
+				       "call mutexLock\n"
+				       "1: mov rax, [rsp + 8]\n"
+				       "call mutexLock\n again_taking:\n"
+				       "mov rax, [rsp + 8]\n"
+				       "call mutexUnlock\n"
+				       "mov rbx, [rsp + 16]\n"
+				       "test rbx, rbx\n"
+				       "je 2f\n"
+				       "mov rax, [rsp + 8]\n"
+				       "call mutexUnlock\n"
+				       "2: add rsp, 24\n ret\n" END(again)
+
+			   // Taken on one way or the other.
+			   FUNC(either) "sub rsp, 24\n"
+					"mov [rsp + 8], rax\n"
+					"mov [rsp + 16], rbx\n"
+					"test rbx, rbx\n"
+					"je 1f\n"
+					"call mutexLock\n"
+					"1: mov rbx, [rsp + 16]\n"
+					"test rbx, rbx\n"
+					"jne 2f\n"
+					"mov rax, [rsp + 8]\n"
+					"call mutexLock\n either_taking:\n"
+					"2: call work\n"
+					"mov rax, [rsp + 8]\n"
+					"call mutexUnlock\n"
+					"add rsp, 24\n ret\n" END(either)
+
 			   FUNC(attempt) "sub rsp, 24\n"
 					 "mov [rsp + 8], rax\n"
 					 "call mutexTryLock\n"
@@ -272,6 +307,8 @@ DECLARE(condition);
 DECLARE(bounds);
 DECLARE(loop);
 DECLARE(late);
+DECLARE(again);
+DECLARE(either);
 DECLARE(walk);
 DECLARE(attempt);
 DECLARE(boolean);
@@ -290,7 +327,7 @@ extern const uint8_t mutexLock[], mutexUnlock[], mutexTryLock[], mutexLockSlow[]
 	groupAdd[], work[], panicked[], globalMu[], jumps[];
 extern const uint8_t plain_held[], plain_free[], inlined_slow[], inlined_held[], inlined_free[],
 	twice_slow[], condition_maybe[], bounds_held[], loop_held[], late_before[],
-	late_after[], walk_before[], walk_held[],
+	late_after[], again_taking[], either_taking[], walk_before[], walk_held[],
 	attempt_taken[], attempt_failed[], boolean_taken[], boolean_failed[], user_inside[],
 	user_held[], deferrer_held[], deferrer_free[], element_held[], element_free[],
 	doubtful_held[], table_held[], recursive_held[];
@@ -318,6 +355,8 @@ static const struct known funcs[] = {
 	OURS(bounds, 24),
 	OURS(loop, 24),
 	OURS(late, 24),
+	OURS(again, 24),
+	OURS(either, 24),
 	OURS(walk, 24),
 	OURS(attempt, 24),
 	OURS(boolean, 24),
@@ -522,6 +561,23 @@ static void test_loops(void **state)
 	assert_int_equal(held(at(state, walk_before)), 0);
 }
 
+static void test_twice_taken(void **state)
+{
+	const struct gi_point *pt = at(state, again_taking);
+	gi_value mu = argument(pt, GI_AMD64_RAX, 0);
+
+	assert_int_equal(state_of(pt, mu), GI_FACT_HELD | GI_FACT_UNTOUCHED);
+	assert_true(gi_point_released_twice(pt, mu, GI_LOCK_MUTEX));
+	assert_false(gi_point_released_twice(pt, mu, GI_LOCK_READ));
+	assert_false(gi_point_leads_to(pt, pt->facts[0].site));
+	pt = at(state, either_taking);
+	mu = argument(pt, GI_AMD64_RAX, 0);
+	assert_int_equal(state_of(pt, mu), GI_FACT_HELD | GI_FACT_UNTOUCHED);
+	assert_false(gi_point_released_twice(pt, mu, GI_LOCK_MUTEX));
+	pt = at(state, late_after);
+	assert_true(gi_point_leads_to(pt, pt->facts[0].site));
+}
+
 static void test_turns(void **state)
 {
 	const struct gi_point *before = at(state, late_before), *after = at(state, late_after);
@@ -661,7 +717,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_plain),    TEST(test_inlined),   TEST(test_twice),   TEST(test_ways),
-		TEST(test_loops), TEST(test_turns),    TEST(test_attempts),  TEST(test_helpers), TEST(test_summaries),
+		TEST(test_loops), TEST(test_turns), TEST(test_twice_taken),    TEST(test_attempts),  TEST(test_helpers), TEST(test_summaries),
 		TEST(test_closures), TEST(test_elements),  TEST(test_doubt),   TEST(test_slots),
 		TEST(test_garbage),  TEST(test_may_touch),
 	};

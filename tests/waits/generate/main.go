@@ -228,6 +228,11 @@ var styles = []style{
 	{"condition, defer", func(o op, inner string) string {
 		return "if yes {\n" + indent(o.acquire()+"defer "+o.call(o.unlock)+"defer "+o.drop()) + "}\n" + inner
 	}, 0},
+	{"either way", func(o op, inner string) string {
+		w := fresh("way")
+		return w + " := three == " + strconv.Itoa(2+pick(2)) + "\nif " + w + " {\n" + indent(o.call(o.lock)) + "}\nwork()\nif !" + w + " {\n" +
+			indent(o.call(o.lock)) + "}\n" + o.take() + inner + o.release()
+	}, 0},
 	{"try", func(o op, inner string) string {
 		return fmt.Sprintf("if %s.%s() {\n", o.e, o.try) + indent(o.take()+inner+o.release()) + "}\n"
 	}, tries},
