@@ -90,13 +90,13 @@ struct gi_code_bytes {
 	uint8_t bytes[15];
 };
 
-/** A name for a register beside its own: "fp", "lr". */
 /** A callee-saved register that a function keeps above its SP. */
 struct gi_kept_reg {
 	uint8_t reg;
 	uint16_t off;
 };
 
+/** A name for a register beside its own: "fp", "lr". */
 struct gi_reg_alias {
 	const char *name;
 	uint8_t reg;
@@ -157,8 +157,11 @@ struct gi_machine {
 	// asmcgocall's notes above its SP on a system stack, by layout: where it came from
 	// (depth in g's stack, or SP) and g. Ends with {-1, -1}.
 	const int8_t (*asmcgocall)[2];
-	// What crosscall2 keeps of C's besides the frame pointer, up to GI_NO_REG; NULL: calls from C into Go are not followed.
-	const struct gi_kept_reg *crosscall;
+	// What crosscall2 keeps of C's, up to GI_NO_REG: besides the frame pointer where a call pushes its
+	// return address, else with both. Where Go 1.18 did it otherwise: how. cgocallback keeps
+	// m.g0.sched.sp above its SP.
+	const struct gi_kept_reg *crosscall, *crosscall_1_18;
+	uint8_t cgocallback_kept;
 	// What crosscall1 keeps of C's, and its code behind its calls: it pops that, then returns. NULL:
 	// call frame information tells.
 	const struct gi_kept_reg *crosscall1;

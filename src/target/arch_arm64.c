@@ -57,6 +57,18 @@ static const uint8_t int_args[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13,
 
 static const int8_t asmcgocall[][2] = {{8, 0}, {-1, -1}};
 
+#define R19_TO_R28                                                                                 \
+	{19, 32}, {20, 40}, {21, 48}, {22, 56}, {23, 64}, {24, 72}, {25, 80}, {26, 88}, {27, 96},  \
+	{                                                                                          \
+		28, 104                                                                            \
+	}
+static const struct gi_kept_reg crosscall[] = {
+	R19_TO_R28, {GI_ARM64_FP, 176}, {GI_ARM64_LR, 184}, {GI_NO_REG, 0},
+};
+static const struct gi_kept_reg crosscall_1_18[] = {
+	R19_TO_R28, {GI_ARM64_FP, 112}, {GI_ARM64_LR, 120}, {GI_NO_REG, 0},
+};
+
 static const struct gi_reg_alias dump[] = {
 	{"r0      ", 0},	    {"r1      ", 1},	   {"r2      ", 2},  {"r3      ", 3},
 	{"r4      ", 4},	    {"r5      ", 5},	   {"r6      ", 6},  {"r7      ", 7},
@@ -112,6 +124,9 @@ const struct gi_machine gi_machine_arm64 = {
 	.int_arg_count = GI_ARRAY_SIZE(int_args),
 	.float_arg_count = 16,
 	.asmcgocall = asmcgocall,
+	.crosscall = crosscall,
+	.crosscall_1_18 = crosscall_1_18,
+	.cgocallback_kept = 16,
 	.rt0_return = 32,
 	.racecall_sp = GI_NO_REG,
 

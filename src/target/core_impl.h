@@ -30,6 +30,7 @@ struct core_module {
 	const char *path; // as in NT_FILE, NULL if unknown
 	uint64_t start;	  // where its ELF header was mapped
 	uint64_t bias;
+	uint64_t dynamic;   // of one that only the dynamic linker's list tells of; or 0
 	struct gi_elf *elf; // what its unsaved bytes are read from, or NULL
 	bool owned;	    // the executable belongs to the target
 	const char *why;    // if elf is NULL: why, or NULL if it was not looked at
@@ -149,6 +150,10 @@ void gi_core_ids_format(const struct core_ids *ids, const struct core_ids *other
 enum { CORE_LIBRARIES_MAX = 4096 }; // opened at most; a process has a few dozen
 /** Finds the libraries in the dynamic linker's list, if the core names no files. */
 struct gi_error *gi_core_find_linked(struct core *c) GI_MUST_CHECK;
+/** Gives a module's mappings the name and the places in the file that its open file tells. */
+void gi_core_name_by_file(struct core *c, size_t module);
+/** Is elf the file of a module of which only the dynamic linker's list tells? */
+bool gi_core_same_linked(struct core *c, struct gi_elf *elf, const struct core_module *mod);
 /** Opens the libraries that the core needs and that are the same on this machine. */
 void gi_core_open_libraries(struct core *c, const struct gi_target_options *opts);
 /**

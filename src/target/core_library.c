@@ -24,6 +24,8 @@ static bool is_same(struct core *c, struct core_module *mod, struct gi_elf *elf)
 	uint64_t compared;
 	gi_core_ids(c, mod->start, &want);
 	gi_core_ids_of_elf(elf, &got);
+	if (mod->dynamic)
+		return gi_core_same_linked(c, elf, mod);
 	enum core_sameness v = gi_core_ids_compare(&want, &got);
 	if (v != CORE_UNKNOWN)
 		return v == CORE_SAME;
@@ -64,6 +66,8 @@ static bool try_library(struct core *c, struct core_module *mod, const char *pat
 	mod->elf = elf;
 	mod->owned = true;
 	elf = NULL;
+	if (mod->dynamic)
+		gi_core_name_by_file(c, (size_t)(mod - c->modules));
 	return true;
 }
 

@@ -9,9 +9,9 @@
 // mstart was called by runtime.clone in a program without cgo; by crosscall1 (crosscall_amd64
 // before Go 1.20), in a thread that pthread_create made, with cgo; by rt0_go on the first thread.
 // rt0_go aligns the stack pointer down, so that two places may hold what it would return to; with
-// cgo that is C's code that calls main, else the kernel's or the dynamic linker's argument count.
+// cgo that is C's code that calls main, or main itself, else the kernel's or the dynamic linker's argument count.
 // crosscall1 has no call frame information on amd64: its code, which only pops what it pushed and
-// returns, tells where what it kept is. Source: src/runtime/asm_amd64.s, asm_arm64.s,
+// returns, tells where what it kept is. On arm64 it has, by the frame pointer, which mstart keeps. Source: src/runtime/asm_amd64.s, asm_arm64.s,
 // src/runtime/cgo/gcc_amd64.S.
 //
 // Checked: the stack is left upwards, once, and what follows lies in code.
@@ -36,11 +36,12 @@ static bool is_caller(struct gi_walk *w, uint64_t pc)
 		return false;
 	if (!gi_functab_find(w->u->ft, pc, &f) || !f.pcsp)
 		return true;
-	return named(f.name, "runtime.clone") || named(f.name, "runtime.rt0_go");
+	return named(f.name, "runtime.clone") || named(f.name, "runtime.rt0_go") ||
+	       named(f.name, "main");
 }
 
 // What called the thread's first Go function, where w stands.
-static bool caller_of_top(struct gi_walk *w, uint64_t *pc_ret, uint64_t *sp_ret)
+static bool caller_of_top(struct gi_walk *w, uint64_t *pc_ret, uint64_t *sp_ret, uint64_t *fp_ret)
 {
 	const struct gi_machine *machine = w->u->machine;
 	const struct gi_pcinfo *info = gi_pccache_get(w->u->cache, w->pc, !w->exact);
@@ -66,6 +67,8 @@ static bool caller_of_top(struct gi_walk *w, uint64_t *pc_ret, uint64_t *sp_ret)
 	    !gi_target_peek_u64(w->u->t, by_link ? w->sp : cfa - machine->return_size, &pc) ||
 	    !is_caller(w, pc))
 		return false;
+	if (by_link && !gi_target_peek_u64(w->u->t, w->sp - 8, fp_ret))
+		*fp_ret = 0;
 	*pc_ret = pc;
 	*sp_ret = cfa;
 	return true;
@@ -83,8 +86,7 @@ static bool scheduler_base(struct gi_walk *w, uint64_t *pc_ret, uint64_t *sp_ret
 		return false;
 	}
 	uint64_t sp = g0.sched_sp;
-	if (w->callback.sp && (!gi_target_peek_u64(w->u->t, w->callback.sp, &sp) ||
-			       sp <= w->callback.sp))
+	if (w->callback.sp && !gi_callback_outer(w, &sp))
 		return false;
 	if (!gi_functab_find(w->u->ft, g0.sched_pc, &f) ||
 	    strncmp(f.name, "runtime.mstart", strlen("runtime.mstart")) != 0)
@@ -97,16 +99,18 @@ static bool scheduler_base(struct gi_walk *w, uint64_t *pc_ret, uint64_t *sp_ret
 bool gi_base_enter(struct gi_walk *w)
 {
 	bool top = w->ended == GI_ENDED_TOP;
-	uint64_t pc, sp;
+	uint64_t pc, sp, fp = 0;
 
 	if (!(w->flags & GI_UNWIND_FULL_THREAD) || !w->m || w->why || w->stopped ||
 	    !(w->of_thread || w->callback.sp) || w->ended == GI_ENDED_NONE)
 		return false;
 	w->ended = GI_ENDED_NONE;
 	if (top && w->id != GI_STACK_GOROUTINE) {
-		if (!caller_of_top(w, &pc, &sp))
+		if (!caller_of_top(w, &pc, &sp, &fp) || !gi_walk_jump(w, pc, sp))
 			return false;
-		return gi_walk_jump(w, pc, sp);
+		if (fp)
+			gi_regs_set(&w->u->regs, w->u->machine->fp, fp);
+		return true;
 	}
 	if (w->at_base || !scheduler_base(w, &pc, &sp))
 		return false;

@@ -81,6 +81,7 @@ static enum gi_special special_by_name(const char *name)
 		{"racecall", GI_SPECIAL_RACECALL},
 		{"crosscall2", GI_SPECIAL_CROSSCALL},
 		{"runtime.clone", GI_SPECIAL_CLONE},
+		{"main", GI_SPECIAL_MAIN},
 	};
 	for (size_t i = 0; i < GI_ARRAY_SIZE(names); i++)
 		if (is_named(name, names[i].name))

@@ -22,6 +22,7 @@ enum gi_special {
 	GI_SPECIAL_RACECALL, // calls the race detector on g0's stack
 	GI_SPECIAL_CROSSCALL, // crosscall2: C's way into Go; keeps C's registers
 	GI_SPECIAL_CLONE,     // a thread that it made begins in it
+	GI_SPECIAL_MAIN,      // main, which C calls: calls rt0_go or jumps there
 	GI_SPECIAL_UNKNOWN = 0xff,
 };
 
@@ -141,6 +142,10 @@ GI_PRINTF(2, 3) void gi_walk_why(struct gi_walk *w, const char *fmt, ...);
 bool gi_callback_enter(struct gi_walk *w, uint64_t size, uint64_t pc, uint64_t cfa);
 /** C's registers that the frame of crosscall2, which calls with SP at, keeps. */
 void gi_callback_restore(struct gi_walk *w, uint64_t at);
+/** At crosscall2's frame: its return address, where that is among what it keeps. */
+bool gi_callback_return(struct gi_walk *w, uint64_t *ret);
+/** What m.g0.sched.sp was before the callback that w met last; false: it does not lead upwards. */
+bool gi_callback_outer(struct gi_walk *w, uint64_t *ret);
 
 // --- where threads begin: base.c -------------------------------------------
 

@@ -585,6 +585,9 @@ static enum step step_go(struct gi_walk *w, const struct gi_pcinfo *info, bool a
 	}
 	if (special == GI_SPECIAL_CLONE && !w->exact)
 		return STEP_END;
+	// It does not keep the link register when it calls, since it never returns.
+	if (special == GI_SPECIAL_MAIN && w->u->machine->lr != GI_NO_REG && !delta && !w->exact)
+		return STEP_END;
 	if (f->flag & GI_FUNCFLAG_SPWRITE && !sp_is_sound(w, f, special)) {
 		if (!as_runtime)
 			gi_walk_why(w, "%s changes stacks in a way that is not known", f->name);
@@ -592,7 +595,9 @@ static enum step step_go(struct gi_walk *w, const struct gi_pcinfo *info, bool a
 	}
 
 	uint64_t ra;
-	if (!load_return(w, cfa, delta, &ra)) {
+	bool kept = special == GI_SPECIAL_CROSSCALL && !as_runtime && delta &&
+		    gi_callback_return(w, &ra);
+	if (!kept && !load_return(w, cfa, delta, &ra)) {
 		gi_walk_why(w, "the return address of %s at 0x%llx cannot be read", f->name,
 			    (unsigned long long)w->sp);
 		return STEP_END;
