@@ -45,7 +45,9 @@ const struct gi_command gi_cmd_dump = {
 		"Where FILE ends with .zst it is compressed; this program opens it as it is.\n"
 		"\n"
 		"Of a running process a core is made of a new snapshot: it stands while its memory is copied,\n"
-		"which is told, and runs on while that is written. A mini dump is of the snapshot at hand.\n"
+		"which is told, and runs on while that is written. A mini dump is of the snapshot at hand; what\n"
+		"had to be read later is marked, and told by commands that use it: \"stop\" first, and all is of\n"
+		"one moment.\n"
 		"\n"
 		"The file is readable by its owner alone, and holds what the process held: keys and data.\n",
 	.min_args = 1,

@@ -15,6 +15,13 @@ struct gi_dump_result {
 	uint64_t files;	 // bytes of executables and libraries in it, packed
 	bool live;	 // of a running process,
 	uint64_t pause_ns; // which stood so long for what was read
+	uint64_t late;	 // of memory: read after that, while it ran on
+};
+
+/** What the session knows of what a mini dump is made of. */
+struct gi_dump_origin {
+	uint64_t pause_ns;  // of a running process: how long it stood
+	bool late_verdicts; // see struct gi_process_info
 };
 
 /** What is to be read of a running process for a core of it. */
@@ -31,7 +38,8 @@ void gi_dump_plan_destroy(struct gi_dump_plan *plan);
  * process, copies of the files that were used. The file comes whole or not at all, readable
  * by its owner alone. GI_ERR_USAGE if path is the file that the target is read from.
  */
-struct gi_error *gi_dump_mini(struct gi_target *t, struct gi_record *r, const char *path,
+struct gi_error *gi_dump_mini(struct gi_target *t, struct gi_record *r,
+			      const struct gi_dump_origin *origin, const char *path,
 			      struct gi_dump_result *ret) GI_MUST_CHECK;
 
 /**

@@ -24,7 +24,7 @@ typedef struct gi_error *(*gi_live_copy_fn)(void *arg);
 /**
  * Stops all threads, reads their registers and the mappings, calls copy, lets the process run on
  * (unless it is being held, see gi_live_hold()). What is read later is as it is then; see
- * gi_live_was_late(). All views of the target's writable memory end. With gi_target_options.no_stop
+ * gi_target_was_late(). All views of the target's writable memory end. With gi_target_options.no_stop
  * the process is not stopped. copy is called once before the stop too, so that what it makes us
  * do only once does not lengthen the stop; its result then does not matter.
  */
@@ -78,10 +78,6 @@ bool gi_live_cpu_now(struct gi_target *t, pid_t tid, uint64_t *ret);
 /** Words of memory as they are now, whatever was copied; 0 for those that cannot be read. */
 void gi_live_words_now(struct gi_target *t, const uint64_t *addrs, size_t n, uint64_t *ret);
 
-/** True if memory that was used since the last call was read after the stop. */
-bool gi_live_was_late(struct gi_target *t);
-/** Makes the next call say so. */
-void gi_live_set_late(struct gi_target *t);
 /** From now on all memory of a process that has at most so many bytes of its own is copied in the stop. */
 void gi_live_copy_up_to(struct gi_target *t, uint64_t bytes);
 /** True if the process is gone or runs another program (execve); its snapshot stays. */

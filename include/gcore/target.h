@@ -67,6 +67,10 @@ struct gi_process_info {
 	bool live;	// a running process: core_path is NULL
 	uint64_t monotonic_ns; // CLOCK_MONOTONIC at the snapshot, of a live process or in our dump of one; else 0
 	bool mini;	// a mini dump: what was not needed for its goroutines was left out
+	bool never_stopped; // the process ran while it was read (--no-stop), or while what this is a dump of was
+	bool late_verdicts; // of a mini dump: who can reach what was worked out from memory read after the stop
+	uint64_t late_bytes; // of a mini dump: read after the stop,
+	uint64_t late_after; // which took so many ns
 	const uint8_t *auxv; // the raw auxiliary vector, NULL if unknown
 	size_t auxv_len;
 };
@@ -184,6 +188,16 @@ struct gi_extent {
  * cannot be read is passed over. Nothing for a core.
  */
 void gi_target_fetch(struct gi_target *t, const struct gi_extent *list, size_t n);
+
+/**
+ * True if memory that was used since the last call was read of a running process after the stop, here
+ * or where the mini dump was made.
+ */
+bool gi_target_was_late(struct gi_target *t);
+/** Makes the next call say so. */
+void gi_target_set_late(struct gi_target *t);
+/** True if the byte at addr was read after the stop; *len is cut to how far that is the same. */
+bool gi_target_is_late(struct gi_target *t, uint64_t addr, uint64_t *len);
 
 /** From an address that cannot be read: how many bytes, at most max, surely cannot be; at least 1. */
 uint64_t gi_target_unreadable(struct gi_target *t, uint64_t addr, uint64_t max);

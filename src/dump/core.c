@@ -23,6 +23,7 @@
 #include "dump/file.h"
 #include "gcore/dump.h"
 #include "target/core_impl.h"
+#include "target/mini_format.h"
 
 #define MAPPING_MAX ((uint64_t)256 << 30) // of sanitizers are larger ones
 
@@ -300,6 +301,10 @@ struct gi_error *gi_dump_core(struct gi_target *t, bool all, const struct gi_dum
 	struct gi_error *err = gi_dump_file_process(&d.file);
 	for (size_t i = 0; !err && i < t->mapping_count; i++)
 		err = plan ? add_process_mapping(&d, plan, i, &k) : add_core_mapping(&d, i);
+	if (t->info.never_stopped) {
+		uint8_t note[20] = {MINI_NEVER_STOPPED};
+		gi_dump_file_note(&d.file, MINI_OWNER, MINI_LATE, note, sizeof(note));
+	}
 	if (!err)
 		err = gi_dump_file_write(&d.file, path, &made.size, &made.memory);
 	gi_dump_file_deinit(&d.file);

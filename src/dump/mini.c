@@ -32,6 +32,8 @@ struct writer {
 	struct dump_file file;
 	struct gi_elf_packed *packed; // of each module
 	uint64_t file_bytes;
+	struct gi_extent *late; // what was read after the stop, ascending
+	size_t late_count, late_cap;
 };
 
 // --- files -----------------------------------------------------------------------
@@ -414,6 +416,48 @@ static struct gi_error *add_changed(struct writer *w)
 	return NULL;
 }
 
+// [at, at + len) of memory is written: when was it read?
+static struct gi_error *add_late(struct writer *w, uint64_t at, uint64_t len)
+{
+	for (uint64_t end = at + len; at < end;) {
+		uint64_t n = end - at;
+		bool late = gi_target_is_late(&w->c->base, at, &n);
+		struct gi_extent *last = w->late_count ? &w->late[w->late_count - 1] : NULL;
+		if (late && last && last->start + last->len == at) {
+			last->len += n;
+		} else if (late) {
+			struct gi_error *err =
+				gi_grow(&w->late, &w->late_cap, w->late_count + 1, sizeof(*w->late));
+			if (err)
+				return err;
+			w->late[w->late_count++] = (struct gi_extent){ at, n };
+		}
+		at += n;
+	}
+	return NULL;
+}
+
+static struct gi_error *put_late(struct writer *w, const struct gi_dump_origin *origin, uint64_t *late_ret)
+{
+	const struct gi_process_info *info = &w->c->base.info;
+	_cleanup_(gi_str_deinit) struct gi_str s = { 0 };
+	bool verdicts = origin->late_verdicts || info->late_verdicts;
+	if (!w->late_count && !verdicts && !info->never_stopped)
+		return NULL;
+	gi_put_u32(&s, (verdicts ? MINI_LATE_VERDICTS : 0) | (info->never_stopped ? MINI_NEVER_STOPPED : 0));
+	gi_put_u64(&s, info->live ? origin->pause_ns : info->late_after);
+	gi_put_u64(&s, w->late_count);
+	for (size_t i = 0; i < w->late_count; i++) {
+		gi_put_u64(&s, w->late[i].start);
+		gi_put_u64(&s, w->late[i].len);
+		*late_ret += w->late[i].len;
+	}
+	if (s.oom)
+		return gi_error_nomem();
+	gi_dump_file_note(&w->file, MINI_OWNER, MINI_LATE, s.s, s.len);
+	return NULL;
+}
+
 // The readable parts of [start, end), which lies in one mapping, that no file along has.
 static struct gi_error *add_pieces(struct writer *w, size_t mapping, uint64_t start, uint64_t end)
 {
@@ -446,6 +490,9 @@ static struct gi_error *add_pieces(struct writer *w, size_t mapping, uint64_t st
 			if (err)
 				return err;
 		}
+		struct gi_error *err = add_late(w, at, len);
+		if (err)
+			return err;
 		at += len;
 	}
 	return NULL;
@@ -474,7 +521,8 @@ static struct gi_error *put_memory(struct writer *w)
 	return err;
 }
 
-struct gi_error *gi_dump_mini(struct gi_target *t, struct gi_record *r, const char *path,
+struct gi_error *gi_dump_mini(struct gi_target *t, struct gi_record *r,
+			      const struct gi_dump_origin *origin, const char *path,
 			      struct gi_dump_result *ret)
 {
 	struct writer w = { .c = core_of(t), .r = r, .file = { .t = t, .align = 8 } };
@@ -499,10 +547,13 @@ struct gi_error *gi_dump_mini(struct gi_target *t, struct gi_record *r, const ch
 	if (!err)
 		err = put_memory(&w);
 	if (!err)
+		err = put_late(&w, origin, &made.late);
+	if (!err)
 		err = gi_dump_file_write(&w.file, path, &made.size, &made.memory);
 	for (size_t i = 0; w.packed && i < w.c->module_count; i++)
 		gi_elf_packed_deinit(&w.packed[i]);
 	free(w.packed);
+	free(w.late);
 	gi_dump_file_deinit(&w.file);
 	if (err)
 		return err;

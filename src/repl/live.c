@@ -227,14 +227,13 @@ struct gi_error *gi_session_resume(struct gi_session *s, bool detach, struct gi_
 
 struct gi_error *gi_session_build_graph(struct gi_session *s)
 {
-	if (!gi_target_is_live(s->target))
-		return gi_graph_build(s->go, &s->graph);
-	bool before = gi_live_was_late(s->target);
+	const struct gi_process_info *info = gi_target_info(s->target);
+	bool before = gi_target_was_late(s->target);
 	struct gi_error *err = gi_graph_build(s->go, &s->graph);
-	bool late = gi_live_was_late(s->target);
-	s->graph_late = late || gi_live_stop(s->target)->no_stop;
+	bool late = gi_target_was_late(s->target) || info->late_verdicts;
+	s->graph_late = late || info->never_stopped;
 	if (before || late)
-		gi_live_set_late(s->target);
+		gi_target_set_late(s->target);
 	return err;
 }
 
@@ -287,8 +286,13 @@ struct gi_error *gi_session_judge(struct gi_session *s, bool *proven_ret)
 
 void gi_session_note_late(struct gi_session *s, struct gi_out *out)
 {
-	if (!s->target || !gi_target_is_live(s->target) || !gi_live_was_late(s->target))
+	if (!s->target || !gi_target_was_late(s->target))
 		return;
+	if (!gi_target_is_live(s->target)) {
+		gi_out_note(out, "part of this was read from the process after its stop, and may be of a later "
+				 "moment than the rest");
+		return;
+	}
 	gi_out_note(out, "part of this was read from the running process after its stop, and may be of a later "
 			 "moment than the rest%s",
 		    s->graph && s->graph_late && gi_graph_stuck_count(s->graph) ?

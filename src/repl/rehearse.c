@@ -114,7 +114,7 @@ static struct gi_error *run_on_objects(struct gi_session *s, struct gi_out *out)
 }
 
 // A session of its own over the target of s, which it does not own.
-static struct gi_error *rehearse(struct gi_session *s)
+static struct gi_error *rehearse(struct gi_session *s, bool *late_ret)
 {
 	struct gi_session *r;
 	_cleanup_(gi_out_destroyp) struct gi_out *out = NULL;
@@ -135,6 +135,7 @@ static struct gi_error *rehearse(struct gi_session *s)
 		err = run_on_each(r, out);
 	if (!err)
 		err = run_on_objects(r, out);
+	*late_ret = r->graph_late;
 	r->target = NULL;
 	gi_session_close(r);
 	close(fd);
@@ -145,12 +146,16 @@ struct gi_error *gi_session_dump_mini(struct gi_session *s, const char *path,
 				      struct gi_dump_result *ret)
 {
 	_cleanup_(gi_record_destroyp) struct gi_record *record = NULL;
+	struct gi_dump_origin origin = {0};
 	struct gi_error *err = gi_record_start(s->target, &record);
 	if (!err)
-		err = rehearse(s);
+		err = rehearse(s, &origin.late_verdicts);
+	bool live = gi_target_is_live(s->target);
+	if (live)
+		origin.pause_ns = gi_live_stop(s->target)->pause_ns;
 	if (!err)
-		err = gi_dump_mini(s->target, record, path, ret);
-	if (!err && gi_target_is_live(s->target)) {
+		err = gi_dump_mini(s->target, record, &origin, path, ret);
+	if (!err && live) {
 		ret->live = true;
 		ret->pause_ns = gi_live_stop(s->target)->pause_ns;
 	}

@@ -26,6 +26,7 @@ struct gi_error *gi_report_dump(struct gi_out *out, const char *path, bool mini,
 		gi_json_u64(out, "files", made->files);
 		gi_json_u64(out, "milliseconds", ms);
 		gi_json_u64_or_null(out, "pause_ns", made->live, made->pause_ns);
+		gi_json_u64(out, "late", made->late);
 		gi_json_end(out);
 		return gi_out_check(out);
 	}
@@ -41,9 +42,13 @@ struct gi_error *gi_report_dump(struct gi_out *out, const char *path, bool mini,
 		gi_out_puts(out, " executable and libraries");
 	}
 	gi_out_printf(out, "; made in %" PRIu64 ".%03" PRIu64 " s", ms / 1000, ms % 1000);
-	if (made->live)
+	if (made->live && !made->pause_ns)
+		gi_out_puts(out, ", of a process that was not stopped");
+	else if (made->live)
 		gi_out_printf(out, ", of a process that was stopped for %" PRIu64 ".%" PRIu64 " ms",
 			      made->pause_ns / 1000000, made->pause_ns / 100000 % 10);
+	if (made->late)
+		gi_out_printf(out, "; %" PRIu64 " KB of its memory were read after that", (made->late + 1023) / 1024);
 	gi_out_puts(out, "\n");
 	return gi_out_check(out);
 }

@@ -65,6 +65,7 @@ static const struct gi_target_ops core_ops = {
 	.file_count = gi_core_file_count,
 	.file = gi_core_file,
 	.answer = gi_mini_answer,
+	.is_late = gi_core_is_late,
 	.check_unchanged = gi_core_check_unchanged,
 };
 

@@ -46,6 +46,7 @@ struct core_range {
 	uint64_t start, len;
 	const uint8_t *data; // or NULL, and
 	enum gi_error_code why;
+	bool late; // see gi_target_is_late()
 };
 
 /** A core, or the process that a live target is made of (live_impl.h): elf is NULL then. */
@@ -73,6 +74,7 @@ struct core {
 
 	uint64_t at_phnum, at_execfn;
 	uint64_t needed; // size of the file if it were whole
+	bool adding_late;  // what is added to the ranges was read after the stop
 	struct mini *mini; // what only a mini dump has, or NULL
 	bool no_private; // no stack and no anonymous memory was saved: coredump_filter left them out
 };
@@ -111,6 +113,7 @@ struct gi_error *gi_core_make_ranges(struct core *c) GI_MUST_CHECK;
 void gi_core_look_for_private(struct core *c);
 const void *gi_core_view(struct gi_target *t, uint64_t addr, size_t max, size_t *n_ret,
 			 enum gi_error_code *why_ret);
+bool gi_core_is_late(struct gi_target *t, uint64_t addr, uint64_t *len);
 uint64_t gi_core_unreadable(struct gi_target *t, uint64_t addr);
 struct gi_error *gi_core_explain(struct gi_target *t, uint64_t addr, enum gi_error_code why);
 uint64_t gi_core_page_down(const struct core *c, uint64_t v);

@@ -184,7 +184,7 @@ struct gi_error *gi_core_add_range(struct core *c, uint64_t start, uint64_t len,
 		return NULL;
 	if (c->range_count) {
 		struct core_range *last = &c->ranges[c->range_count - 1];
-		bool joined = last->start + last->len == start;
+		bool joined = last->start + last->len == start && last->late == c->adding_late;
 		if (joined && data && last->data && last->data + last->len == data) {
 			last->len += len;
 			return NULL;
@@ -202,6 +202,7 @@ struct gi_error *gi_core_add_range(struct core *c, uint64_t start, uint64_t len,
 		.start = start,
 		.len = len,
 		.data = data,
+		.late = c->adding_late,
 		.why = why,
 	};
 	return NULL;
@@ -336,9 +337,28 @@ const void *gi_core_view(struct gi_target *t, uint64_t addr, size_t max, size_t 
 		*why_ret = r[i].why;
 		return NULL;
 	}
+	if (r[i].late)
+		atomic_store_explicit(&t->late, true, memory_order_relaxed);
 	uint64_t delta = addr - r[i].start;
 	*n_ret = gi_min_u64(max, r[i].len - delta);
 	return r[i].data + delta;
+}
+
+bool gi_core_is_late(struct gi_target *t, uint64_t addr, uint64_t *len)
+{
+	const struct core *c = core_of(t);
+	size_t lo = 0, hi = c->range_count;
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		if (c->ranges[mid].start <= addr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (lo == 0 || addr - c->ranges[lo - 1].start >= c->ranges[lo - 1].len)
+		return false;
+	*len = gi_min_u64(*len, c->ranges[lo - 1].len - (addr - c->ranges[lo - 1].start));
+	return c->ranges[lo - 1].late;
 }
 
 uint64_t gi_core_unreadable(struct gi_target *t, uint64_t addr)

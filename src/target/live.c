@@ -7,7 +7,7 @@
 //   snapshot   all threads stop; registers and mappings are read; what the caller names is copied;
 //              they run on
 //   after      commands answer from what was copied. What else they need is read from the running
-//              process, and it is known that it was (gi_live_was_late)
+//              process, and it is known that it was (gi_target_was_late)
 //
 // The process's files are read through /proc/PID: exe is the mapped file even when its path is gone
 // or leads to another one by now, root is the root folder of its mount namespace.
@@ -57,6 +57,7 @@ static const struct gi_target_ops live_ops = {
 	.view = gi_live_view,
 	.fetch = gi_live_fetch,
 	.explain = gi_live_explain,
+	.is_late = gi_live_is_late,
 	.elf_at = gi_core_elf_at,
 	.open_debug = gi_core_open_debug,
 	.library_debug = gi_core_library_debug,
@@ -196,7 +197,7 @@ struct gi_error *gi_target_open_live(pid_t pid, const struct gi_target_options *
 	t->arch = gi_arch_host();
 	t->info.live = true;
 	t->info.page_size = (uint64_t)sysconf(_SC_PAGESIZE);
-	l->no_stop = opts && opts->no_stop;
+	l->no_stop = t->info.never_stopped = opts && opts->no_stop;
 	if (opts)
 		c->unpacking = opts->unpacking;
 	offer_to_the_oom_killer();
@@ -352,7 +353,7 @@ static struct gi_error *snapshot(struct live *l, gi_live_copy_fn copy, void *arg
 	}
 	gi_live_calm(priority);
 	l->stop.held = l->tracer != NULL;
-	atomic_store(&l->late, false);
+	atomic_store(&l->core.base.late, false);
 	return err;
 }
 
@@ -388,16 +389,6 @@ const struct gi_live_stop *gi_live_stop(struct gi_target *t)
 	if (l->tracer)
 		l->stop.pause_ns = (uint64_t)((gi_now() - l->stopped_at) * 1e9);
 	return &l->stop;
-}
-
-bool gi_live_was_late(struct gi_target *t)
-{
-	return atomic_exchange(&live_of(t)->late, false);
-}
-
-void gi_live_set_late(struct gi_target *t)
-{
-	atomic_store(&live_of(t)->late, true);
 }
 
 void gi_live_copy_up_to(struct gi_target *t, uint64_t bytes)

@@ -62,7 +62,6 @@ struct live {
 	double tasks_at, rate_span; // when, and how long after the look before
 
 	bool standing; // what is read now is of the snapshot
-	_Atomic bool late;
 	struct live_tracer *tracer; // while it is stopped
 	struct gi_arena *registers; // what the threads of the last look point to
 	struct gi_live_stop stop;
@@ -86,6 +85,7 @@ void gi_live_memory_deinit(struct live *l);
 const void *gi_live_view(struct gi_target *t, uint64_t addr, size_t max, size_t *n_ret,
 			 enum gi_error_code *why_ret);
 void gi_live_fetch(struct gi_target *t, const struct gi_extent *list, size_t n);
+bool gi_live_is_late(struct gi_target *t, uint64_t addr, uint64_t *len);
 struct gi_error *gi_live_explain(struct gi_target *t, uint64_t addr, enum gi_error_code why);
 
 // --- live_proc.c ----------------------------------------------------------------

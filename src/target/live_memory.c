@@ -530,16 +530,33 @@ const void *gi_live_view(struct gi_target *t, uint64_t addr, size_t max, size_t 
 	if (p <= last)
 		n = p * LIVE_PAGE - off;
 	// Late once is late: no need to look at the other pages.
-	if (!l->standing && !atomic_load_explicit(&l->late, memory_order_relaxed)) {
+	if (!l->standing && !atomic_load_explicit(&t->late, memory_order_relaxed)) {
 		for (uint64_t k = first; k < p; k++) {
 			if (!bit_get(a->during, k)) {
-				atomic_store_explicit(&l->late, true, memory_order_relaxed);
+				atomic_store_explicit(&t->late, true, memory_order_relaxed);
 				break;
 			}
 		}
 	}
 	*n_ret = gi_min_u64(max, n);
 	return a->shadow + off;
+}
+
+bool gi_live_is_late(struct gi_target *t, uint64_t addr, uint64_t *len)
+{
+	const struct live *l = live_of(t);
+	const struct live_range *r = range_at(l, addr);
+	if (!r || r->data || !__atomic_load_n(&r->area->shadow, __ATOMIC_ACQUIRE))
+		return false;
+	*len = gi_min_u64(*len, r->len - (addr - r->start));
+	const struct live_area *a = r->area;
+	uint64_t off = addr - a->start, p = off / LIVE_PAGE;
+	bool late = !bit_get(a->during, p);
+	while (++p * LIVE_PAGE < off + *len) {
+		if (late == bit_get(a->during, p))
+			*len = p * LIVE_PAGE - off;
+	}
+	return late;
 }
 
 struct gi_error *gi_live_explain(struct gi_target *t, uint64_t addr, enum gi_error_code why)

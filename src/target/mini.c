@@ -40,6 +40,8 @@ struct mini {
 	size_t story_count;
 	struct mini_holes *holes; // of each module's file
 	uint64_t unpacked;
+	struct gi_extent *late; // ascending
+	size_t late_count;
 };
 
 void gi_mini_destroy(struct mini *m)
@@ -48,6 +50,7 @@ void gi_mini_destroy(struct mini *m)
 		return;
 	free(m->notes);
 	free(m->stories);
+	free(m->late);
 	free(m->holes);
 	free(m);
 }
@@ -56,8 +59,19 @@ struct gi_error *gi_mini_add_note(struct core *c, const struct gi_elf_note *note
 {
 	if (note->type == MINI_MOMENT && note->desc_len >= 8)
 		c->base.info.monotonic_ns = gi_load_u64(note->desc);
-	if (note->type >= MINI_MOMENT)
+	if (note->type == MINI_LATE && note->desc_len >= 4) {
+		uint32_t flags = gi_load_u32(note->desc);
+		c->base.info.never_stopped = flags & MINI_NEVER_STOPPED;
+		c->base.info.late_verdicts = flags & MINI_LATE_VERDICTS;
+		if (flags & MINI_NEVER_STOPPED)
+			gi_target_add_note(&c->base,
+					   "the process was not stopped for this dump (--no-stop): what belongs "
+					   "together may be of different moments");
+	}
+	if (note->type >= MINI_MOMENT && note->type != MINI_LATE)
 		return NULL;
+	if (note->type == MINI_LATE && !c->mini)
+		return NULL; // of a whole core: its flags are all
 	if (!c->mini)
 		c->mini = calloc(1, sizeof(*c->mini));
 	if (!c->mini)
@@ -221,6 +235,69 @@ static struct gi_error *read_mappings(struct core *c)
 		t->mapping_count++;
 	}
 	return NULL;
+}
+
+// --- what was read late ----------------------------------------------------------
+
+static struct gi_error *read_late(struct core *c)
+{
+	struct gi_process_info *info = &c->base.info;
+	struct mini *m = c->mini;
+	const struct gi_elf_note *note = find_note(m, MINI_LATE);
+	if (!note)
+		return NULL;
+	struct gi_cursor cur = gi_cursor_make(note->desc, note->desc_len);
+	gi_cursor_u32(&cur);
+	uint64_t pause = info->late_after = gi_cursor_u64(&cur), n = gi_cursor_u64(&cur), at = 0;
+	if (cur.bad || n > gi_cursor_left(&cur) / 16)
+		return damaged(c, "its table of what was read late is not whole");
+	m->late = calloc(n + 1, sizeof(*m->late));
+	if (!m->late)
+		return gi_error_nomem();
+	for (uint64_t i = 0; i < n; i++) {
+		struct gi_extent e = { .start = gi_cursor_u64(&cur), .len = gi_cursor_u64(&cur) };
+		if (e.start < at || !e.len || e.len > UINT64_MAX - e.start)
+			return damaged(c, "its table of what was read late does not ascend");
+		at = e.start + e.len;
+		info->late_bytes += e.len;
+		m->late[m->late_count++] = e;
+	}
+	if (n)
+		gi_target_add_note(&c->base,
+				   "%llu KB of the memory in this were read after the process had been stopped for "
+				   "%llu.%llu ms, while it ran on: what uses them says so",
+				   (unsigned long long)(info->late_bytes + 1023) / 1024,
+				   (unsigned long long)pause / 1000000,
+				   (unsigned long long)pause / 100000 % 10);
+	return NULL;
+}
+
+// Adds what a PT_LOAD holds, in pieces by when it was read.
+static struct gi_error *add_held(struct core *c, uint64_t start, uint64_t len, const uint8_t *data)
+{
+	const struct mini *m = c->mini;
+	size_t lo = 0, hi = m->late_count;
+	struct gi_error *err = NULL;
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		if (m->late[mid].start + m->late[mid].len <= start)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (uint64_t at = 0, next; !err && at < len; at = next) {
+		const struct gi_extent *e = lo < m->late_count ? &m->late[lo] : NULL;
+		next = len;
+		if (e && start + at < e->start)
+			next = gi_min_u64(len, e->start - start);
+		else if (e)
+			next = gi_min_u64(len, e->start + e->len - start);
+		c->adding_late = e && start + at >= e->start;
+		lo += c->adding_late;
+		err = gi_core_add_range(c, start + at, next - at, data + at, 0);
+		c->adding_late = false;
+	}
+	return err;
 }
 
 // --- files -----------------------------------------------------------------------
@@ -450,7 +527,7 @@ static struct gi_error *make_ranges(struct core *c)
 			uint64_t held = off < c->size ? gi_min_u64(end - start, c->size - off) : 0;
 			err = add_gap(c, i, at, start, &story);
 			if (!err)
-				err = gi_core_add_range(c, start, held, c->bytes + (held ? off : 0), 0);
+				err = add_held(c, start, held, c->bytes + (held ? off : 0));
 			if (!err)
 				err = gi_core_add_range(c, start + held, end - start - held, NULL,
 							GI_ERR_CUT_OFF);
@@ -509,6 +586,8 @@ struct gi_error *gi_mini_open(struct core *c, const struct gi_target_options *op
 		err = read_mappings(c);
 	if (!err)
 		err = read_images(c);
+	if (!err)
+		err = read_late(c);
 	if (!err)
 		err = make_ranges(c);
 	if (err)

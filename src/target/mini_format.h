@@ -20,9 +20,14 @@
 //             u64 length; then the packed file
 //   ANSWER    string name; then the answer
 //
-// A whole core of a running process has one note of that owner, too, which makes no mini dump of it:
+// A whole core of a running process has notes of that owner, too, which make no mini dump of it:
 //
 //   MOMENT    u64 CLOCK_MONOTONIC, in nanoseconds, when the process was stopped
+//
+// and one if it was not stopped at all. A mini dump of a process has it where memory in it was read after
+// the stop:
+//
+//   LATE      u32 flags, u64 nanoseconds of the stop, u64 count, each: u64 start, u64 length, ascending
 #ifndef TARGET_MINI_FORMAT_H
 #define TARGET_MINI_FORMAT_H
 
@@ -36,8 +41,12 @@ enum {
 	MINI_IMAGE = 4,
 	MINI_ANSWER = 5,
 	MINI_MOMENT = 16,
+	MINI_LATE = 17,
 
 	MINI_NO_PRIVATE = 1, // of HEAD: see struct core
+
+	MINI_LATE_VERDICTS = 1, // of LATE: see struct gi_process_info
+	MINI_NEVER_STOPPED = 2,
 
 	MINI_OVERLAID = 1 << 8, // of a mapping, beside GI_MAP_*
 

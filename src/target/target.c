@@ -54,6 +54,21 @@ void gi_target_add_note(struct gi_target *t, const char *fmt, ...)
 		t->notes[t->note_count++] = text;
 }
 
+bool gi_target_was_late(struct gi_target *t)
+{
+	return atomic_exchange(&t->late, false);
+}
+
+void gi_target_set_late(struct gi_target *t)
+{
+	atomic_store(&t->late, true);
+}
+
+bool gi_target_is_late(struct gi_target *t, uint64_t addr, uint64_t *len)
+{
+	return t->ops->is_late && t->ops->is_late(t, addr, len);
+}
+
 enum gi_arch gi_target_arch(const struct gi_target *t)
 {
 	return t->arch;

@@ -4,6 +4,7 @@
 #define GCORE_TARGET_IMPL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "gcore/record.h"
 #include "gcore/target.h"
@@ -34,6 +35,8 @@ struct gi_target_ops {
 	uint64_t (*unreadable)(struct gi_target *t, uint64_t addr);
 	/** See gi_target_answer(). */
 	const uint8_t *(*answer)(const struct gi_target *t, const char *name, size_t *n_ret);
+	/** See gi_target_is_late(). NULL: nothing is. */
+	bool (*is_late)(struct gi_target *t, uint64_t addr, uint64_t *len);
 	/** See gi_target_file(). */
 	size_t (*file_count)(const struct gi_target *t);
 	struct gi_target_file (*file)(struct gi_target *t, size_t i);
@@ -58,6 +61,7 @@ struct gi_target {
 	struct gi_arena *arena; // of strings above
 	pthread_mutex_t lock;	// of what is made on first use
 	struct gi_record *record; // what is read is noted there, or NULL; borrowed
+	_Atomic bool late;	// see gi_target_was_late()
 };
 
 /** For target.c: notes that this file of the target was asked for. */
