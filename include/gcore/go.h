@@ -136,6 +136,8 @@ struct gi_error *gi_go_read_g(struct gi_go *go, uint64_t addr, struct gi_g *ret)
 
 /** Dead, idle and deadextra ones, which nobody lists unless asked. */
 bool gi_g_is_dead(const struct gi_g *g);
+/** The runtime's own leak profile has proved that it can never run again (Go 1.26+). */
+bool gi_g_is_leaked(const struct gi_g *g);
 /** "waiting", "running", ...; "0x7" style for unknown ones goes to buf. Scan bit not shown. */
 const char *gi_g_status_name(const struct gi_g *g, char *buf, size_t n);
 /**

@@ -492,6 +492,11 @@ const struct gi_g *gi_go_g_by_stack(struct gi_go *go, uint64_t addr)
 
 // --- statuses and wait reasons ---------------------------------------------------------
 
+bool gi_g_is_leaked(const struct gi_g *g)
+{
+	return !g->unreadable && gi_g_base_status(g->status) == GI_G_LEAKED;
+}
+
 bool gi_g_is_dead(const struct gi_g *g)
 {
 	switch (gi_g_base_status(g->status)) {

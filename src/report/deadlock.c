@@ -482,6 +482,7 @@ static struct gi_error *put_verdict(struct gi_out *out, struct gi_go *go,
 	if (v->kind == GI_VERDICT_UNREACHABLE || v->kind == GI_VERDICT_ORPHAN_LOCK ||
 	    v->kind == GI_VERDICT_UNKNOWN)
 		err = put_unreachable(out, go, graph, v);
+	gi_out_leaked(out, go, v);
 	const struct gi_verdict *c = collateral_of(graph, i);
 	if (!err && c)
 		err = put_collateral(out, go, graph, c);
@@ -552,6 +553,7 @@ static struct gi_error *put_text(struct gi_out *out, struct gi_go *go, const str
 			out,
 			"%s%zu goroutine%s wait%s for a lock with no owner found: its owner returned, or is unknown\n",
 			told ? "\n" : "", unknown, unknown > 1 ? "s" : "", unknown > 1 ? "" : "s");
+	gi_out_only_leaked(out, go, graph, told || unknown);
 	if (verbose && gi_graph_edge_count(graph)) {
 		gi_out_style(out, GI_STYLE_HEAD);
 		gi_out_printf(out, "\nall %zu edges\n", gi_graph_edge_count(graph));
@@ -622,6 +624,7 @@ static void json_verdict(struct gi_out *out, const struct gi_go *go, const struc
 	}
 	gi_json_close(out);
 	gi_json_str(out, "c_code", v->kind == GI_VERDICT_IN_C ? v->c_code : NULL);
+	gi_json_u64(out, "leaked", gi_leaked_count(go, v));
 	gi_json_array(out, "edges");
 	for (size_t k = 0; k < v->edge_count; k++)
 		gi_json_edge(out, NULL, go, graph, gi_graph_edge(graph, v->edges[k]));

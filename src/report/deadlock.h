@@ -34,6 +34,13 @@ void gi_out_edge(struct gi_out *out, const struct gi_go *go, const struct gi_gra
 /** The same without the goroutine that waits. */
 void gi_out_edge_rest(struct gi_out *out, const struct gi_go *go, const struct gi_graph *graph,
 		      const struct gi_edge *e);
+/** How many of a verdict's goroutines the runtime's own leak profile has marked (deadlock_leaked.c). */
+size_t gi_leaked_count(const struct gi_go *go, const struct gi_verdict *v);
+/** Says so, if there are any. */
+void gi_out_leaked(struct gi_out *out, const struct gi_go *go, const struct gi_verdict *v);
+/** Names those that are marked, and that no verdict tells of. told: something stands before it. */
+void gi_out_only_leaked(struct gi_out *out, const struct gi_go *go, const struct gi_graph *graph,
+			bool told);
 /** True for verdicts whose goroutines can never go on. */
 bool gi_verdict_is_stuck(enum gi_verdict_kind kind);
 /** A verdict in one line, without its end. */

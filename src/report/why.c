@@ -390,6 +390,11 @@ static struct gi_error *put_text(struct gi_out *out, struct gi_go *go, struct gi
 			return err;
 		gi_out_printf(out, "  %s\n", end_text(go, c));
 	}
+	if (gi_g_is_leaked(gi_go_g(go, c->steps[0].g)))
+		gi_out_printf(out,
+			      "  the runtime's goroutineleak profile has marked goroutine %" PRIu64
+			      " as leaked\n",
+			      gi_goid(go, c->steps[0].g));
 	put_verdict(out, go, graph, c->steps[0].g);
 	return NULL;
 }
