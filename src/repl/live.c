@@ -118,6 +118,9 @@ static void put_stop(struct gi_session *s, struct gi_out *out)
 		gi_out_puts(out, "read anew; the process was not stopped\n");
 	else
 		gi_out_printf(out, "read anew; the process was stopped for %s\n", gi_str_cstr(&pause));
+	if (stop->unstopped)
+		gi_out_printf(out, "%zu of its threads slept uninterruptibly in the kernel, and did not stop in time\n",
+			      stop->unstopped);
 }
 
 // A new snapshot, and the session's state made of it.

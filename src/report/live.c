@@ -25,6 +25,11 @@ void gi_report_live_line(struct gi_str *s, struct gi_target *t)
 	}
 	if (stop->was_stopped)
 		gi_str_puts(s, "; a signal had stopped it before, and it stays stopped");
+	if (stop->unstopped)
+		gi_str_printf(s, "; %zu thread%s slept uninterruptibly in the kernel (D in \"threads\") and did "
+				 "not stop in time: of %s registers only pc, sp and the system call's are known",
+			      stop->unstopped, stop->unstopped == 1 ? "" : "s",
+			      stop->unstopped == 1 ? "its" : "their");
 	if (stop->detached)
 		gi_str_puts(s, "; detached");
 }

@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -318,6 +319,18 @@ static struct gi_error *copy_all(struct live *l, gi_live_copy_fn copy, void *arg
 	return err;
 }
 
+// Ctrl-Z in the midst of a look would leave the process standing for as long as we are stopped.
+// Threads that are started meanwhile inherit this.
+static void hold_job_control(sigset_t *before_ret)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTSTP);
+	sigaddset(&set, SIGTTIN);
+	sigaddset(&set, SIGTTOU);
+	pthread_sigmask(SIG_BLOCK, &set, before_ret);
+}
+
 static struct gi_error *snapshot(struct live *l, gi_live_copy_fn copy, void *arg, bool hold)
 {
 	struct gi_error *err = NULL;
@@ -337,10 +350,13 @@ static struct gi_error *snapshot(struct live *l, gi_live_copy_fn copy, void *arg
 	if (copy)
 		gi_error_ignore(copy(arg));
 	gi_live_take_tasks(l);
+	sigset_t signals;
+	hold_job_control(&signals);
 	struct live_priority priority = gi_live_hurry();
 	err = l->no_stop ? gi_live_look_at_threads(l) : gi_live_halt(l);
 	if (err) {
 		gi_live_calm(priority);
+		pthread_sigmask(SIG_SETMASK, &signals, NULL);
 		return err;
 	}
 	uint64_t before = l->bytes;
@@ -352,6 +368,7 @@ static struct gi_error *snapshot(struct live *l, gi_live_copy_fn copy, void *arg
 		gi_live_run(l);
 	}
 	gi_live_calm(priority);
+	pthread_sigmask(SIG_SETMASK, &signals, NULL);
 	l->stop.held = l->tracer != NULL;
 	atomic_store(&l->core.base.late, false);
 	return err;

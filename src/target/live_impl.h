@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include "gcore/live.h"
 #include "target/core_impl.h"
@@ -55,6 +56,7 @@ struct live {
 	uint64_t max_pages;
 	_Atomic uint64_t bytes; // read in all
 	int read_errno; // of the last failure
+	_Atomic bool by_file; // process_vm_readv is kept from us
 	bool full;	// max_pages was reached
 
 	struct gi_live_task *tasks; // by tid, of this look
@@ -79,6 +81,8 @@ static inline struct live *live_of(struct gi_target *t)
 
 /** Makes the ranges from the mappings and modules; shadows that fit are kept. */
 struct gi_error *gi_live_make_ranges(struct live *l) GI_MUST_CHECK;
+/** Reads n pieces of the process's memory as they are now: the bytes that were read, -1 and errno. */
+ssize_t gi_live_read(struct live *l, const struct iovec *to, const struct iovec *from, size_t n);
 /** What was copied is of an earlier moment from now on. */
 void gi_live_forget(struct live *l);
 void gi_live_memory_deinit(struct live *l);

@@ -4,7 +4,8 @@
 // first, so that whatever lies in one piece there does so here, and a view is a pointer into it.
 // A page is copied once for a snapshot: bit maps tell which are there, and which of them were
 // copied while the process stood. Shadows stay from one snapshot to the next. Copying is done by
-// process_vm_readv, many pages with one call; it writes nothing there.
+// process_vm_readv, many pages with one call; it writes nothing there. Where that call is kept from us (the
+// seccomp filter of a container, a kernel built without it), /proc/PID/mem gives the same, more slowly.
 //
 // Read-only parts of mapped files are read from the file, as of a core.
 //
@@ -275,13 +276,35 @@ static void mark(struct batch *b, size_t i, uint64_t off, uint64_t len)
 	atomic_fetch_add_explicit(&b->l->bytes, len, memory_order_relaxed);
 }
 
+ssize_t gi_live_read(struct live *l, const struct iovec *to, const struct iovec *from, size_t n)
+{
+	ssize_t sum = 0;
+	if (!atomic_load_explicit(&l->by_file, memory_order_relaxed)) {
+		sum = process_vm_readv(l->via, to, n, from, n, 0);
+		if (sum >= 0 || (errno != EPERM && errno != ENOSYS) || l->mem_fd < 0)
+			return sum;
+		atomic_store_explicit(&l->by_file, true, memory_order_relaxed);
+		sum = 0;
+	}
+	for (size_t i = 0; i < n; i++) {
+		ssize_t got = pread(l->mem_fd, to[i].iov_base, to[i].iov_len,
+				    (off_t)(uintptr_t)from[i].iov_base);
+		if (got < 0)
+			return sum ? sum : -1;
+		sum += got;
+		if ((size_t)got < to[i].iov_len)
+			break;
+	}
+	return sum;
+}
+
 // An entry that cannot be read as a whole: what can be of it.
 static void read_pages(struct batch *b, size_t i)
 {
 	for (size_t off = 0; off < b->remote[i].iov_len; off += LIVE_PAGE) {
 		struct iovec to = {(uint8_t *)b->local[i].iov_base + off, LIVE_PAGE};
 		struct iovec from = {(uint8_t *)b->remote[i].iov_base + off, LIVE_PAGE};
-		ssize_t got = process_vm_readv(b->l->via, &to, 1, &from, 1, 0);
+		ssize_t got = gi_live_read(b->l, &to, &from, 1);
 		if (got == LIVE_PAGE)
 			mark(b, i, off, LIVE_PAGE);
 		else if (got < 0)
@@ -292,8 +315,7 @@ static void read_pages(struct batch *b, size_t i)
 static void batch_run(struct batch *b)
 {
 	for (size_t i = 0; i < b->n;) {
-		ssize_t got = process_vm_readv(b->l->via, b->local + i, b->n - i, b->remote + i,
-					       b->n - i, 0);
+		ssize_t got = gi_live_read(b->l, b->local + i, b->remote + i, b->n - i);
 		if (got < 0)
 			b->l->read_errno = errno;
 		size_t left = got > 0 ? (size_t)got : 0;
@@ -571,7 +593,7 @@ struct gi_error *gi_live_explain(struct gi_target *t, uint64_t addr, enum gi_err
 				   a);
 	if (!m)
 		return gi_error_at(why, addr, "memory at 0x%llx is not mapped", a);
-	if (!l->standing && gi_live_is_over(t))
+	if (gi_live_is_over(t))
 		return gi_error_at(GI_ERR_NOT_SAVED, addr,
 				   "memory at 0x%llx was not copied before the process ended or "
 				   "ran another program",

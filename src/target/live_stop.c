@@ -39,6 +39,7 @@ enum {
 	REGSET_MAX = 1 << 14,
 	STATE_LOOK_MS = 20,  // when to ask why a thread does not stop
 	ASLEEP_LIMIT_MS = 60, // what an uninterruptible one gets
+	HELD_LOOK_MS = 50,   // how often to ask what became of those that are held
 	LIMIT_MS = 3000,     // and any other, on a busy machine
 };
 
@@ -319,6 +320,37 @@ void gi_live_calm(struct live_priority before)
 		(void)sched_setscheduler(0, before.policy, &before.param);
 }
 
+// A process that is killed while it is held ends, but its parent does not get to know before its tracer
+// has been told, of each thread. Some that did not stop in time do so now.
+static void see_to_held(struct live_tracer *x)
+{
+	int status;
+	for (pid_t tid; (tid = waitpid(-1, &status, __WALL | __WNOTHREAD | WNOHANG)) > 0;) {
+		struct tracee *tr = tracee_find(x, tid);
+		if (tr && !WIFSTOPPED(status)) {
+			tr->gone = true;
+			tr->stopped = false;
+		} else {
+			note_stop(x, tid, status);
+		}
+	}
+}
+
+static void wait_for_release(struct live_tracer *x)
+{
+	pthread_mutex_lock(&x->lock);
+	while (!x->release) {
+		struct timespec until;
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += HELD_LOOK_MS * 1000000;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+		if (pthread_cond_timedwait(&x->cond, &x->lock, &until) == ETIMEDOUT)
+			see_to_held(x);
+	}
+	pthread_mutex_unlock(&x->lock);
+}
+
 static void *tracer_run(void *arg)
 {
 	struct live_tracer *x = arg;
@@ -333,9 +365,8 @@ static void *tracer_run(void *arg)
 	x->err = err;
 	x->done = true;
 	pthread_cond_signal(&x->cond);
-	while (!x->release)
-		pthread_cond_wait(&x->cond, &x->lock);
 	pthread_mutex_unlock(&x->lock);
+	wait_for_release(x);
 	let_go(x);
 	return NULL;
 }

@@ -197,7 +197,7 @@ void gi_live_words_now(struct gi_target *t, const uint64_t *addrs, size_t n, uin
 			to[k] = (struct iovec){ &ret[i + k], sizeof(*ret) };
 			from[k] = (struct iovec){ (void *)(uintptr_t)addrs[i + k], sizeof(*ret) };
 		}
-		ssize_t got = process_vm_readv(l->via, to, k, from, k, 0);
+		ssize_t got = gi_live_read(l, to, from, k);
 		// It stops at the first that cannot be read, which is passed over.
 		size_t whole = got > 0 ? (size_t)got / sizeof(*ret) : 0;
 		i += whole < k ? whole + 1 : k;

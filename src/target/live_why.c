@@ -97,35 +97,44 @@ struct gi_error *gi_live_refused(pid_t pid, pid_t tid, int err)
 			      0;
 	if (tracer)
 		return traced_by(pid, tracer);
-	if (have_capability())
-		return gi_error_create(GI_ERR_IO,
-				       "no permission to look at process %d although this is done with "
-				       "CAP_SYS_PTRACE: it is in another user namespace, or a security "
-				       "module (SELinux, AppArmor, seccomp of a container) forbids it",
-				       (int)pid);
-	long uid = gi_live_proc_value(text, "Uid", value, sizeof(value)) ? strtol(value, NULL, 10) : -1;
-	if (uid >= 0 && (uid_t)uid != geteuid())
-		return gi_error_create(GI_ERR_IO,
-				       "no permission to look at process %d: it is of user %ld, this is of "
-				       "user %ld: run as that user or root (sudo gcore-inspect -p %d); in a "
-				       "container CAP_SYS_PTRACE is needed too",
-				       (int)pid, uid, (long)geteuid(), (int)pid);
 	long scope = file_number("/proc/sys/kernel/yama/ptrace_scope");
 	if (scope == 3)
 		return gi_error_create(GI_ERR_IO,
 				       "no permission to look at process %d: kernel.yama.ptrace_scope is 3, "
-				       "which forbids it to all until the next boot",
+				       "which forbids it to all, root too, until the next boot",
 				       (int)pid);
+	if (have_capability())
+		return gi_error_create(GI_ERR_IO,
+				       "no permission to look at process %d although this is done with "
+				       "CAP_SYS_PTRACE: it is in another user namespace (look at it from outside of "
+				       "this container), a tracer outside of this container has it, or a "
+				       "security module (SELinux, AppArmor, seccomp of a container) forbids it",
+				       (int)pid);
+	// Others can become root. Root without it is in a container, which has to be started anew.
+	_cleanup_(gi_str_deinit) struct gi_str advice = { 0 };
+	if (geteuid() == 0)
+		gi_str_puts(&advice, "which root does not have here: start the container with it (docker run "
+				     "--cap-add=SYS_PTRACE, securityContext.capabilities of a pod), or look "
+				     "from outside of it, by the process's number there");
+	else
+		gi_str_printf(&advice, "run as root (sudo gcore-inspect -p %d); in a container root needs "
+				       "CAP_SYS_PTRACE too", (int)pid);
+	long uid = gi_live_proc_value(text, "Uid", value, sizeof(value)) ? strtol(value, NULL, 10) : -1;
+	if (uid >= 0 && (uid_t)uid != geteuid())
+		return gi_error_create(GI_ERR_IO,
+				       "no permission to look at process %d: it is of user %ld, this is of "
+				       "user %ld; that takes the same user, or CAP_SYS_PTRACE: %s",
+				       (int)pid, uid, (long)geteuid(), gi_str_cstr(&advice));
 	if (scope > 0)
 		return gi_error_create(GI_ERR_IO,
 				       "no permission to look at process %d: kernel.yama.ptrace_scope is %ld, "
-				       "so that it takes CAP_SYS_PTRACE: run as root (sudo gcore-inspect -p "
-				       "%d)%s",
-				       (int)pid, scope, (int)pid,
-				       scope == 1 ? ", or as root: sysctl kernel.yama.ptrace_scope=0" : "");
+				       "so that it takes CAP_SYS_PTRACE: %s%s",
+				       (int)pid, scope, gi_str_cstr(&advice),
+				       scope == 1 ? "; or have root of the host say: sysctl "
+						    "kernel.yama.ptrace_scope=0" : "");
 	return gi_error_create(GI_ERR_IO,
-			       "no permission to look at process %d: it was started with other rights (set-user-ID, "
-			       "capabilities) or has made itself undumpable, so that it takes "
-			       "CAP_SYS_PTRACE: run as root (sudo gcore-inspect -p %d)",
-			       (int)pid, (int)pid);
+			       "no permission to look at process %d: it has capabilities that this has not, was "
+			       "started with other rights (set-user-ID, set-group-ID), or has made itself "
+			       "undumpable, so that it takes CAP_SYS_PTRACE: %s",
+			       (int)pid, gi_str_cstr(&advice));
 }
