@@ -154,10 +154,11 @@ test-world: all
 # Random programs that know themselves who has which lock and who is stuck; many of them, in all
 # builds, and the numbers go into the documents. WAITS="--size 2 -g 1.27.4" chooses (and writes
 # nothing).
+WAITS_ALL = --size 3 -g all --builds default,noopt,race,pie,stripped,cgo --net \
+	--dumps kernel:3,gcore:2,own:3,mini:2,live:4,nostop:4,held:60 --docs docs/wait-graph.md
 .PHONY: test-waits
 test-waits: all
-	@BUILD=$(BUILD) tests/waits/run $(or $(WAITS),--size 3 --dumps 20 --builds default,noopt,race,pie,stripped \
-		-g all --docs docs/wait-graph.md)
+	@BUILD=$(BUILD) tests/waits/run $(or $(WAITS),$(WAITS_ALL))
 
 # Every release, build and kind of core that this machine can make; the table goes into the
 # documents. MATRIX="-g 1.26.8 --builds pie" chooses (and writes nothing).

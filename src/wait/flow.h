@@ -69,6 +69,11 @@ void gi_flow_outcome(struct gi_flow_state *st, const struct gi_values *vs, gi_va
 bool gi_flow_may_alias(const struct gi_values *vs, gi_value a, gi_value b);
 /** Every lock may have been released. */
 void gi_flow_release_maybe(struct gi_flow_state *st);
+/**
+ * The function's deferred calls have run, of which nothing is known: who defers and returns is
+ * taken to have let go of what it took, for a lock without an owner is better than a false one.
+ */
+void gi_flow_after_deferred(struct gi_flow_state *st);
 /** Takes back the acquisition that began at site and whose slow path is under way; 0: any. */
 void gi_flow_undo_fast(struct gi_flow_state *st, uint32_t site);
 struct gi_lock_fact *gi_flow_fact(struct gi_flow_state *st, gi_value recv, unsigned kind);

@@ -545,6 +545,15 @@ void gi_flow_release_maybe(struct gi_flow_state *st)
 	}
 }
 
+void gi_flow_after_deferred(struct gi_flow_state *st)
+{
+	for (size_t i = 0; i < st->fact_count; i++) {
+		struct gi_lock_fact *f = &st->facts[i];
+		if (!f->is_call && (f->state & GI_FACT_HELD))
+			f->state = (uint8_t)((f->state & ~(unsigned)GI_FACT_HELD) | GI_FACT_RELEASED);
+	}
+}
+
 void gi_flow_undo_fast(struct gi_flow_state *st, uint32_t site)
 {
 	for (size_t i = 0; i < st->fact_count; i++) {

@@ -536,7 +536,7 @@ static struct gi_error *step_call(struct gi_fn *fn, struct gi_flow_state *st, ui
 		if (cas || contains(f.name, "Add") || contains(f.name, "add"))
 			atomic_op(fn, st, i, st->regs[m->int_args[0]], cas, &result);
 	} else if (strcmp(f.name, "runtime.deferreturn") == 0) {
-		gi_flow_release_maybe(st);
+		gi_flow_after_deferred(st);
 	} else {
 		apply_callee(fn, st, i, f.entry);
 	}

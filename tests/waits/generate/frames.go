@@ -50,7 +50,7 @@ func init() {
 func work() { atomic.AddInt32(&worked, 1) }
 
 //go:noinline
-func use(int) {}
+func use(int, ...any) {}
 
 func withLocker(l sync.Locker, f func()) {
 	l.Lock()
@@ -259,20 +259,14 @@ func main() {
 const healthyFrame = `// Made by tests/waits/generate with the seed %d: it goes on for ever.
 package main
 
-import (
-	"context"
-	"math/rand"
-	"os"
-	"runtime"
-	"strconv"
-	"sync"
-	"sync/atomic"
-	"syscall"
-	"time"
-	"unsafe"
+%simport (
+	%s
 )
 
-var _ = context.Background
+var (
+	_ = context.Background
+	_ = debug.FreeOSMemory
+)
 
 func took(id, me int)    { atomic.AddInt32(&worked, 1) }
 func dropped(id, me int) { atomic.AddInt32(&worked, -1) }
@@ -307,6 +301,8 @@ func stand() { pause() }
 
 %s%sfunc main() {
 	rand.Seed(time.Now().UnixNano())
+	%s
+	%s
 	for i, f := range []func(){%s} {
 		go func(i int, f func()) {
 			// Many come late, and meet memory that was used before.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"sort"
+	"strconv"
 	"strings"
 )
 
@@ -384,15 +385,65 @@ func broadcast() string {
 `, num(1, 7))
 }
 
-func makeHealthy(seed, n int) {
+// What a healthy program may use.
+type allowed struct {
+	minor             int // of the release
+	network, throughC bool
+}
+
+// makeHealthy writes a program of n actors: loads are half of them.
+func makeHealthy(seed, n int, may allowed) {
 	const nodes = 4
 	var calls []string
 	makeLocks(nodes)
+	imports := map[string]bool{}
+	for _, name := range strings.Fields("context math/rand os runtime runtime/debug strconv sync sync/atomic syscall time unsafe") {
+		imports[name] = true
+	}
+	var from []load
+	for _, l := range loads {
+		if l.oldest <= may.minor {
+			from = append(from, l)
+		}
+	}
+	if may.network {
+		// Each of them is several of another kind.
+		from = append(append(from, services...), services...)
+	}
+	if may.throughC {
+		from = append(append(from, throughC...), throughC...)
+	}
+	there := map[string]bool{}
 	for i := 0; i < n; i++ {
 		f := fresh("actor")
-		code := actors[pick(len(actors))]()
+		var code string
+		if chance(50) {
+			code = actors[pick(len(actors))]()
+		} else {
+			l := from[pick(len(from))]
+			for _, name := range strings.Fields(l.imports) {
+				imports[name] = true
+			}
+			if !there[l.top] {
+				there[l.top] = true
+				funcs.WriteString(fill(l.top))
+			}
+			code = fill(l.body)
+		}
 		fmt.Fprintf(&funcs, "func %s() {\n%s}\n\n", f, indent(code))
 		calls = append(calls, f)
 	}
-	fmt.Printf(healthyFrame, seed, fmt.Sprintf(commonFrame, nodes), funcs.String(), strings.Join(calls, ", "))
+	importC := ""
+	if imports["runtime/cgo"] {
+		importC = cgoTop
+	}
+	var lines []string
+	for name := range imports {
+		lines = append(lines, strconv.Quote(name))
+	}
+	sort.Strings(lines)
+	fmt.Printf(healthyFrame, seed, importC, strings.Join(lines, "\n\t"), fmt.Sprintf(commonFrame, nodes), funcs.String(),
+		[]string{"", "", "runtime.GOMAXPROCS(1)", "runtime.GOMAXPROCS(4)"}[pick(4)],
+		[]string{"", "", "debug.SetGCPercent(10)", "debug.SetGCPercent(-1)"}[pick(4)],
+		strings.Join(calls, ", "))
 }

@@ -1,7 +1,7 @@
 // Command generate writes a random Go program, for the wait-for graph to be held against.
 //
 //	generate stuck SEED NODES SCENARIOS >main.go
-//	generate healthy SEED ACTORS >main.go
+//	generate healthy SEED ACTORS RELEASE [net] [cgo] >main.go
 //
 // A stuck program takes random locks in random styles (6 of them for each of NODES), has SCENARIOS
 // that are stuck in a known way (stuck.go), and stands still. It keeps book itself of who has which
@@ -288,6 +288,13 @@ var styles = []style{
 	{"taken after", func(o op, inner string) string {
 		return inner + o.acquire() + o.release()
 	}, free | again},
+	{"released by a helper's deferred call", func(o op, inner string) string {
+		// Not one that the compiler turns into plain code. The caller gets at the lock by the result.
+		f, p := fresh("deferring"), fresh("lock")
+		fmt.Fprintf(&funcs, "//go:noinline\nfunc %s(me int, l %s) %[2]s {\n%s}\n\n", f, o.typ(),
+			indent("l."+o.lock+"()\n"+o.take()+"for n := 2; n < three; n++ {\n\tdefer l."+o.unlock+"()\n}\n"+o.drop()+"return l\n"))
+		return fmt.Sprintf("%s := %s(me, %s)\nuse(len(os.Args), %[1]s)\n", p, f, o.e) + inner + fmt.Sprintf("use(1, %s)\n", p)
+	}, free},
 	{"released by another closure", func(o op, inner string) string {
 		u := fresh("release")
 		return o.acquire() + u + " := func() {\n" + indent(o.release()) + "}\n" + u + "()\n" + inner
@@ -376,8 +383,19 @@ func number(i int) int {
 			return n
 		}
 	}
-	fmt.Fprintln(os.Stderr, "usage: generate stuck SEED NODES SCENARIOS | healthy SEED ACTORS")
+	fmt.Fprintln(os.Stderr, "usage: generate stuck SEED NODES SCENARIOS | healthy SEED ACTORS RELEASE [net] [cgo]")
 	os.Exit(2)
+	return 0
+}
+
+// minorOf is N of a release 1.N.M.
+func minorOf(release string) int {
+	parts := strings.SplitN(release, ".", 3)
+	if len(parts) > 1 {
+		if n, err := strconv.Atoi(parts[1]); err == nil {
+			return n
+		}
+	}
 	return 0
 }
 
@@ -385,7 +403,16 @@ func main() {
 	seed := number(2)
 	rnd = rand.New(rand.NewSource(int64(seed)))
 	if healthy = os.Args[1] == "healthy"; healthy {
-		makeHealthy(seed, number(3))
+		var may allowed
+		if len(os.Args) < 5 {
+			number(len(os.Args))
+		}
+		may.minor = minorOf(os.Args[4])
+		for _, s := range os.Args[5:] {
+			may.network = may.network || s == "net"
+			may.throughC = may.throughC || s == "cgo"
+		}
+		makeHealthy(seed, number(3), may)
 	} else {
 		makeStuck(seed, number(3), number(4))
 	}

@@ -1,11 +1,12 @@
 // Command score holds what gcore-inspect says of generated programs against their own books.
 //
-//	score [-docs FILE] DIR
+//	score [-docs FILE] DIR...
 //
 // DIR has a folder for each run: "book" (what a stuck program printed), "verdicts" (deadlock -v
 // as JSON), "label" (how it was built and dumped). In DIR/healthy each line is a dump of a healthy
-// program: its label, and the exit status of --check. With -docs the numbers are
-// written between the marks in FILE too. Exit status 1: something is wrong, or too much is missed.
+// program: its release, build, kind of dump, and the exit status of --check. With -docs the numbers are
+// written between the marks in FILE too: those of stuck programs, of healthy ones, or both, as there
+// are. Several DIRs are counted together. Exit status 1: something is wrong, or too much is missed.
 package main
 
 import (
@@ -16,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"strconv"
 	"strings"
 )
 
@@ -65,8 +67,22 @@ var (
 	chance, falseStuck                   int
 	healthyDumps, falseHealthy, failures int
 	labels                               = map[string]int{}
-	healthyLabels                        = map[string]int{}
+	portions                             int
+	healthyKinds                         = map[string]int{}
+	healthyReleases                      = map[string]map[string]int{}
+	healthyBuilds                        = map[string]map[string]int{}
 )
+
+// The kinds of dumps of healthy programs, and what they are called in the table.
+var kinds = []struct{ kind, title string }{
+	{"kernel", "kernel"},
+	{"gcore", "`gcore`"},
+	{"own", "`dump`"},
+	{"mini", "`dump -mini`"},
+	{"live", "`--check -p`"},
+	{"nostop", "`--check --no-stop -p`"},
+	{"held", "`stop`, `deadlock`"},
+}
 
 func tierOf(e edge) *tier {
 	switch {
@@ -340,18 +356,105 @@ func report() string {
 		scenarios, found, percent(found, scenarios), intended, percent(intended, scenarios))
 	p("Goroutines that queue behind these: %d, found behind their root: %d (%s).\n", behind, withRoot, percent(withRoot, behind))
 	p("Deadlocks that came about by chance, and are real by the book: %d. False ones: %d.\n", chance, falseStuck)
-	p("Dumps of healthy programs under load: %d, false verdicts: %d.\n\n", healthyDumps, falseHealthy)
-	p("Stuck programs: %s.\n", list(labels))
-	p("Healthy programs: %s.\n", list(healthyLabels))
+	p("\nStuck programs: %s.\n", list(labels))
 	return b.String()
 }
 
-const (
-	from = "<!-- test-waits begins -->\n"
-	to   = "<!-- test-waits ends -->\n"
-)
+// older compares the numbers of two releases.
+func older(a, b string) bool {
+	x, y := strings.Split(strings.TrimPrefix(a, "go"), "."), strings.Split(strings.TrimPrefix(b, "go"), ".")
+	for i := 0; i < len(x) && i < len(y); i++ {
+		m, errM := strconv.Atoi(x[i])
+		n, errN := strconv.Atoi(y[i])
+		if errM == nil && errN == nil && m != n {
+			return m < n
+		}
+	}
+	return a < b
+}
 
-func writeDocs(path, text string) error {
+func reportHealthy() string {
+	var b strings.Builder
+	p := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
+	p("Dumps of healthy programs under load: %d", healthyDumps)
+	if portions > 1 {
+		p(" (put together from %d runs)", portions)
+	}
+	p(", false verdicts: %d.\n\n|", falseHealthy)
+	var there []string
+	for _, k := range kinds {
+		if healthyKinds[k.kind] > 0 {
+			there = append(there, k.kind)
+			p(" | %s", k.title)
+		}
+	}
+	p(" | all |\n|---|")
+	for range there {
+		p("---:|")
+	}
+	p("---:|\n")
+	row := func(name string, counts map[string]int) {
+		all := 0
+		p("| %s", name)
+		for _, k := range there {
+			p(" | %d", counts[k])
+			all += counts[k]
+		}
+		p(" | %d |\n", all)
+	}
+	rows := func(m map[string]map[string]int) {
+		var names []string
+		for n := range m {
+			names = append(names, n)
+		}
+		sort.Slice(names, func(i, j int) bool { return older(names[i], names[j]) })
+		for _, n := range names {
+			row(n, m[n])
+		}
+	}
+	rows(healthyReleases)
+	rows(healthyBuilds)
+	row("all", healthyKinds)
+	return b.String()
+}
+
+// count adds a line of DIR/healthy.
+func count(line string) {
+	f := strings.Fields(line)
+	known := false
+	for _, k := range kinds {
+		known = known || len(f) == 4 && f[2] == k.kind
+	}
+	if !known {
+		failures++
+		complain("healthy", "%q is not understood", line)
+		return
+	}
+	switch f[3] {
+	case "0":
+	case "1":
+		falseHealthy++
+	default:
+		failures++
+		complain(line, "--check could not tell")
+		return
+	}
+	healthyDumps++
+	healthyKinds[f[2]]++
+	for _, m := range []struct {
+		in  map[string]map[string]int
+		key string
+	}{{healthyReleases, f[0]}, {healthyBuilds, f[1]}} {
+		if m.in[m.key] == nil {
+			m.in[m.key] = map[string]int{}
+		}
+		m.in[m.key][f[2]]++
+	}
+}
+
+// writeDocs writes text between the marks of that name.
+func writeDocs(path, name, text string) error {
+	from, to := "<!-- "+name+" begins -->\n", "<!-- "+name+" ends -->\n"
 	old, err := os.ReadFile(path)
 	if err != nil {
 		return err
@@ -359,7 +462,7 @@ func writeDocs(path, text string) error {
 	s := string(old)
 	i, j := strings.Index(s, from), strings.Index(s, to)
 	if i < 0 || j < i {
-		return fmt.Errorf("%s has no marks for the numbers", path)
+		return fmt.Errorf("%s has no marks for the numbers: %s", path, name)
 	}
 	return os.WriteFile(path, []byte(s[:i+len(from)]+"\n"+text+"\n"+s[j:]), 0o644)
 }
@@ -370,40 +473,39 @@ func main() {
 	docs := flag.String("docs", "", "write the numbers into `FILE`")
 	flag.BoolVar(&verbose, "v", false, "tell of owners that are not found")
 	flag.Parse()
-	dirs, _ := filepath.Glob(filepath.Join(flag.Arg(0), "*", "book"))
-	for _, d := range dirs {
-		d = filepath.Dir(d)
-		if err := score(d); err != nil {
-			complain(d, "%v", err)
-			failures++
+	for _, dir := range flag.Args() {
+		books, _ := filepath.Glob(filepath.Join(dir, "*", "book"))
+		for _, d := range books {
+			d = filepath.Dir(d)
+			if err := score(d); err != nil {
+				complain(d, "%v", err)
+				failures++
+				continue
+			}
+			label, _ := os.ReadFile(filepath.Join(d, "label"))
+			labels[strings.TrimSpace(string(label))]++
+		}
+		if f, err := os.ReadFile(filepath.Join(dir, "healthy")); err == nil {
+			portions++
+			for _, line := range strings.Split(strings.TrimSpace(string(f)), "\n") {
+				count(line)
+			}
+		}
+	}
+	for _, r := range []struct {
+		dumps int
+		name  string
+		text  func() string
+	}{{dumps, "test-waits", report}, {healthyDumps, "test-waits healthy", reportHealthy}} {
+		if r.dumps == 0 {
 			continue
 		}
-		label, _ := os.ReadFile(filepath.Join(d, "label"))
-		labels[strings.TrimSpace(string(label))]++
-	}
-	if f, err := os.ReadFile(filepath.Join(flag.Arg(0), "healthy")); err == nil {
-		for _, line := range strings.Split(strings.TrimSpace(string(f)), "\n") {
-			i := strings.LastIndex(line, " ")
-			if i < 0 {
-				continue
-			}
-			switch line[i+1:] {
-			case "0":
-			case "1":
-				falseHealthy++
-			default:
-				failures++
-				complain(line[:i], "--check exited with %s", line[i+1:])
-				continue
-			}
-			healthyDumps++
-			healthyLabels[line[:i]]++
+		text := r.text()
+		fmt.Print("\n" + text)
+		if *docs == "" {
+			continue
 		}
-	}
-	text := report()
-	fmt.Print("\n" + text)
-	if *docs != "" {
-		if err := writeDocs(*docs, text); err != nil {
+		if err := writeDocs(*docs, r.name, text); err != nil {
 			fmt.Println(err)
 			os.Exit(2)
 		}
