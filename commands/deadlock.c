@@ -10,6 +10,9 @@ static struct gi_error *deadlock_run(struct gi_session *s, const struct gi_args 
 
 	if (err)
 		return err;
+	if (gi_session_is_guess(s))
+		gi_out_note(out, "not proved: the heap was read while the process ran, and what moved in it meanwhile may "
+				 "only seem to be lost. \"stop\" and \"deadlock\", or --check, will tell");
 	return gi_report_verdicts(out, gi_session_go(s), graph, gi_args_has(args, 'v'));
 }
 

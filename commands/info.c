@@ -11,6 +11,9 @@ static struct gi_error *info_run(struct gi_session *s, const struct gi_args *arg
 		_cleanup_(gi_error_freep) struct gi_error *err = gi_session_graph(s, &graph);
 		if (err && gi_error_code(err) != GI_ERR_INTERRUPTED)
 			gi_out_note(out, "no verdict: %s", gi_error_message(err));
+		else if (gi_session_is_guess(s))
+			gi_out_note(out, "not proved: the heap was read while the process ran, and what moved in it meanwhile may "
+					 "only seem to be lost. \"stop\" and \"deadlock\", or --check, will tell");
 	}
 	struct gi_error *failed = gi_report_summary(out, gi_session_target(s), gi_session_go(s),
 						    gi_session_unwinder(s), graph);

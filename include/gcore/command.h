@@ -110,6 +110,8 @@ struct gi_go *gi_session_go(struct gi_session *s);
 struct gi_unwinder *gi_session_unwinder(struct gi_session *s);
 /** Built on first use, kept. */
 struct gi_error *gi_session_graph(struct gi_session *s, struct gi_graph **ret) GI_MUST_CHECK;
+/** True if that graph says that goroutines are stuck for good, of a heap that was read while the process ran. */
+bool gi_session_is_guess(struct gi_session *s);
 
 /**
  * Of a live process: a new snapshot. hold: the process stands from then on, until

@@ -11,8 +11,10 @@
 #include <string.h>
 
 enum { PREPARE_TRIES = 3 };
-// Copied in some 80 ms.
+// What is copied in some 80 ms is copied at once where it is to be judged; up to some 300 ms it is where
+// nothing less will do.
 #define JUDGED_WHOLE ((uint64_t)256 << 20)
+#define JUDGED_AT_LAST ((uint64_t)1 << 30)
 
 static struct gi_error *copy_go(void *arg)
 {
@@ -259,25 +261,39 @@ static uint64_t stuck_sum(struct gi_session *s)
 	return sum;
 }
 
-struct gi_error *gi_session_judge(struct gi_session *s, bool *proven_ret)
+// No verdict is a fact of a heap that changed while it was read.
+static bool is_proven(const struct gi_session *s)
+{
+	return !s->graph_late || !gi_graph_stuck_count(s->graph);
+}
+
+static struct gi_error *look_again(struct gi_session *s, uint64_t whole)
 {
 	struct gi_graph *graph;
+	gi_live_copy_up_to(s->target, whole);
+	struct gi_error *err = retake(s, s->go ? copy_go : NULL, s->go, false);
+	if (!err && !s->go)
+		err = gi_error_dup(s->go_error);
+	return err ? err : gi_session_graph(s, &graph);
+}
+
+// Of a heap that changes while it is read, what moves from where was not read yet to where was already is
+// missed: what it leads to seems lost. Mostly another one is missed the next time.
+struct gi_error *gi_session_judge(struct gi_session *s, bool *proven_ret)
+{
+	static const uint64_t whole[] = { JUDGED_WHOLE, JUDGED_WHOLE, JUDGED_AT_LAST };
+	struct gi_graph *graph;
+	uint64_t sum = 0;
 	struct gi_error *err = gi_session_graph(s, &graph);
 	if (err)
 		return err;
-	*proven_ret = !s->graph_late || !gi_graph_stuck_count(graph);
-	if (*proven_ret)
-		return NULL;
-	uint64_t sum = stuck_sum(s);
-	gi_live_copy_up_to(s->target, JUDGED_WHOLE);
-	err = retake(s, s->go ? copy_go : NULL, s->go, false);
-	if (!err && !s->go)
-		err = gi_error_dup(s->go_error);
-	if (!err)
-		err = gi_session_graph(s, &graph);
-	if (err)
-		return err;
-	*proven_ret = !s->graph_late || !gi_graph_stuck_count(graph);
+	for (size_t i = 0; i < GI_ARRAY_SIZE(whole) && !is_proven(s); i++) {
+		sum = stuck_sum(s);
+		err = look_again(s, whole[i]);
+		if (err)
+			return err;
+	}
+	*proven_ret = is_proven(s);
 	if (!*proven_ret && stuck_sum(s) != sum)
 		return gi_error_create(GI_ERR_UNSUPPORTED,
 				       "goroutines seem to be stuck for good, but two looks do not agree on which, "
@@ -285,6 +301,11 @@ struct gi_error *gi_session_judge(struct gi_session *s, bool *proven_ret)
 				       "\"deadlock\" in a session with -p %d will tell",
 				       (int)s->opts.pid);
 	return NULL;
+}
+
+bool gi_session_is_guess(struct gi_session *s)
+{
+	return s->graph && !is_proven(s);
 }
 
 void gi_session_note_late(struct gi_session *s, struct gi_out *out)

@@ -45,7 +45,8 @@ struct gi_error *gi_session_interact(struct gi_session *s) GI_MUST_CHECK;
 
 /**
  * Sees to it that what is stuck for good in a running process is more than an impression: where the heap
- * had to be read while it ran, it is looked at again, with all of its memory if that is not much.
+ * had to be read while it ran, it is looked at again, with all of its memory at once if that is not much, and
+ * at last if it is up to 1 GB.
  * GI_ERR_UNSUPPORTED: two looks do not agree. *proven_ret: it was all of one moment.
  */
 struct gi_error *gi_session_judge(struct gi_session *s, bool *proven_ret) GI_MUST_CHECK;
