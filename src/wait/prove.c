@@ -15,8 +15,8 @@
 // Goroutines that wait for the same in the same way cannot wake each other: no edges among them.
 //
 // Left alone, as if they could run: the runtime's own goroutines; those that wait for nothing
-// (select {}, a nil channel), since programs park goroutines so on purpose; and those whose
-// object is not known.
+// (select {}, a nil channel), since programs park goroutines so on purpose; those whose
+// object is not known; and those in whose name the runtime waits.
 
 #include "wait/graph.h"
 #include "wait/reach_kept.h"
@@ -24,7 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_HOLDERS = 64, MAX_PROOF_EDGES = 1 << 20, MAX_OWNERS = 64 };
+enum { MAX_HOLDERS = 64, MAX_PROOF_EDGES = 1 << 20, MAX_OWNERS = 64, MAX_CHANNEL_FRAMES = 8 };
 
 struct prove {
 	struct gi_graph *gr;
@@ -40,6 +40,7 @@ struct prove {
 	struct gi_map holders_of; // object to 1 + index into lists
 	uint32_t *lists;	  // count, then indexes into waits
 	size_t list_len, list_cap;
+	struct gi_frames fs;
 };
 
 static bool may_end(enum gi_object_kind kind)
@@ -77,6 +78,33 @@ static bool is_known(const struct gi_graph *gr, uint32_t g)
 			return false;
 	}
 	return n > 0;
+}
+
+/**
+ * True if the runtime itself waits on a channel, in g's name: for a goroutine of its own that it has
+ * just started, of which nothing may be known yet.
+ */
+static bool is_runtimes(struct prove *p, uint32_t g)
+{
+	static const char *const channels[] = {"runtime.gopark", "runtime.goparkunlock",
+					       "runtime.chanrecv", "runtime.chansend",
+					       "runtime.selectgo", "runtime.block"};
+	const struct gi_graph *gr = p->gr;
+	struct gi_error *err;
+
+	if (gr->objects[gr->waiters[gr->g_first[g] - 1].object].kind != GI_OBJECT_CHANNEL)
+		return false;
+	err = gi_frames_collect(&p->fs, gr->u, gi_go_g(gr->go, g), MAX_CHANNEL_FRAMES);
+	gi_error_ignore(err);
+	for (size_t i = 0; !err && i < p->fs.n; i++) {
+		const char *name = p->fs.f[i].name;
+		bool is_channels = false;
+		for (size_t k = 0; k < GI_ARRAY_SIZE(channels); k++)
+			is_channels |= strncmp(name, channels[k], strlen(channels[k])) == 0;
+		if (!is_channels)
+			return strncmp(name, "runtime.", 8) == 0;
+	}
+	return false;
 }
 
 /**
@@ -152,7 +180,7 @@ static struct gi_error *collect(struct prove *p)
 			p->first_edge[gr->edges[i].from] = i;
 	for (size_t i = 0; i < n && !err; i++) {
 		const struct gi_g *g = gi_go_g(gr->go, i);
-		if (!g->unreadable && !g->system && gr->g_first[i])
+		if (!g->unreadable && !g->system && gr->g_first[i] && !is_runtimes(p, (uint32_t)i))
 			err = add_wait(p, (uint32_t)i, &used);
 	}
 	// Only now do the objects stay where they are.
@@ -343,6 +371,7 @@ static void prove_deinit(struct prove *p)
 	free(p->objects);
 	free(p->first_edge);
 	free(p->lists);
+	gi_frames_deinit(&p->fs);
 }
 
 static struct gi_error *prove(struct gi_graph *gr)

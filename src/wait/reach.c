@@ -11,9 +11,10 @@
 //
 // The promise is one-sided: no goroutine that could go on is called dead. So each step errs
 // to the side of reaching more: words for pointers (reach_mark.c), all writable memory for globals,
-// weak pointers for pointers, a goroutine that is just being woken for live (reach_queue.c), and
-// what is in use of a stack at its largest (reach_roots.c). What could not be read makes the
-// argument fail.
+// weak pointers for pointers, a goroutine that is just being woken for live (reach_queue.c). Of
+// stacks the collector's own maps say what is still used, as far as they are sure (reach_frames.c);
+// else it is what is in use of a stack at its largest (reach_roots.c). What could not be read makes
+// the argument fail.
 //
 // Its limit: a program that hides pointers from the collector in memory without
 // pointers (a channel's address as an integer in a map), and counts on the waiting goroutine itself
@@ -250,8 +251,8 @@ static struct gi_error *keep_globals(struct gi_reach *r)
 }
 
 /**
- * The collector's own: what lies on their stacks is no way to an object of the program's. Their
- * arguments are dead when they work, and stay there as addresses of what was freed long ago.
+ * The collector's own, at work: what lies on their stacks is no way to an object of the program's.
+ * Their arguments are dead then, and stay there as addresses of what was freed long ago.
  */
 static bool is_collectors(const struct gi_reach *r, const struct gi_g *g)
 {
@@ -259,7 +260,7 @@ static bool is_collectors(const struct gi_reach *r, const struct gi_g *g)
 					    "runtime.bgscavenge", "runtime.forcegchelper"};
 	struct gi_func f;
 
-	if (!g->system || !gi_functab_find(r->go->functab, g->start_pc, &f))
+	if (!g->system || (!g->thread && !g->m) || !gi_functab_find(r->go->functab, g->start_pc, &f))
 		return false;
 	for (size_t i = 0; i < GI_ARRAY_SIZE(names); i++) {
 		if (strncmp(f.name, names[i], strlen(names[i])) == 0)
@@ -374,7 +375,9 @@ struct gi_error *gi_reach_solve(struct gi_go *go, const struct gi_reach_wait *wa
 	if (!r)
 		return gi_error_nomem();
 	r->go = go;
-	err = solve(r, waits, n);
+	err = go->functab ? gi_unwinder_create(go, &r->u) : NULL;
+	if (!err)
+		err = solve(r, waits, n);
 	if (err)
 		return gi_error_wrap(err, "what can be reached is not known");
 	*ret = r;
@@ -389,6 +392,8 @@ void gi_reach_destroy(struct gi_reach *r)
 	gi_marker_deinit(&r->marker);
 	gi_map_deinit(&r->watch_of_slot);
 	gi_reach_edges_destroy(r->edges);
+	gi_frames_deinit(&r->fs);
+	gi_unwinder_destroy(r->u);
 	free(r->globals);
 	free(r->waits);
 	free(r->wait_of_g);

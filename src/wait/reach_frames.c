@@ -1,16 +1,19 @@
-// Which words of a parked goroutine's stack are pointers that it may still use: by the maps that
-// the compiler leaves for the garbage collector.
+// Which words of a goroutine's stack are pointers that it may still use: by the maps that the
+// compiler leaves for the garbage collector.
 //
 // A stack is used again and again, and a frame's slots are not cleared: what an earlier call, or
 // an earlier goroutine, left there still looks like a pointer. At each call the compiler says which
 // words of the frame's locals and arguments are live pointers (PCDATA StackMapIndex into FUNCDATA
 // LocalsPointerMaps and ArgsPointerMaps). Variables whose address was taken are stack objects
 // (FUNCDATA StackObjects): they count, all of their words, when something live points into them.
-// Deferred calls' records on the stack are in no map and count whole.
+// Deferred calls' records on the stack are in no map and count whole; what they call may be a stack
+// object.
 //
-// This is used to tell which of the goroutines that can never run again hold what; that they cannot
-// run was found by all words. So nothing here can make a goroutine dead, and where anything is not
-// as expected the answer is the whole stack.
+// The maps hold where a goroutine stopped by itself: at calls. So they are used for those that are
+// parked, or wait for a processor; one that was interrupted in the midst of a function left its
+// registers in the frame above, and both frames count whole, as they do for the collector. A
+// goroutine that has a thread, that panics, or whose stack the collector holds at the moment counts
+// whole, and so does each stack with anything on it that is not as expected.
 //
 // Source: src/runtime/stkframe.go (getStackMap), mgcmark.go (scanframeworker, scanstack), Go 1.18
 // to 1.27.
@@ -113,7 +116,7 @@ static struct gi_error *add_objects(struct live *l, uint64_t list, uint64_t varp
 static bool is_special(const char *name)
 {
 	static const char *const names[] = {
-		"runtime.asyncPreempt", "runtime.sigpanic",  "runtime.debugCall",
+		"runtime.sigpanic",     "runtime.debugCall",
 		"runtime.cgocallback",	"reflect.makeFunc",  "reflect.methodValue",
 		"runtime.gopanic",	"runtime.morestack", "runtime.Goexit",
 	};
@@ -133,10 +136,12 @@ static struct gi_error *add_frame(struct live *l, const struct gi_phys *f, bool 
 	struct gi_error *err = NULL;
 	struct gi_func fn;
 
-	*ok = !is_special(f->name) && gi_functab_find(l->r->go->functab, f->lookup_pc, &fn);
+	*ok = !is_special(f->name) && gi_functab_find(l->r->go->functab, f->entry, &fn);
 	if (!*ok)
 		return NULL;
-	const int32_t index = gi_func_pcdata(&fn, GI_PCDATA_STACK_MAP, f->lookup_pc, NULL);
+	// By the call itself: where its line is looked up may be elsewhere.
+	const uint64_t pc = f->pc == fn.entry ? f->pc : f->pc - 1;
+	const int32_t index = gi_func_pcdata(&fn, GI_PCDATA_STACK_MAP, pc, NULL);
 	// The caller's frame pointer is kept there.
 	if (varp > f->sp)
 		varp -= 8;
@@ -160,24 +165,17 @@ static struct gi_error *add_frame(struct live *l, const struct gi_phys *f, bool 
 	return err || !list ? err : add_objects(l, list, varp, argp, ok);
 }
 
-static struct gi_error *add_defers(struct live *l, const struct gi_g *g, bool *ok)
+/** The same of a frame that is no call's: all of its words. */
+static struct gi_error *add_whole(struct live *l, const struct gi_phys *f, bool *ok)
 {
-	const uint64_t size = l->r->go->layout.defer.rec.size;
-	uint64_t at = g->defer_head;
-	struct gi_error *err = NULL;
+	const uint64_t argp = f->cfa + gi_target_machine(l->t)->args_above_cfa;
+	struct gi_func fn;
 
-	for (unsigned n = 0; at && n < MAX_DEFERS && !err; n++) {
-		struct gi_defer d;
-		err = gi_go_read_defer(l->r->go, at, &d);
-		if (err) {
-			gi_error_ignore(err);
-			*ok = false;
-			return NULL;
-		}
-		if (at >= l->lo && at < l->hi)
-			err = add_range(l, at, at + size);
-		at = d.link;
-	}
+	*ok = gi_functab_find(l->r->go->functab, f->entry, &fn) && f->cfa >= f->sp &&
+	      fn.args < l->hi - l->lo;
+	struct gi_error *err = *ok ? add_range(l, f->sp, f->cfa) : NULL;
+	if (!err && *ok && fn.args && (int32_t)fn.args != ARGS_UNKNOWN)
+		err = add_range(l, argp, argp + fn.args);
 	return err;
 }
 
@@ -194,6 +192,29 @@ static struct gi_error *point(struct live *l, uint64_t addr)
 		err = gi_u64s_push(&l->ranges, start & ~UINT64_C(7));
 		if (!err)
 			err = gi_u64s_push(&l->ranges, end);
+	}
+	return err;
+}
+
+static struct gi_error *add_defers(struct live *l, const struct gi_g *g, bool *ok)
+{
+	const uint64_t size = l->r->go->layout.defer.rec.size;
+	uint64_t at = g->defer_head;
+	struct gi_error *err = NULL;
+
+	for (unsigned n = 0; at && n < MAX_DEFERS && !err; n++) {
+		struct gi_defer d;
+		err = gi_go_read_defer(l->r->go, at, &d);
+		if (err) {
+			gi_error_ignore(err);
+			*ok = false;
+			return NULL;
+		}
+		if (at >= l->lo && at < l->hi)
+			err = add_range(l, at, at + size);
+		if (!err)
+			err = point(l, d.fn);
+		at = d.link;
 	}
 	return err;
 }
@@ -232,29 +253,44 @@ static struct gi_error *find_live(struct live *l, struct gi_frames *fs, const st
 
 	*ok = !fs->cut && !fs->at_max && !fs->err && fs->n &&
 	      strcmp(fs->f[fs->n - 1].name, "runtime.goexit") == 0;
-	for (size_t i = 0; i + 1 < fs->n && *ok && !err; i++)
-		err = add_frame(l, &fs->f[i], ok);
+	size_t whole = SIZE_MAX; // the frame that was interrupted
+	for (size_t i = 0; i + 1 < fs->n && *ok && !err; i++) {
+		const struct gi_phys *f = &fs->f[i];
+		const bool interrupts = strcmp(f->name, "runtime.asyncPreempt") == 0;
+		if (interrupts)
+			whole = i + 1;
+		if (interrupts || whole == i)
+			err = add_whole(l, f, ok);
+		else
+			err = add_frame(l, f, ok);
+	}
 	if (!err && *ok)
 		err = add_defers(l, g, ok);
 	return err || !*ok ? err : follow(l, g);
 }
 
-struct gi_error *gi_reach_each_live(struct gi_reach *r, struct gi_unwinder *u, struct gi_frames *fs,
-				    const struct gi_g *g, uint32_t tag, gi_reach_range_fn fn,
-				    void *arg)
+/** Not while the collector holds the stack: it may be moving it. */
+static bool stands_still(const struct gi_g *g)
+{
+	return g->status == GI_G_WAITING || g->status == GI_G_RUNNABLE ||
+	       g->status == GI_G_PREEMPTED || g->status == GI_G_LEAKED;
+}
+
+struct gi_error *gi_reach_each_live(struct gi_reach *r, const struct gi_g *g, uint32_t tag,
+				    gi_reach_range_fn fn, void *arg)
 {
 	struct live l = {.r = r, .t = gi_go_target(r->go), .lo = g->sched_sp, .hi = g->stack_hi};
 	struct gi_error *err = NULL;
 	bool ok = false;
 
-	if (u && !g->m && !g->thread && !g->panic_head && g->sched_sp >= g->stack_lo &&
-	    g->sched_sp < g->stack_hi && gi_g_base_status(g->status) == GI_G_WAITING) {
-		err = gi_frames_collect(fs, u, g, MAX_FRAMES);
+	if (r->u && !g->m && !g->thread && !g->panic_head && g->sched_sp >= g->stack_lo &&
+	    g->sched_sp < g->stack_hi && stands_still(g)) {
+		err = gi_frames_collect(&r->fs, r->u, g, MAX_FRAMES);
 		if (err) {
 			gi_error_ignore(err);
 			err = NULL;
 		} else {
-			err = find_live(&l, fs, g, &ok);
+			err = find_live(&l, &r->fs, g, &ok);
 		}
 	}
 	if (!err && !ok)

@@ -56,7 +56,6 @@ struct builder {
 	size_t count, cap;
 	struct gi_u64s todo; // span << 32 | slot, then its node
 	struct gi_buf buf;
-	struct gi_frames fs;
 };
 
 // --- building --------------------------------------------------------------------------
@@ -156,20 +155,14 @@ static struct gi_error *add_goroutine(void *arg, uint32_t wait, uint64_t start, 
 
 static struct gi_error *add_all(struct builder *b)
 {
-	_cleanup_(gi_unwinder_destroyp) struct gi_unwinder *u = NULL;
-	struct gi_error *failed =
-		b->r->go->functab ? gi_unwinder_create(b->r->go, &u) : NULL;
-
-	if (failed)
-		return failed;
 	for (size_t i = 0; i < b->r->wait_count; i++) {
 		const struct gi_reach_state *w = &b->r->waits[i];
 		struct gi_error *err;
 
 		if (w->live)
 			continue;
-		err = gi_reach_each_live(b->r, u, &b->fs, gi_go_g(b->r->go, w->g), (uint32_t)i,
-					 add_goroutine, b);
+		err = gi_reach_each_live(b->r, gi_go_g(b->r->go, w->g), (uint32_t)i, add_goroutine,
+					 b);
 		while (!err && b->todo.n) {
 			b->todo.n -= 2;
 			err = add_object(b, b->todo.v[b->todo.n],
@@ -215,7 +208,6 @@ static struct gi_error *build(struct gi_reach *r)
 	free(b.edges);
 	free(b.todo.v);
 	gi_buf_deinit(&b.buf);
-	gi_frames_deinit(&b.fs);
 	if (err)
 		return err;
 	r->edges = e;

@@ -140,6 +140,8 @@ struct gi_reach {
 	size_t hole_count, hole_cap;
 	uint64_t not_to_dump; // bytes that the process asked not to dump
 
+	struct gi_unwinder *u; // NULL: stacks cannot be unwound
+	struct gi_frames fs;   // of the goroutine in hand
 	struct gi_reach_edges *edges; // among the dead, made when asked for
 };
 
@@ -173,11 +175,9 @@ struct gi_error *gi_reach_each_range(struct gi_reach *r, const struct gi_g *g, u
 /** The same without its stack. */
 struct gi_error *gi_reach_each_but_stack(struct gi_reach *r, const struct gi_g *g, uint32_t tag,
 					 gi_reach_range_fn fn, void *arg) GI_MUST_CHECK;
-/** As gi_reach_each_range(), but of its stack only what it may still use: reach_frames.c. u NULL:
- * stacks cannot be unwound. */
-struct gi_error *gi_reach_each_live(struct gi_reach *r, struct gi_unwinder *u, struct gi_frames *fs,
-				    const struct gi_g *g, uint32_t tag, gi_reach_range_fn fn,
-				    void *arg) GI_MUST_CHECK;
+/** As gi_reach_each_range(), but of its stack only what it may still use: reach_frames.c. */
+struct gi_error *gi_reach_each_live(struct gi_reach *r, const struct gi_g *g, uint32_t tag,
+				    gi_reach_range_fn fn, void *arg) GI_MUST_CHECK;
 /** Marks what that memory points to. */
 struct gi_error *gi_reach_mark_goroutine(struct gi_reach *r, const struct gi_g *g) GI_MUST_CHECK;
 

@@ -9,7 +9,9 @@
 //    address of each span), the collector's buffers (write barrier, work queues), weak handles'
 //    records (a weak pointer counts when it is reached itself), the pages that a P keeps in
 //    reserve (their first address is a number, and nobody's object);
-//  - stacks of threads that the runtime knows, below the part in use.
+//  - stacks of threads that the runtime knows, below the part in use;
+//  - in programs with the race detector, all but Go's variables and what the runtime has allocated
+//    for itself for ever: the detector keeps the addresses of all that it has seen.
 // Memory that maps a file and was not saved was never written to, or is shared with other
 // processes; in neither is a pointer to a Go object. Nor is it in memory without a file that the
 // process asked the kernel not to dump (MADV_DONTDUMP) - secrets, and the state of the vDSO's
@@ -46,6 +48,8 @@ enum {
 	UC_STACK_SIZE = 32,
 	MAX_SIGNAL_STACK = 1 << 26,
 	MAX_SPAN_QUEUES = 1 << 16,
+	PERSISTENT_CHUNK = 256 << 10,
+	MAX_CHUNKS = 1 << 20,
 	NOT_TO_DUMP_MAX = 1 << 20, // bytes in all that may be left out of a dump on purpose
 	// Below the stack pointer, of C functions that call nobody (amd64); on arm64 nothing is
 	// there but frame pointers.
@@ -265,6 +269,35 @@ static void order_holes(struct gi_reach *r)
 	r->hole_count = n;
 }
 
+static bool has_race_detector(const struct gi_reach *r)
+{
+	struct gi_func f;
+
+	return r->go->functab && r->go->layout.global.persistent_chunks.ok &&
+	       gi_functab_find_name(r->go->functab, "runtime.racefuncenter", &f);
+}
+
+// The runtime's small allocations that are never freed: queued finalizers and cleanups, specials.
+// Each piece begins with the address of the next.
+static struct gi_error *mark_persistent(struct gi_reach *r)
+{
+	uint64_t at;
+	struct gi_error *err =
+		gi_target_read_u64(r->marker.t, r->go->layout.global.persistent_chunks.addr, &at);
+
+	for (unsigned n = 0; !err && at; n++) {
+		const struct gi_mapping piece = {.start = at, .end = at + PERSISTENT_CHUNK};
+
+		if (n == MAX_CHUNKS || at % 8 || piece.end < at)
+			return gi_error_at(GI_ERR_MISMATCH, at,
+					   "the list of the runtime's persistent memory is damaged");
+		err = mark_mapping(r, &piece);
+		if (!err)
+			err = gi_target_read_u64(r->marker.t, at, &at);
+	}
+	return err ? gi_error_wrap(err, "the runtime's persistent memory") : NULL;
+}
+
 struct gi_error *gi_reach_mark_globals(struct gi_reach *r)
 {
 	struct gi_target *t = gi_go_target(r->go);
@@ -287,6 +320,8 @@ struct gi_error *gi_reach_mark_globals(struct gi_reach *r)
 		if (err)
 			return gi_error_wrap(err, "the program's variables");
 	}
+	if (has_race_detector(r))
+		return mark_persistent(r);
 	for (size_t i = 0; i < gi_target_mapping_count(t); i++) {
 		const struct gi_mapping *m = gi_target_mapping(t, i);
 
@@ -580,5 +615,5 @@ static struct gi_error *mark_one_range(void *arg, uint32_t tag, uint64_t start, 
 
 struct gi_error *gi_reach_mark_goroutine(struct gi_reach *r, const struct gi_g *g)
 {
-	return gi_reach_each_range(r, g, 0, mark_one_range, r);
+	return gi_reach_each_live(r, g, 0, mark_one_range, r);
 }
