@@ -153,9 +153,8 @@ static void look_for_debug(struct core *c, struct core_module *mod)
 	if (mod->debug_looked_for || !mod->elf || mod == &c->modules[0])
 		return;
 	mod->debug_looked_for = true;
-	// The vDSO has no file. Of C code symbols are all that is asked for; of Go's, types.
-	if (!mod->path || mod->path[0] == '[' || gi_elf_has_section(mod->elf, ".debug_info") ||
-	    (gi_elf_has_section(mod->elf, ".symtab") && !gi_elf_is_go(mod->elf)))
+	// The vDSO has no file. Symbols alone have no lines, and of Go code no types.
+	if (!mod->path || mod->path[0] == '[' || gi_elf_has_section(mod->elf, ".debug_info"))
 		return;
 	if (gi_elf_has_section(mod->elf, ".gnu_debugdata"))
 		gi_error_ignore(gi_elf_open_mini(mod->elf, &mod->mini));

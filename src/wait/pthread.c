@@ -5,12 +5,17 @@
 // the thread pointer. That distance is the library's and the processor's affair: glibc on amd64 has
 // it at 0x2d0 behind the thread pointer, musl at 0x30; on arm64 the descriptor ends at the thread
 // pointer and has a size that depends on the version. What the Go runtime noted in m.procid is the
-// same number, so each distance can be tried on the threads that have an M. Sources: glibc
+// same number, so each distance can be tried on the threads that have an M.
+//
+// qemu's cores hold no thread pointers. There the program tells which library it is, by its interpreter
+// or the functions linked in, and threads go by the ids that the core has. Sources: glibc
 // nptl/descr.h (2.17 to 2.42), musl src/internal/pthread_impl.h (1.1.24 to 1.2.5).
 
 #include "wait/pthread.h"
 
+#include <elf.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
 	GLIBC_AMD64_TID = 0x2d0,
@@ -71,8 +76,46 @@ static bool try_at(struct gi_pthreads *p, int64_t off, enum gi_c_library library
 	return true;
 }
 
+static bool has_thread_pointers(const struct gi_pthreads *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (thread_pointer(p, i))
+			return true;
+	return false;
+}
+
+static enum gi_c_library library_of_program(struct gi_elf *exe)
+{
+	enum { NAME_MAX_LEN = 4096 };
+	struct gi_elf_symbol sym;
+	size_t size;
+	const uint8_t *bytes = gi_elf_bytes(exe, &size);
+
+	for (size_t i = 0; i < gi_elf_segment_count(exe); i++) {
+		const struct gi_elf_segment seg = gi_elf_segment(exe, i);
+		if (seg.type != PT_INTERP || seg.filesz > NAME_MAX_LEN ||
+		    !gi_in_bounds(seg.offset, seg.filesz, size))
+			continue;
+		if (memmem(bytes + seg.offset, seg.filesz, "/ld-linux", 9))
+			return GI_C_LIBRARY_GLIBC;
+		if (memmem(bytes + seg.offset, seg.filesz, "/ld-musl", 8))
+			return GI_C_LIBRARY_MUSL;
+		return GI_C_LIBRARY_UNKNOWN;
+	}
+	if (gi_elf_symbol_by_name(exe, "__libc_setup_tls", &sym))
+		return GI_C_LIBRARY_GLIBC;
+	if (gi_elf_symbol_by_name(exe, "__init_tp", &sym))
+		return GI_C_LIBRARY_MUSL;
+	return GI_C_LIBRARY_UNKNOWN;
+}
+
 static void find_layout(struct gi_pthreads *p)
 {
+	if (!has_thread_pointers(p)) {
+		struct gi_elf *exe = gi_target_exe(p->t);
+		p->library = exe ? library_of_program(exe) : GI_C_LIBRARY_UNKNOWN;
+		return;
+	}
 	if (gi_target_arch(p->t) == GI_ARCH_AMD64) {
 		if (!try_at(p, GLIBC_AMD64_TID, GI_C_LIBRARY_GLIBC))
 			try_at(p, MUSL_AMD64_TID, GI_C_LIBRARY_MUSL);
