@@ -30,8 +30,10 @@ const struct gi_command gi_cmd_why = {
 	.help = "Tells what the goroutine waits for, who has that, what that one waits for, and so on,\n"
 		"until somebody is found who runs, sleeps or waits for what nobody is known to have,\n"
 		"or until the chain comes back to one of its own: then it is a deadlock. Of several\n"
-		"owners the one is followed that leads to a root cause. Without an ID: the selected\n"
-		"goroutine.\n",
+		"owners the one is followed that leads to a root cause. What libraries make of a wait is\n"
+		"told, too: the errgroup, semaphore or call of singleflight, the context behind a Done\n"
+		"channel and who could cancel it, signals, the lock of a Cond. Without an ID: the\n"
+		"selected goroutine.\n",
 	.max_args = 1,
 	.completes = GI_ARG_GOROUTINE,
 	.run = why_run,

@@ -48,6 +48,8 @@ bool gi_type_of_interface(struct gi_go *go, uint64_t word, struct gi_type *ret);
 void gi_type_name(struct gi_go *go, const struct gi_type *type, struct gi_str *ret);
 /** The one type of a name ("main.server"); false if there is none or several. Searches all of them. */
 bool gi_type_find(struct gi_go *go, const char *name, struct gi_type *ret);
+/** The same of a struct whose package is package, or ends in /package as vendored ones do. */
+bool gi_type_find_in(struct gi_go *go, const char *package, const char *name, struct gi_type *ret);
 /** What a pointer, slice, array or channel is of; a map's values. */
 bool gi_type_elem(struct gi_go *go, const struct gi_type *type, struct gi_type *ret);
 /** A struct's own field of a name ("mu"; promoted ones are not looked for). */

@@ -141,6 +141,14 @@ bool gi_graph_find_object(const struct gi_graph *graph, uint64_t addr, size_t *r
 struct gi_typing;
 struct gi_error *gi_wait_typing(struct gi_go *go, struct gi_unwinder *u, const uint64_t *addrs,
 				size_t n, uint64_t budget, struct gi_typing **ret) GI_MUST_CHECK;
+/**
+ * Appends what libraries make of g's wait for an object of the graph, in lines that end in a newline, escaped: the
+ * errgroup that a WaitGroup is of and who still runs in it, the context whose Done channel it is and who
+ * could cancel it, a semaphore.Weighted, a call of singleflight, signals, a Cond's lock, a coroutine. The heap is searched as
+ * above. Nothing if nothing is known.
+ */
+struct gi_error *gi_wait_about(struct gi_go *go, struct gi_unwinder *u, const struct gi_graph *graph,
+			       size_t object, uint32_t g, uint64_t budget, struct gi_str *ret) GI_MUST_CHECK;
 /** Objects of one size. */
 struct gi_heap_class {
 	uint64_t size; // bytes of each; 0: large ones, each in a span of its own

@@ -240,7 +240,16 @@ static bool is_called(struct gi_go *go, const struct gi_type *type, const char *
 	return strcmp(gi_str_cstr(&name), want) == 0;
 }
 
-bool gi_type_find(struct gi_go *go, const char *name, struct gi_type *ret)
+static bool is_from(struct gi_go *go, const struct gi_type *type, const char *package)
+{
+	_cleanup_(gi_str_deinit) struct gi_str s = {0};
+	const size_t n = strlen(package);
+
+	return gi_type_package(go, type, &s) && s.len >= n &&
+	       strcmp(s.s + s.len - n, package) == 0 && (s.len == n || s.s[s.len - n - 1] == '/');
+}
+
+static bool find_type(struct gi_go *go, const char *package, const char *name, struct gi_type *ret)
 {
 	bool found = false;
 
@@ -252,7 +261,8 @@ bool gi_type_find(struct gi_go *go, const char *name, struct gi_type *ret)
 
 		for (uint64_t at = (r.start + 7) & ~UINT64_C(7); at + COMMON <= end; at += 8) {
 			struct gi_type t;
-			if (!gi_type_read(go, at, &t) || !is_called(go, &t, name))
+			if (!gi_type_read(go, at, &t) || (package && t.kind != GI_TYPE_STRUCT) ||
+			    !is_called(go, &t, name) || (package && !is_from(go, &t, package)))
 				continue;
 			if (found && (ret->hash != t.hash || ret->size != t.size))
 				return false;
@@ -261,6 +271,16 @@ bool gi_type_find(struct gi_go *go, const char *name, struct gi_type *ret)
 		}
 	}
 	return found;
+}
+
+bool gi_type_find(struct gi_go *go, const char *name, struct gi_type *ret)
+{
+	return find_type(go, NULL, name, ret);
+}
+
+bool gi_type_find_in(struct gi_go *go, const char *package, const char *name, struct gi_type *ret)
+{
+	return find_type(go, package, name, ret);
 }
 
 static void cut(struct gi_str *s, size_t len)

@@ -6,6 +6,7 @@
 
 #include "gcore/pthread.h"
 #include "report/frame.h"
+#include "report/why.h"
 
 enum { MAX_SHOWN = 100 };
 
@@ -99,6 +100,18 @@ static struct gi_location where_is(struct gi_go *go, struct gi_unwinder *u, uint
 	return user;
 }
 
+/** What libraries make of it, by its first waiter's stack. */
+static struct gi_error *put_about(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
+				  const struct gi_graph *graph, size_t object)
+{
+	for (size_t i = 0; i < gi_graph_waiter_count(graph) && u; i++) {
+		const struct gi_waiter *w = gi_graph_waiter(graph, i);
+		if (w->object == object)
+			return gi_out_about(out, go, u, graph, object, w->g, "  ", true);
+	}
+	return NULL;
+}
+
 /** The first edge of each owner of an object; edges is as long as there are owners. */
 static struct gi_error *find_owners(const struct gi_go *go, const struct gi_graph *graph,
 				    size_t object, uint32_t **edges, size_t *n)
@@ -166,7 +179,7 @@ static void put_text(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u
 		gi_out_puts(out, "  no owner found: its owner returned, or is unknown\n");
 }
 
-static void put_json(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
+static struct gi_error *put_json(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
 		     struct gi_graph *graph, size_t object, const uint32_t *owners, size_t owner_count)
 {
 	const struct gi_object *o = gi_graph_object(graph, object);
@@ -203,7 +216,11 @@ static void put_json(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u
 		gi_json_close(out);
 	}
 	gi_json_close(out);
+	gi_json_array(out, "about");
+	struct gi_error *err = put_about(out, go, u, graph, object);
+	gi_json_close(out);
 	gi_json_end(out);
+	return err;
 }
 
 struct gi_error *gi_report_waiters(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
@@ -220,8 +237,10 @@ struct gi_error *gi_report_waiters(struct gi_out *out, struct gi_go *go, struct 
 	if (err)
 		return err;
 	if (gi_out_is_json(out))
-		put_json(out, go, u, graph, object, owners, n);
+		err = put_json(out, go, u, graph, object, owners, n);
 	else
 		put_text(out, go, u, graph, object, owners, n);
-	return gi_out_check(out);
+	if (!err && !gi_out_is_json(out))
+		err = put_about(out, go, u, graph, object);
+	return err ? err : gi_out_check(out);
 }

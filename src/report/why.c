@@ -124,6 +124,14 @@ static bool has_timer(struct gi_go *go, const struct gi_graph *graph, const stru
 	return false;
 }
 
+/** One side of a coroutine is woken by the other, not by the runtime. */
+static bool is_coroutine(struct gi_go *go, uint32_t g)
+{
+	const char *reason = gi_go_wait_reason(go, gi_go_g(go, g));
+
+	return reason && strcmp(reason, "coroutine") == 0;
+}
+
 static enum ending ending_of(struct gi_go *go, const struct gi_graph *graph, uint32_t g)
 {
 	const struct gi_waiter *w = gi_graph_wait_of(graph, g);
@@ -154,7 +162,7 @@ static enum ending ending_of(struct gi_go *go, const struct gi_graph *graph, uin
 	case GI_OBJECT_THREAD:
 		return END_IN_C;
 	case GI_OBJECT_RUNTIME:
-		return END_RUNTIME;
+		return is_coroutine(go, g) ? END_UNKNOWN : END_RUNTIME;
 	case GI_OBJECT_NOTHING:
 		return END_NOTHING;
 	case GI_OBJECT_MUTEX:
@@ -257,8 +265,12 @@ static struct gi_error *put_last(struct gi_out *out, struct gi_go *go, struct gi
 		gi_out_printf(out, "%s\n", gi_str_cstr(&s));
 	for (; w && w < end && w->g == g && !err; w++, n++) {
 		const struct gi_object *o = gi_graph_object(graph, w->object);
-		if (n >= MAX_CASES || (!o->addr && o->kind != GI_OBJECT_NOTHING))
+		if (n >= MAX_CASES)
 			continue;
+		if (!o->addr && o->kind != GI_OBJECT_NOTHING) {
+			err = gi_out_about(out, go, u, graph, w->object, g, "  ", true);
+			continue;
+		}
 		gi_str_reset(&s);
 		gi_str_printf(&s, "  waits to %s%s: ",
 			      w->role == GI_ROLE_WAIT ? "go on" : gi_role_name(w->role),
@@ -270,7 +282,8 @@ static struct gi_error *put_last(struct gi_out *out, struct gi_go *go, struct gi
 		if (s.len == len)
 			s.s[s.len = len - 2] = '\0';
 		gi_out_printf(out, "%s\n", gi_str_cstr(&s));
-		if (o->addr && o->kind < GI_OBJECT_TIMER)
+		err = gi_out_about(out, go, u, graph, w->object, g, "  ", true);
+		if (!err && o->addr && o->kind < GI_OBJECT_TIMER)
 			err = gi_why_end(out, go, u, graph, w->object, g);
 	}
 	if (n > MAX_CASES)
@@ -375,6 +388,9 @@ static struct gi_error *put_text(struct gi_out *out, struct gi_go *go, struct gi
 		if (!s->edge)
 			continue;
 		gi_out_edge_rest(out, go, graph, s->edge);
+		err = gi_out_about(out, go, u, graph, s->edge->object, s->g, "    ", false);
+		if (err)
+			return err;
 		if (s->others)
 			gi_out_printf(out, "    and it waits for %zu other%s, too (\"waiters\" lists them)\n",
 				      s->others, s->others > 1 ? "s" : "");
@@ -401,15 +417,31 @@ static struct gi_error *put_text(struct gi_out *out, struct gi_go *go, struct gi
 
 // --- records ------------------------------------------------------------------------------
 
-static void put_json(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
+/** What libraries make of all that a goroutine waits for. */
+static struct gi_error *json_about(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
+				   const struct gi_graph *graph, uint32_t g, bool search)
+{
+	const struct gi_waiter *w = gi_graph_wait_of(graph, g);
+	const struct gi_waiter *end = gi_graph_waiter(graph, 0) + gi_graph_waiter_count(graph);
+	struct gi_error *err = NULL;
+
+	gi_json_array(out, "about");
+	for (unsigned n = 0; w && w < end && w->g == g && n < MAX_CASES && !err; w++, n++)
+		err = gi_out_about(out, go, u, graph, w->object, g, "", search);
+	gi_json_close(out);
+	return err;
+}
+
+static struct gi_error *put_json(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
 		     const struct gi_graph *graph, const struct chain *c)
 {
+	struct gi_error *err = NULL;
 	size_t i;
 
 	gi_json_begin(out, "why");
 	gi_json_u64(out, "goroutine", gi_goid(go, c->steps[0].g));
 	gi_json_array(out, "chain");
-	for (size_t k = 0; k < c->n; k++) {
+	for (size_t k = 0; k < c->n && !err; k++) {
 		const struct step *s = &c->steps[k];
 		const struct gi_g *g = gi_go_g(go, s->g);
 		const struct gi_location at = place_of(go, u, s->g);
@@ -424,6 +456,7 @@ static void put_json(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u
 			gi_json_edge(out, "edge", go, graph, s->edge);
 		else
 			gi_json_null(out, "edge");
+		err = json_about(out, go, u, graph, s->g, !s->edge);
 		gi_json_close(out);
 	}
 	gi_json_close(out);
@@ -437,6 +470,7 @@ static void put_json(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u
 		gi_json_null(out, "root");
 	}
 	gi_json_end(out);
+	return err;
 }
 
 struct gi_error *gi_report_why(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
@@ -455,7 +489,7 @@ struct gi_error *gi_report_why(struct gi_out *out, struct gi_go *go, struct gi_u
 	follow(go, graph, (uint32_t)i, c);
 	struct gi_error *err = NULL;
 	if (gi_out_is_json(out))
-		put_json(out, go, u, graph, c);
+		err = put_json(out, go, u, graph, c);
 	else
 		err = put_text(out, go, u, graph, c);
 	return err ? err : gi_out_check(out);

@@ -58,31 +58,35 @@ static void put_timer(struct gi_out *out, struct gi_go *go, const struct gi_time
 	}
 }
 
-/** The object that a cancelCtx or one that embeds it keeps its Done channel in. */
-static bool is_context(const char *type)
+struct gi_error *gi_out_about(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
+			      const struct gi_graph *graph, size_t object, uint32_t g,
+			      const char *indent, bool search)
 {
-	return strcmp(type, "context.cancelCtx") == 0 || strcmp(type, "context.timerCtx") == 0;
+	_cleanup_(gi_str_deinit) struct gi_str s = {0};
+	struct gi_error *err = gi_wait_about(go, u, graph, object, g, search ? BUDGET : 0, &s);
+
+	if (err)
+		return err;
+	for (char *line = s.s, *end; line && (end = strchr(line, '\n')); line = end + 1) {
+		*end = '\0';
+		if (gi_out_is_json(out))
+			gi_json_str(out, NULL, line);
+		else
+			gi_out_printf(out, "%s%s\n", indent, line);
+	}
+	return NULL;
 }
 
 static void put_holders(struct gi_out *out, struct gi_go *go, const struct gi_graph *graph,
-			struct gi_typing *typing, const struct gi_typed *o, size_t object,
-			uint32_t g)
+			const struct gi_typed *o, size_t object, uint32_t g)
 {
 	_cleanup_(gi_str_deinit) struct gi_str s = {0};
 	uint32_t gs[32];
 	size_t n = 0;
-	bool context = false;
 
 	for (size_t i = 0; i < o->reference_count; i++) {
 		const struct gi_reference *r = &o->references[i];
-		struct gi_typed holder;
 
-		if (r->kind == GI_REFERENCE_HEAP && gi_typing_at(typing, r->holder, &holder) &&
-		    holder.type.addr) {
-			_cleanup_(gi_str_deinit) struct gi_str type = {0};
-			gi_type_name(go, &holder.type, &type);
-			context = context || is_context(gi_str_cstr(&type));
-		}
 		if (r->kind != GI_REFERENCE_STACK || n == GI_ARRAY_SIZE(gs) ||
 		    (n && gs[n - 1] == r->g))
 			continue;
@@ -90,8 +94,6 @@ static void put_holders(struct gi_out *out, struct gi_go *go, const struct gi_gr
 		if (r->g != g && (!w || w->object != object))
 			gs[n++] = r->g;
 	}
-	if (context)
-		gi_out_puts(out, "  it is closed when its context is cancelled\n");
 	if (!n)
 		return;
 	gi_goroutines_format(go, gs, n, &s);
@@ -129,6 +131,6 @@ struct gi_error *gi_why_end(struct gi_out *out, struct gi_go *go, struct gi_unwi
 		gi_str_put_escaped(&safe, gi_str_cstr(&name), name.len);
 		gi_out_printf(out, "  that is %s\n", gi_str_cstr(&safe));
 	}
-	put_holders(out, go, graph, typing, &typed, object, g);
+	put_holders(out, go, graph, &typed, object, g);
 	return NULL;
 }
