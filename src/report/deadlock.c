@@ -482,6 +482,11 @@ static struct gi_error *put_verdict(struct gi_out *out, struct gi_go *go,
 	if (v->kind == GI_VERDICT_UNREACHABLE || v->kind == GI_VERDICT_ORPHAN_LOCK ||
 	    v->kind == GI_VERDICT_UNKNOWN)
 		err = put_unreachable(out, go, graph, v);
+	if (v->kind == GI_VERDICT_SUSPECT) {
+		gi_out_style(out, GI_STYLE_DIM);
+		gi_out_puts(out, "    not counted: no other goroutine's stack leads to these, but globals do\n");
+		gi_out_style(out, GI_STYLE_NONE);
+	}
 	gi_out_leaked(out, go, v);
 	const struct gi_verdict *c = collateral_of(graph, i);
 	if (!err && c)

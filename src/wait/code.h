@@ -77,10 +77,10 @@ struct gi_lock_fact {
 	int64_t ret_off;
 };
 
-/** A release or acquisition, or a call that may be one, somewhere in a function. */
+/** A release or acquisition, what wakes others, or a call that may be one, somewhere in a function. */
 struct gi_ahead {
 	uint32_t site;
-	uint8_t kind;
+	uint8_t kind; // enum gi_lock_kind, or gi_wake_kind
 	bool is_call;
 	bool is_acquire;
 	bool is_foreign;	    // what it releases was not taken in the function before

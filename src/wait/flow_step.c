@@ -501,6 +501,15 @@ static bool contains(const char *s, const char *part)
 	return strstr(s, part) != NULL;
 }
 
+/** A call that wakes others, for those who look ahead. Releases need the room more. */
+static void wake(struct gi_fn *fn, const struct gi_flow_state *st, uint32_t i, unsigned kind)
+{
+	const gi_value recv = st->regs[fn->machine->int_args[0]];
+
+	if (kind && recv && fn->release_count < FLOW_MAX_RELEASES / 2)
+		gi_fn_record(fn, &(struct gi_ahead){.site = i, .kind = (uint8_t)kind, .recv = recv});
+}
+
 static struct gi_error *step_call(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i)
 {
 	const struct gi_code_env *env = &fn->code->env;
@@ -523,6 +532,8 @@ static struct gi_error *step_call(struct gi_fn *fn, struct gi_flow_state *st, ui
 		clobber(fn, st, i, fn->arch->helper_writes);
 		return err;
 	}
+	if (known)
+		wake(fn, st, i, gi_prim_wakes(f.name));
 	if (!known) {
 		// A closure may let go of any lock.
 		const struct gi_value_node *n = gi_value_node(&fn->values, callee);

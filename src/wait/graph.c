@@ -107,6 +107,17 @@ static uint64_t object_key(enum gi_object_kind kind, uint64_t addr)
 	return addr ^ (uint64_t)kind << 57;
 }
 
+bool gi_graph_has_object(const struct gi_graph *gr, enum gi_object_kind kind, uint64_t addr,
+			 uint32_t *ret)
+{
+	uint64_t at;
+
+	if (!gi_map_get(&gr->object_index, object_key(kind, addr), &at))
+		return false;
+	*ret = (uint32_t)at;
+	return true;
+}
+
 struct gi_error *gi_graph_add_object(struct gi_graph *gr, enum gi_object_kind kind, uint64_t addr,
 				     uint32_t *ret)
 {

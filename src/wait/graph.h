@@ -88,6 +88,9 @@ void gi_graph_add_note(struct gi_graph *gr, const char *fmt, ...) GI_PRINTF(2, 3
 /** The object, made if it is new. */
 struct gi_error *gi_graph_add_object(struct gi_graph *gr, enum gi_object_kind kind, uint64_t addr,
 				     uint32_t *ret) GI_MUST_CHECK;
+/** The object, if somebody waits for it. */
+bool gi_graph_has_object(const struct gi_graph *gr, enum gi_object_kind kind, uint64_t addr,
+			 uint32_t *ret);
 struct gi_error *gi_graph_add_waiter(struct gi_graph *gr, uint32_t g, uint32_t object,
 				     enum gi_wait_role role, bool in_select, uint64_t sema,
 				     bool pending_writer) GI_MUST_CHECK;
@@ -124,6 +127,8 @@ struct gi_error *gi_graph_prove(struct gi_graph *gr) GI_MUST_CHECK;
  * also of those who may go on, but are in C.
  */
 struct gi_error *gi_graph_judge(struct gi_graph *gr, bool last) GI_MUST_CHECK;
+/** suspect.c: adds verdicts of what may be a deadlock, and their edges behind all others. */
+struct gi_error *gi_graph_find_suspects(struct gi_graph *gr) GI_MUST_CHECK;
 /** typed.c: names for objects of the heap that verdicts tell of. */
 struct gi_error *gi_graph_name_objects(struct gi_graph *gr) GI_MUST_CHECK;
 

@@ -72,6 +72,24 @@ struct gi_prim gi_prim_of(const char *name)
 	return none;
 }
 
+unsigned gi_prim_wakes(const char *name)
+{
+	static const struct {
+		const char *name;
+		enum gi_wake_kind kind;
+	} wakes[] = {
+		{"runtime.chansend1", GI_WAKE_SEND},	{"runtime.closechan", GI_WAKE_CLOSE},
+		{"runtime.chanrecv1", GI_WAKE_RECEIVE}, {"runtime.chanrecv2", GI_WAKE_RECEIVE},
+		{"sync.(*Cond).Signal", GI_WAKE_SIGNAL}, {"sync.(*Cond).Broadcast", GI_WAKE_SIGNAL},
+	};
+
+	for (size_t i = 0; i < sizeof(wakes) / sizeof(wakes[0]); i++) {
+		if (strcmp(name, wakes[i].name) == 0)
+			return wakes[i].kind;
+	}
+	return 0;
+}
+
 bool gi_prim_no_return(const char *name)
 {
 	static const char *const names[] = {

@@ -9,6 +9,9 @@
 /** A group is "released" by Done. */
 enum gi_lock_kind { GI_LOCK_MUTEX, GI_LOCK_WRITE, GI_LOCK_READ, GI_LOCK_GROUP };
 
+/** What wakes those who wait on a channel or a condition; beside enum gi_lock_kind in struct gi_ahead. */
+enum gi_wake_kind { GI_WAKE_SEND = 16, GI_WAKE_CLOSE, GI_WAKE_RECEIVE, GI_WAKE_SIGNAL };
+
 enum gi_prim_op {
 	GI_PRIM_NONE,
 	GI_PRIM_ACQUIRE,
@@ -29,6 +32,8 @@ struct gi_prim {
 
 /** op NONE for all other functions. */
 struct gi_prim gi_prim_of(const char *name);
+/** The enum gi_wake_kind of a function whose first argument is the channel or condition; 0: of none. */
+unsigned gi_prim_wakes(const char *name);
 /** Functions that never return to their caller. */
 bool gi_prim_no_return(const char *name);
 /** Functions of the runtime that keep the registers of their caller, or all but one or two. */

@@ -20,6 +20,7 @@
 // pointers (a channel's address as an integer in a map), and counts on the waiting goroutine itself
 // to keep the object.
 
+#include "gcore/sched.h"
 #include "wait/reach_impl.h"
 
 #include <stdlib.h>
@@ -106,6 +107,8 @@ static struct gi_error *watch_object(struct gi_reach *r, size_t wait, uint64_t o
 		return err ? err : gi_u64s_push(&r->on_stack, (uint64_t)(g - gi_go_g(r->go, 0)));
 	}
 	// A global, memory of C; or nothing that we understand.
+	if (r->stacks_only)
+		return NULL;
 	return gi_reach_wake(r, wait);
 }
 
@@ -326,6 +329,20 @@ static struct gi_error *spread(struct gi_reach *r)
 	return err;
 }
 
+static bool mark_timer(void *arg, const struct gi_timer *t)
+{
+	struct gi_reach *r = arg;
+
+	gi_mark_address(&r->marker, t->arg);
+	return true;
+}
+
+/** What timers will be given: all that runs without a goroutine. */
+static struct gi_error *mark_timers(struct gi_reach *r)
+{
+	return gi_go_timers(r->go, mark_timer, r);
+}
+
 static struct gi_error *solve(struct gi_reach *r, const struct gi_reach_wait *waits, size_t n)
 {
 	struct gi_heap *heap = NULL;
@@ -348,10 +365,10 @@ static struct gi_error *solve(struct gi_reach *r, const struct gi_reach_wait *wa
 	if (!err)
 		err = gi_heap_specials(r->go, heap, watch_weak, r);
 	if (!err)
-		err = gi_reach_mark_globals(r);
+		err = r->stacks_only ? mark_timers(r) : gi_reach_mark_globals(r);
 	if (!err)
 		err = drain(r);
-	if (!err)
+	if (!err && !r->stacks_only)
 		err = check_globals(r);
 	if (!err)
 		err = keep_globals(r);
@@ -366,8 +383,8 @@ static struct gi_error *solve(struct gi_reach *r, const struct gi_reach_wait *wa
 
 // --- the contract --------------------------------------------------------------------------
 
-struct gi_error *gi_reach_solve(struct gi_go *go, const struct gi_reach_wait *waits, size_t n,
-				struct gi_reach **ret)
+static struct gi_error *start(struct gi_go *go, const struct gi_reach_wait *waits, size_t n,
+			      bool stacks_only, struct gi_reach **ret)
 {
 	_cleanup_(gi_reach_destroyp) struct gi_reach *r = calloc(1, sizeof(*r));
 	struct gi_error *err;
@@ -375,6 +392,7 @@ struct gi_error *gi_reach_solve(struct gi_go *go, const struct gi_reach_wait *wa
 	if (!r)
 		return gi_error_nomem();
 	r->go = go;
+	r->stacks_only = stacks_only;
 	err = go->functab ? gi_unwinder_create(go, &r->u) : NULL;
 	if (!err)
 		err = solve(r, waits, n);
@@ -383,6 +401,18 @@ struct gi_error *gi_reach_solve(struct gi_go *go, const struct gi_reach_wait *wa
 	*ret = r;
 	r = NULL;
 	return NULL;
+}
+
+struct gi_error *gi_reach_solve(struct gi_go *go, const struct gi_reach_wait *waits, size_t n,
+				struct gi_reach **ret)
+{
+	return start(go, waits, n, false, ret);
+}
+
+struct gi_error *gi_reach_solve_stacks(struct gi_go *go, const struct gi_reach_wait *waits, size_t n,
+				       struct gi_reach **ret)
+{
+	return start(go, waits, n, true, ret);
 }
 
 void gi_reach_destroy(struct gi_reach *r)

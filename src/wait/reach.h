@@ -30,6 +30,12 @@ struct gi_reach;
  */
 struct gi_error *gi_reach_solve(struct gi_go *go, const struct gi_reach_wait *waits, size_t n,
 				struct gi_reach **ret) GI_MUST_CHECK;
+/**
+ * The same without globals: who goes on if nobody but the other goroutines, by their stacks, timers and
+ * threads can reach what they wait for. A weaker argument, which proves nothing.
+ */
+struct gi_error *gi_reach_solve_stacks(struct gi_go *go, const struct gi_reach_wait *waits, size_t n,
+				       struct gi_reach **ret) GI_MUST_CHECK;
 void gi_reach_destroy(struct gi_reach *r);
 GI_DEFINE_CLEANUP(struct gi_reach *, gi_reach_destroyp, gi_reach_destroy)
 

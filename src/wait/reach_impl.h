@@ -124,6 +124,7 @@ struct gi_reach {
 	struct gi_go *go;
 	const struct gi_heap *heap;
 	struct gi_marker marker;
+	bool stacks_only;  // globals do not count
 	uint64_t *globals; // marks before any stack was looked at
 
 	struct gi_reach_state *waits;

@@ -488,6 +488,8 @@ struct gi_error *gi_graph_judge(struct gi_graph *gr, bool last)
 	// Before the proof a verdict would say that its goroutines are stuck for good.
 	if (!err && last)
 		err = judge_in_c(&j);
+	if (!err && last)
+		err = gi_graph_find_suspects(gr);
 	if (!err)
 		err = judge_collateral(&j);
 	gi_digraph_deinit(&j.d);

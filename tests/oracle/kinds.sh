@@ -58,6 +58,6 @@ verdict_of() {
 	structlock | lockstyles | leaks | asleep) echo 1 ;;
 	pthread_abba | pthread_mixed | pthread_self) echo 1 ;;
 	pthread_cond | cgo_healthy) echo 0 ;;
-	healthy | reachable | handover | many | busy | parked) echo 0 ;;
+	healthy | reachable | handover | many | busy | parked | suspects) echo 0 ;;
 	esac
 }

@@ -1,0 +1,3 @@
+module suspects
+
+go 1.18
