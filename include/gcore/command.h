@@ -162,7 +162,7 @@ struct gi_error *gi_session_find_thread(struct gi_session *s, const char *text, 
 /** Runs one command line with the given output ("goroutine 18 bt" uses it). */
 struct gi_error *gi_session_run(struct gi_session *s, const char *line, struct gi_out *out) GI_MUST_CHECK;
 /** Writes a core of the session's target, see gi_dump_core(); of a process, of a new snapshot. */
-struct gi_error *gi_session_dump_core(struct gi_session *s, const char *path, bool all,
+struct gi_error *gi_session_dump_core(struct gi_session *s, const char *path, bool all, bool direct,
 				      struct gi_dump_result *ret) GI_MUST_CHECK;
 /** Writes a mini dump of the session's target, see gi_dump_mini(). */
 struct gi_error *gi_session_dump_mini(struct gi_session *s, const char *path,

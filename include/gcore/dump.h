@@ -28,9 +28,15 @@ struct gi_dump_origin {
 struct gi_dump_plan;
 /**
  * Makes the plan and reads all of that memory into the target's copy: while the process stands.
- * all: see gi_dump_core(). *plan is made, or made anew.
+ * all: see gi_dump_core(). *plan is made, or made anew. direct: nothing is read now, but when
+ * it is written, in pieces, and the process must stand until then; else what gi_dump_plan_check()
+ * says.
  */
-struct gi_error *gi_dump_plan(struct gi_target *t, bool all, struct gi_dump_plan **plan) GI_MUST_CHECK;
+struct gi_error *gi_dump_plan(struct gi_target *t, bool all, bool direct, struct gi_dump_plan **plan) GI_MUST_CHECK;
+/** GI_ERR_UNSUPPORTED if there is too little memory to copy what is planned. */
+struct gi_error *gi_dump_plan_check(struct gi_target *t, const struct gi_dump_plan *plan) GI_MUST_CHECK;
+/** Of a direct one: the process may run on as soon as all was read, before the file is on the disk. */
+void gi_dump_plan_set_release(struct gi_dump_plan *plan);
 void gi_dump_plan_destroy(struct gi_dump_plan *plan);
 
 /**

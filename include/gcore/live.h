@@ -78,6 +78,13 @@ bool gi_live_cpu_now(struct gi_target *t, pid_t tid, uint64_t *ret);
 /** Words of memory as they are now, whatever was copied; 0 for those that cannot be read. */
 void gi_live_words_now(struct gi_target *t, const uint64_t *addrs, size_t n, uint64_t *ret);
 
+/** How many bytes of the process may be copied, in all: half of the memory that was free. */
+uint64_t gi_live_room(struct gi_target *t);
+/**
+ * Reads memory as it is now, past all copies; zeros for pages that cannot be read. GI_ERR_NOT_FOUND if
+ * the process is gone.
+ */
+struct gi_error *gi_live_read_now(struct gi_target *t, uint64_t addr, uint8_t *buf, size_t n) GI_MUST_CHECK;
 /** From now on all memory of a process that has at most so many bytes of its own is copied in the stop. */
 void gi_live_copy_up_to(struct gi_target *t, uint64_t bytes);
 /** True if the process is gone or runs another program (execve); its snapshot stays. */

@@ -7,7 +7,8 @@
 // is that was protected later; of files, the page with the ELF header, for its build ID. The rest
 // is in the files and has no bytes here, unless it is asked for.
 //
-// A process stands while its memory is copied, and it is written after that. Anonymous memory that
+// A process stands while its memory is copied, and it is written after that; or, without a copy, while
+// it is written: its memory may be larger than ours. Anonymous memory that
 // it never touched is neither read nor written: such pages are holes in the file.
 //
 // What cannot be read although it should be there (a core that was cut off, memory without access)
@@ -20,8 +21,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <inttypes.h>
+
 #include "dump/file.h"
 #include "gcore/dump.h"
+#include "gcore/live.h"
 #include "target/core_impl.h"
 #include "target/mini_format.h"
 
@@ -123,6 +127,8 @@ static struct gi_error *add_core_mapping(struct dump *d, size_t i)
 // --- running processes ------------------------------------------------------------
 
 struct gi_dump_plan {
+	bool release;		   // let the process run when all was read
+	bool direct;		   // not copied: read while it is written
 	struct gi_extent *present; // memory that is there, ascending
 	size_t count, cap;
 };
@@ -133,6 +139,11 @@ void gi_dump_plan_destroy(struct gi_dump_plan *plan)
 		return;
 	free(plan->present);
 	free(plan);
+}
+
+void gi_dump_plan_set_release(struct gi_dump_plan *plan)
+{
+	plan->release = true;
 }
 
 static struct gi_error *plan_add(struct gi_dump_plan *plan, uint64_t start, uint64_t len)
@@ -199,7 +210,21 @@ static struct gi_error *plan_mapping(struct dump *d, struct gi_dump_plan *plan, 
 	return err;
 }
 
-struct gi_error *gi_dump_plan(struct gi_target *t, bool all, struct gi_dump_plan **ret)
+struct gi_error *gi_dump_plan_check(struct gi_target *t, const struct gi_dump_plan *plan)
+{
+	uint64_t bytes = 0, room = gi_live_room(t);
+	for (size_t i = 0; i < plan->count; i++)
+		bytes += plan->present[i].len;
+	if (bytes <= room)
+		return NULL;
+	return gi_error_create(GI_ERR_UNSUPPORTED,
+			       "the process has %" PRIu64 " MB to copy, and a copy may have %" PRIu64
+			       " MB here, half of what is free: dump -direct writes them while the process "
+			       "stands, without a copy; dump -mini takes less",
+			       bytes >> 20, room >> 20);
+}
+
+struct gi_error *gi_dump_plan(struct gi_target *t, bool all, bool direct, struct gi_dump_plan **ret)
 {
 	struct dump d = {.c = core_of(t), .all = all};
 	if (!t->ops->is_core)
@@ -209,6 +234,7 @@ struct gi_error *gi_dump_plan(struct gi_target *t, bool all, struct gi_dump_plan
 		return gi_error_nomem();
 	*ret = plan;
 	plan->count = 0;
+	plan->direct = direct;
 	char path[64];
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)d.c->live_pid);
 	int pagemap = open(path, O_RDONLY | O_CLOEXEC);
@@ -217,7 +243,9 @@ struct gi_error *gi_dump_plan(struct gi_target *t, bool all, struct gi_dump_plan
 		err = plan_mapping(&d, plan, i, pagemap);
 	if (pagemap >= 0)
 		close(pagemap);
-	if (!err)
+	if (!err && !direct)
+		err = gi_dump_plan_check(t, plan);
+	if (!err && !direct)
 		gi_target_fetch(t, plan->present, plan->count);
 	return err;
 }
@@ -227,6 +255,8 @@ static struct gi_error *add_present(struct dump *d, const struct gi_mapping *m, 
 {
 	struct gi_target *t = &d->c->base;
 	struct gi_error *err = NULL;
+	if (d->file.direct) // what cannot be read comes out as zeros, as the kernel does it
+		return add(d, m, at, end - at, end - at);
 	while (!err && at < end) {
 		size_t got;
 		uint8_t byte;
@@ -295,6 +325,8 @@ struct gi_error *gi_dump_core(struct gi_target *t, bool all, const struct gi_dum
 				       "another one with -mini");
 	d.file.align = t->info.page_size;
 	if (plan) {
+		d.file.direct = plan->direct;
+		d.file.release = plan->release;
 		d.file.present = plan->present;
 		d.file.present_count = plan->count;
 	}

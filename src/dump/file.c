@@ -12,8 +12,9 @@
 #include <unistd.h>
 
 #include "elf/sparse.h"
+#include "gcore/live.h"
 
-enum { PAGE = 4096 };
+enum { DIRECT = 1 << 20 };
 
 void gi_dump_file_deinit(struct dump_file *f)
 {
@@ -145,6 +146,22 @@ static struct gi_error *put_bytes(struct dump_file *f, struct elf_sparse *out, u
 	return err;
 }
 
+static struct gi_error *put_direct(struct dump_file *f, struct elf_sparse *out, uint64_t start,
+				   uint64_t len)
+{
+	_cleanup_(gi_freep) uint8_t *buf = malloc(DIRECT);
+	struct gi_error *err = buf ? NULL : gi_error_nomem();
+	for (uint64_t done = 0, n; !err && done < len; done += n) {
+		n = gi_min_u64(len - done, DIRECT);
+		err = gi_interrupt_check();
+		if (!err)
+			err = gi_live_read_now(f->t, start + done, buf, n);
+		if (!err)
+			err = gi_elf_sparse_write(out, buf, n);
+	}
+	return err;
+}
+
 static struct gi_error *put_memory(struct dump_file *f, struct elf_sparse *out, uint64_t *memory_ret)
 {
 	size_t k = 0; // of what is present
@@ -163,7 +180,8 @@ static struct gi_error *put_memory(struct dump_file *f, struct elf_sparse *out, 
 			if (err || at == end)
 				continue;
 			next = gi_min_u64(e->start + e->len, end);
-			err = put_bytes(f, out, at, next - at);
+			err = f->direct ? put_direct(f, out, at, next - at) :
+					  put_bytes(f, out, at, next - at);
 			*memory_ret += next - at;
 			at = next;
 		}
@@ -251,6 +269,8 @@ struct gi_error *gi_dump_file_write(struct dump_file *f, const char *path, uint6
 		err = gi_elf_sparse_write(out, (const uint8_t *)gi_str_cstr(&f->notes), f->notes.len);
 	if (!err)
 		err = put_memory(f, out, &memory);
+	if (f->release)
+		gi_live_release(f->t);
 	uint64_t size = gi_elf_sparse_size(out);
 	if (!err && is_packed(path))
 		err = pack(out, dir, path, &size);

@@ -19,6 +19,8 @@ struct dump_file {
 	// If not NULL, what of the pieces is there, ascending: all else is zeros.
 	const struct gi_extent *present;
 	size_t present_count;
+	bool release; // it may run on once all was read
+	bool direct; // of a process that stands: read for the first time when it is written
 	uint64_t align; // of pieces in the file: a power of two
 };
 

@@ -110,6 +110,9 @@ static struct gi_error *write_error(const struct elf_sparse *s)
 		return gi_error_errno("%s is full after %llu bytes: TMPDIR or --cache-dir can name "
 				      "a folder with more room",
 				      s->dir, (unsigned long long)s->size);
+	if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)
+		return gi_error_errno("%s has no room for more than %llu MB of the file: nothing of it was left there",
+				      s->dir, (unsigned long long)(s->size >> 20));
 	return gi_error_errno("a file in %s cannot be written", s->dir);
 }
 

@@ -170,7 +170,7 @@ struct gi_error *gi_session_refresh(struct gi_session *s, bool hold, struct gi_o
 
 struct dump_copy {
 	struct gi_session *s;
-	bool all;
+	bool all, direct;
 	struct gi_dump_plan *plan;
 };
 
@@ -178,23 +178,32 @@ static struct gi_error *copy_for_dump(void *arg)
 {
 	struct dump_copy *d = arg;
 	struct gi_error *err = d->s->go ? gi_go_copy(d->s->go) : NULL;
-	return err ? err : gi_dump_plan(d->s->target, d->all, &d->plan);
+	return err ? err : gi_dump_plan(d->s->target, d->all, d->direct, &d->plan);
 }
 
-struct gi_error *gi_session_dump_core(struct gi_session *s, const char *path, bool all,
+struct gi_error *gi_session_dump_core(struct gi_session *s, const char *path, bool all, bool direct,
 				      struct gi_dump_result *ret)
 {
-	struct dump_copy d = { .s = s, .all = all };
+	struct dump_copy d = { .s = s, .all = all, .direct = direct };
 	struct gi_error *err;
 	if (!gi_target_is_live(s->target))
-		return gi_dump_core(s->target, all, NULL, path, ret);
-	// One that is being held is as it was; else all of the core must be of one moment.
-	if (gi_live_stop(s->target)->held)
+		return direct ? check_live(s) : gi_dump_core(s->target, all, NULL, path, ret);
+	bool held = gi_live_stop(s->target)->held;
+	// One that is being held is as it was; else all of the core must be of one moment. What would
+	// not work is known before the process is stopped for it.
+	err = held || direct ? NULL : gi_dump_plan(s->target, all, true, &d.plan);
+	if (!err && d.plan)
+		err = gi_dump_plan_check(s->target, d.plan);
+	if (!err && held)
 		err = copy_for_dump(&d);
-	else
-		err = retake(s, copy_for_dump, &d, false);
+	else if (!err)
+		err = retake(s, copy_for_dump, &d, direct);
+	if (!err && direct && !held)
+		gi_dump_plan_set_release(d.plan);
 	if (!err)
 		err = gi_dump_core(s->target, all, d.plan, path, ret);
+	if (direct && !held)
+		gi_live_release(s->target);
 	gi_dump_plan_destroy(d.plan);
 	if (err)
 		return err;
@@ -287,6 +296,10 @@ struct gi_error *gi_session_judge(struct gi_session *s, bool *proven_ret)
 	struct gi_error *err = gi_session_graph(s, &graph);
 	if (err)
 		return err;
+	// A dump cannot be looked at twice; it says of itself what was read late.
+	*proven_ret = true;
+	if (!gi_target_is_live(s->target))
+		return NULL;
 	for (size_t i = 0; i < GI_ARRAY_SIZE(whole) && !is_proven(s); i++) {
 		sum = stuck_sum(s);
 		err = look_again(s, whole[i]);

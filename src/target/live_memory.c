@@ -564,6 +564,35 @@ const void *gi_live_view(struct gi_target *t, uint64_t addr, size_t max, size_t 
 	return a->shadow + off;
 }
 
+uint64_t gi_live_room(struct gi_target *t)
+{
+	const struct live *l = live_of(t);
+	return l->max_pages > UINT64_MAX / LIVE_PAGE ? UINT64_MAX : l->max_pages * LIVE_PAGE;
+}
+
+struct gi_error *gi_live_read_now(struct gi_target *t, uint64_t addr, uint8_t *buf, size_t n)
+{
+	struct live *l = live_of(t);
+	for (size_t done = 0; done < n;) {
+		struct iovec to = { buf + done, n - done };
+		struct iovec from = { (void *)(uintptr_t)(addr + done), n - done };
+		ssize_t got = process_vm_readv(l->via, &to, 1, &from, 1, 0);
+		if (got > 0) {
+			done += (size_t)got;
+			continue;
+		}
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (gi_live_is_over(t))
+			return gi_error_create(GI_ERR_NOT_FOUND, "process %d ended while it was read", (int)l->pid);
+		size_t left = LIVE_PAGE - (addr + done) % LIVE_PAGE;
+		left = gi_min_u64(left, n - done);
+		memset(buf + done, 0, left);
+		done += left;
+	}
+	return NULL;
+}
+
 bool gi_live_is_late(struct gi_target *t, uint64_t addr, uint64_t *len)
 {
 	const struct live *l = live_of(t);
