@@ -7,7 +7,8 @@
 // LocalsPointerMaps and ArgsPointerMaps). Variables whose address was taken are stack objects
 // (FUNCDATA StackObjects): they count, all of their words, when something live points into them.
 // Deferred calls' records on the stack are in no map and count whole; what they call may be a stack
-// object.
+// object. So may the closure that a goroutine was about to run when it was made to give way: only the
+// saved context register points to it, since a deferred call's record is emptied before the call.
 //
 // The maps hold where a goroutine stopped by itself: at calls. So they are used for those that are
 // parked, or wait for a processor; one that was interrupted in the midst of a function left its
@@ -266,6 +267,9 @@ static struct gi_error *find_live(struct live *l, struct gi_frames *fs, const st
 	}
 	if (!err && *ok)
 		err = add_defers(l, g, ok);
+	// Who was stopped as it entered a closure has that in its context register alone.
+	if (!err && *ok)
+		err = point(l, g->sched_ctxt);
 	return err || !*ok ? err : follow(l, g);
 }
 
