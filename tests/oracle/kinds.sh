@@ -55,7 +55,7 @@ verdict_of() {
 	case $1 in
 	linked) [[ ${2-} == *well ]] && echo 0 || echo 1 ;;
 	abba | abba_explicit | selflock | threeway | rwmutex | rwupgrade | chanpair) echo 1 ;;
-	structlock | lockstyles | leaks | asleep) echo 1 ;;
+	structlock | lockstyles | leaks | crowd | asleep) echo 1 ;;
 	pthread_abba | pthread_mixed | pthread_self) echo 1 ;;
 	pthread_cond | cgo_healthy) echo 0 ;;
 	healthy | reachable | handover | many | busy | parked | suspects) echo 0 ;;
