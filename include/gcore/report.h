@@ -147,7 +147,8 @@ struct gi_error *gi_report_threads(struct gi_out *out, struct gi_target *t, stru
 				   bool syscalls) GI_MUST_CHECK;
 struct gi_error *gi_report_thread(struct gi_out *out, struct gi_target *t, struct gi_go *go,
 				  struct gi_unwinder *u, size_t thread) GI_MUST_CHECK;
-struct gi_error *gi_report_ms(struct gi_out *out, struct gi_go *go) GI_MUST_CHECK;
+/** u may be NULL: which locks of the runtime Ms wait for is not shown then. */
+struct gi_error *gi_report_ms(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u) GI_MUST_CHECK;
 struct gi_error *gi_report_ps(struct gi_out *out, struct gi_go *go) GI_MUST_CHECK;
 /** One line on what was written. */
 struct gi_error *gi_report_dump(struct gi_out *out, const char *path, bool mini,

@@ -60,6 +60,9 @@ bool gi_go_poll_desc_name(struct gi_go *go, const struct gi_poll_desc *d, struct
  */
 bool gi_go_futex_name(struct gi_go *go, uint64_t addr, struct gi_str *ret);
 
+/** Appends the name of a lock of the runtime: "runtime.sched.lock", "hchan.lock of channel 0xc000012345". */
+void gi_go_lock_name(struct gi_go *go, uint64_t addr, struct gi_str *ret);
+
 /** Has the goroutine been asked to give way (g.preempt)? false if that cannot be read. */
 bool gi_go_g_preempt(struct gi_go *go, const struct gi_g *g);
 

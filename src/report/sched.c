@@ -1,5 +1,7 @@
 // The scheduler: Ms, Ps, and what they share.
 
+#include "gcore/runtime_lock.h"
+#include "gcore/sched.h"
 #include "report/frame.h"
 #include "report/sched.h"
 #include "report/table.h"
@@ -42,7 +44,8 @@ void gi_sched_function(struct gi_go *go, uint64_t pc, struct gi_str *str)
 }
 
 // What is of interest of an M beside its numbers.
-static void m_state(struct gi_go *go, const struct gi_m *m, struct gi_str *ret)
+static void m_state(struct gi_go *go, const struct gi_m *m, const struct gi_lock_wait *wait,
+		    struct gi_str *ret)
 {
 	const struct gi_g *locked = g_at(go, m->lockedg);
 	struct {
@@ -67,9 +70,32 @@ static void m_state(struct gi_go *go, const struct gi_m *m, struct gi_str *ret)
 	if (locked)
 		gi_str_printf(ret, "%slocked to goroutine %" PRIu64, ret->len ? ", " : "",
 			      locked->goid);
+	if (wait) {
+		gi_str_printf(ret, "%swaits for ", ret->len ? ", " : "");
+		gi_lock_wait_format(go, wait, ret);
+	}
 }
 
-static void json_m(struct gi_out *out, struct gi_go *go, const struct gi_m *m)
+static void json_lock_wait(struct gi_out *out, struct gi_go *go, const struct gi_lock_wait *w)
+{
+	_cleanup_(gi_str_deinit) struct gi_str name = {0};
+
+	if (!w) {
+		gi_json_null(out, "waits_for_lock");
+		return;
+	}
+	if (w->lock)
+		gi_go_lock_name(go, w->lock, &name);
+	gi_json_object(out, "waits_for_lock");
+	gi_json_hex_or_null(out, "addr", w->lock != 0, w->lock);
+	gi_json_str(out, "name", w->lock ? gi_str_cstr(&name) : NULL);
+	gi_json_i64_or_null(out, "held_by_m", w->holder != NULL, w->holder ? w->holder->id : 0);
+	gi_json_str(out, "inferred_from", gi_lock_evidence_name(w->evidence));
+	gi_json_close(out);
+}
+
+static void json_m(struct gi_out *out, struct gi_go *go, const struct gi_m *m,
+		   const struct gi_lock_wait *wait)
 {
 	const struct gi_g *g = g_at(go, m->curg), *locked = g_at(go, m->lockedg);
 	const struct gi_p *p = p_at(go, m->p);
@@ -90,27 +116,33 @@ static void json_m(struct gi_out *out, struct gi_go *go, const struct gi_m *m)
 	gi_json_i64(out, "locks", m->locks);
 	gi_json_i64(out, "dying", m->dying);
 	gi_json_u64(out, "c_calls", m->ncgocall);
+	json_lock_wait(out, go, wait);
 	gi_json_end(out);
 }
 
-struct gi_error *gi_report_ms(struct gi_out *out, struct gi_go *go)
+struct gi_error *gi_report_ms(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u)
 {
 	static const char *const heads[] = {">M", ">THREAD", ">P", ">GOROUTINE", "STATE", NULL};
 	_cleanup_(gi_table_deinit) struct gi_table table;
+	_cleanup_(gi_lock_waits_destroyp) struct gi_lock_waits *waits = NULL;
 	gi_table_init(&table, heads);
+	struct gi_error *err = gi_lock_waits_create(go, u, &waits);
+	if (err)
+		return err;
 	for (size_t i = 0; i < gi_go_m_count(go); i++) {
 		const struct gi_m *m = gi_go_m(go, i);
-		struct gi_error *err = gi_out_check(out);
+		const struct gi_lock_wait *wait = gi_lock_waits_of(waits, m);
+		err = gi_out_check(out);
 		if (err)
 			return err;
 		if (gi_out_is_json(out)) {
-			json_m(out, go, m);
+			json_m(out, go, m, wait);
 			continue;
 		}
 		const struct gi_g *g = g_at(go, m->curg);
 		const struct gi_p *p = p_at(go, m->p);
 		_cleanup_(gi_str_deinit) struct gi_str state = {0};
-		m_state(go, m, &state);
+		m_state(go, m, wait, &state);
 		gi_table_cell(&table, "%" PRId64, m->id);
 		if (m->thread)
 			gi_table_cell(&table, "%d",

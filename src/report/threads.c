@@ -1,5 +1,6 @@
 // Threads, as the core has them, with what the runtime knows of each.
 
+#include "gcore/runtime_lock.h"
 #include "report/frame.h"
 #include "report/kernel.h"
 #include "report/syscall.h"
@@ -123,9 +124,10 @@ struct gi_error *gi_report_threads(struct gi_out *out, struct gi_target *t, stru
 				   struct gi_unwinder *u, size_t selected, bool syscalls)
 {
 	const char *const last = syscalls ? "SYSTEM CALL" : "WHERE";
-	const char *const core_heads[] = {">", ">NR", ">TID", ">M", ">GOROUTINE", "SIGNAL", last, NULL};
-	const char *const live_heads[] = {">",	  ">NR",   ">TID", ">M",   ">GOROUTINE", "STATE",
-					  ">CPU", ">RATE", "SLEEPS IN", last,	   NULL};
+	const char *const core_heads[] = {">",		">NR",	  ">TID", ">M",
+					  ">GOROUTINE", "SIGNAL", last,	  NULL};
+	const char *const live_heads[] = {">",	  ">NR",   ">TID",	">M", ">GOROUTINE", "STATE",
+					  ">CPU", ">RATE", "SLEEPS IN", last, NULL};
 	const bool live = gi_target_is_live(t);
 	const char *const *heads = live ? live_heads : core_heads;
 	_cleanup_(gi_table_deinit) struct gi_table table;
@@ -217,6 +219,26 @@ static void put_syscall(struct gi_out *out, struct gi_target *t, struct gi_go *g
 	gi_out_printf(out, "  waits for    %s\n", gi_str_cstr(&text));
 }
 
+// The lock of the runtime that it waits for.
+static struct gi_error *put_lock(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
+				 size_t thread)
+{
+	_cleanup_(gi_lock_waits_destroyp) struct gi_lock_waits *all = NULL;
+	_cleanup_(gi_str_deinit) struct gi_str text = {0};
+	const struct gi_m *m = go ? gi_go_m_by_thread(go, thread) : NULL;
+	if (!m || m->locks <= 0)
+		return NULL;
+	struct gi_error *err = gi_lock_waits_create(go, u, &all);
+	if (err)
+		return err;
+	const struct gi_lock_wait *w = gi_lock_waits_of(all, m);
+	if (!w)
+		return NULL;
+	gi_lock_wait_format(go, w, &text);
+	gi_out_printf(out, "  waits for    %s\n", gi_str_cstr(&text));
+	return NULL;
+}
+
 struct gi_error *gi_report_thread(struct gi_out *out, struct gi_target *t, struct gi_go *go,
 				  struct gi_unwinder *u, size_t thread)
 {
@@ -242,6 +264,9 @@ struct gi_error *gi_report_thread(struct gi_out *out, struct gi_target *t, struc
 		gi_out_printf(out, "  signal       %s\n", gi_str_cstr(&text));
 	}
 	put_syscall(out, t, go, u, p, thread);
+	err = put_lock(out, go, u, thread);
+	if (err)
+		return err;
 	const struct gi_live_task *task = gi_live_task(t, thread);
 	if (task)
 		gi_kernel_text(out, t, task);
