@@ -193,6 +193,8 @@ struct gi_m {
 	bool spinning, blocked, incgo, is_extra;
 	uint64_t preemptoff_ptr, preemptoff_len;
 	uint64_t waitlock, waitunlockf;
+	uint32_t syscall_tick; // its P's, when it last entered a system call or C
+	bool has_syscall_tick;
 	uint64_t vdso_pc, vdso_sp;
 	uint64_t tls_g;	 // not in m: reserved
 	uint32_t thread; // 1 + thread index, matched by stack and TLS first, by procid second; 0 if none
@@ -221,7 +223,19 @@ struct gi_p {
 	// What sysmon saw when it last looked: sched_tick, and when (CLOCK_MONOTONIC ns) it last moved.
 	uint32_t seen_sched_tick;
 	uint64_t sched_tick_when;
+	// The same for system calls: the tick of the last one that sysmon saw, and when it saw it first.
+	uint32_t seen_syscall_tick;
+	uint64_t syscall_tick_when;
 };
+/** What has become of the P that a goroutine had when it entered a system call, or C. */
+struct gi_left_p {
+	const struct gi_p *p;
+	bool taken; // sysmon, or a stop of the world, took it; else it is still kept for the goroutine
+	bool has_ns;
+	uint64_t ns; // since sysmon first saw the P in this call (it takes it 10 ms later at most)
+};
+/** False if the goroutine is in none, or that is not known. */
+bool gi_go_left_p(const struct gi_go *go, const struct gi_g *g, struct gi_left_p *ret);
 size_t gi_go_p_count(const struct gi_go *go);
 const struct gi_p *gi_go_p(const struct gi_go *go, size_t i);
 const struct gi_p *gi_go_p_by_addr(const struct gi_go *go, uint64_t addr);

@@ -55,6 +55,8 @@ static void decode_m(struct gi_go *go, const uint8_t *rec, uint64_t addr, struct
 		.waitunlockf = FIELD(waitunlockf),
 		.vdso_pc = FIELD(vdso_pc),
 		.vdso_sp = FIELD(vdso_sp),
+		.syscall_tick = (uint32_t)FIELD(syscalltick),
+		.has_syscall_tick = go->layout.m.syscalltick.ok,
 	};
 #undef FIELD
 #undef SIGNED
@@ -154,6 +156,8 @@ static void decode_p(struct gi_go *go, const uint8_t *rec, uint64_t addr, struct
 		.preempt = FIELD(preempt) != 0,
 		.seen_sched_tick = (uint32_t)FIELD(sysmon_schedtick),
 		.sched_tick_when = FIELD(sysmon_schedwhen),
+		.seen_syscall_tick = (uint32_t)FIELD(sysmon_syscalltick),
+		.syscall_tick_when = FIELD(sysmon_syscallwhen),
 	};
 	// A timer that was moved to an earlier time and is not sorted in yet.
 	if (modified && (!ret->timer0_when || modified < ret->timer0_when))
@@ -228,6 +232,27 @@ const struct gi_p *gi_go_p_by_addr(const struct gi_go *go, uint64_t addr)
 			return &go->ps[i];
 	}
 	return NULL;
+}
+
+// An M that enters a system call notes its P (oldp) and the P's count of calls. Whoever takes the P
+// adds one to that; sysmon keeps the count of the last call that it saw, and when it saw that first.
+bool gi_go_left_p(const struct gi_go *go, const struct gi_g *g, struct gi_left_p *ret)
+{
+	const struct gi_m *m = g->m ? gi_go_m_by_addr(go, g->m) : NULL;
+	const struct gi_p *p = m && m->oldp ? gi_go_p_by_addr(go, m->oldp) : NULL;
+	const uint64_t now = gi_go_now(go);
+
+	if (!p || g->unreadable || (g->status & ~(uint32_t)GI_G_SCAN) != GI_G_SYSCALL ||
+	    m->curg != g->addr || !m->has_syscall_tick || !go->layout.p.syscalltick.ok ||
+	    !go->layout.p.sysmon_syscalltick.ok)
+		return false;
+	*ret = (struct gi_left_p){.p = p, .taken = p->syscall_tick != m->syscall_tick};
+	if (p->seen_syscall_tick == m->syscall_tick && p->syscall_tick_when &&
+	    now >= p->syscall_tick_when) {
+		ret->has_ns = true;
+		ret->ns = now - p->syscall_tick_when;
+	}
+	return true;
 }
 
 const char *gi_p_status_name(uint32_t status)

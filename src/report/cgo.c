@@ -2,11 +2,13 @@
 // for them.
 //
 // The runtime does not note when a goroutine enters C. Its garbage collector notes when it first
-// saw it there, so a time is a lower bound, and there is none before the first collection.
+// saw it there, and sysmon when it first saw its P in that call, until the P is in another long
+// one: a time is a lower bound, and there may be none.
 
 #include "report/deadlock.h"
 #include "report/frame.h"
 #include "report/goroutines.h"
+#include "report/sched.h"
 #include "report/syscall.h"
 #include "report/table.h"
 
@@ -15,7 +17,8 @@
 
 struct row {
 	uint32_t g;
-	bool has_ns;
+	bool has_ns, has_left;
+	struct gi_left_p left;
 	uint64_t ns;	// at least, that it has been there
 	size_t waiters; // goroutines and threads that wait for it
 };
@@ -65,6 +68,11 @@ static struct gi_error *collect(struct gi_go *go, const struct gi_graph *graph, 
 		struct row *r = &rows->r[rows->n++];
 		*r = (struct row){.g = (uint32_t)i, .waiters = waiters[i]};
 		r->has_ns = gi_go_wait_ns(go, g, &r->ns);
+		r->has_left = gi_go_left_p(go, g, &r->left);
+		if (r->has_left && r->left.has_ns && (!r->has_ns || r->ns < r->left.ns)) {
+			r->has_ns = true;
+			r->ns = r->left.ns;
+		}
 	}
 	if (!err && rows->n)
 		qsort(rows->r, rows->n, sizeof(*rows->r), longest_first);
@@ -74,6 +82,30 @@ static struct gi_error *collect(struct gi_go *go, const struct gi_graph *graph, 
 static const struct gi_pthread_wait *waits_of(const struct gi_graph *graph, const struct gi_g *g)
 {
 	return g->thread ? gi_graph_pthread_wait(graph, g->thread - 1) : NULL;
+}
+
+void gi_left_p_format(const struct gi_left_p *left, struct gi_str *s)
+{
+	if (!left)
+		return;
+	gi_str_printf(s, "%" PRId32 " %s", left->p->id, left->taken ? "taken" : "kept");
+	if (!left->has_ns)
+		return;
+	gi_str_puts(s, left->taken ? " for " : ", seen for ");
+	gi_duration_format(s, left->ns);
+}
+
+void gi_json_left_p(struct gi_out *out, const struct gi_left_p *left)
+{
+	if (!left) {
+		gi_json_null(out, "left_p");
+		return;
+	}
+	gi_json_object(out, "left_p");
+	gi_json_i64(out, "id", left->p->id);
+	gi_json_bool(out, "taken", left->taken);
+	gi_json_u64_or_null(out, "ns", left->has_ns, left->ns);
+	gi_json_close(out);
 }
 
 static void put_row(struct gi_table *t, struct gi_go *go, const struct gi_graph *graph,
@@ -95,6 +127,9 @@ static void put_row(struct gi_table *t, struct gi_go *go, const struct gi_graph 
 		gi_table_text(t, "");
 	gi_table_cell(t, "%" PRId64, m->id);
 	gi_table_text(t, m->lockedg == g->addr ? "yes" : "");
+	gi_str_reset(&s);
+	gi_left_p_format(r->has_left ? &r->left : NULL, &s);
+	gi_table_text(t, gi_str_cstr(&s));
 	if (r->waiters)
 		gi_table_cell(t, "%zu", r->waiters);
 	else
@@ -129,6 +164,7 @@ static void json_row(struct gi_out *out, struct gi_go *go, const struct gi_graph
 			    g->thread ? gi_target_thread(gi_go_target(go), g->thread - 1)->tid : 0);
 	gi_json_i64(out, "m", m->id);
 	gi_json_bool(out, "locked", m->lockedg == g->addr);
+	gi_json_left_p(out, r->has_left ? &r->left : NULL);
 	gi_json_i64(out, "depth", m->ncgo);
 	gi_json_u64(out, "calls", m->ncgocall);
 	gi_json_u64(out, "waiters", r->waiters);
@@ -148,8 +184,8 @@ struct gi_error *gi_report_cgo(struct gi_out *out, struct gi_go *go, struct gi_u
 			       const struct gi_graph *graph)
 {
 	static const char *const heads[] = {
-		">",	  ">GOROUTINE", ">FOR AT LEAST", ">THREAD",	">M",
-		"LOCKED", ">WAITERS",	"C FUNCTION",	 "CALLED FROM", NULL};
+		">",	 ">GOROUTINE", ">FOR AT LEAST", ">THREAD",     ">M", "LOCKED",
+		"ITS P", ">WAITERS",   "C FUNCTION",	"CALLED FROM", NULL};
 	_cleanup_(gi_table_deinit) struct gi_table table;
 	struct rows rows = {0};
 	size_t shown = 0;

@@ -70,6 +70,12 @@ static void m_state(struct gi_go *go, const struct gi_m *m, const struct gi_lock
 	if (locked)
 		gi_str_printf(ret, "%slocked to goroutine %" PRIu64, ret->len ? ", " : "",
 			      locked->goid);
+	struct gi_left_p left;
+	const struct gi_g *g = g_at(go, m->curg);
+	if (g && gi_go_left_p(go, g, &left)) {
+		gi_str_puts(ret, ret->len ? ", left P " : "left P ");
+		gi_left_p_format(&left, ret);
+	}
 	if (wait) {
 		gi_str_printf(ret, "%swaits for ", ret->len ? ", " : "");
 		gi_lock_wait_format(go, wait, ret);
@@ -116,6 +122,8 @@ static void json_m(struct gi_out *out, struct gi_go *go, const struct gi_m *m,
 	gi_json_i64(out, "locks", m->locks);
 	gi_json_i64(out, "dying", m->dying);
 	gi_json_u64(out, "c_calls", m->ncgocall);
+	struct gi_left_p left;
+	gi_json_left_p(out, g && gi_go_left_p(go, g, &left) ? &left : NULL);
 	json_lock_wait(out, go, wait);
 	gi_json_end(out);
 }

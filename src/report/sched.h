@@ -8,6 +8,9 @@
 void gi_sched_preemptoff(struct gi_go *go, const struct gi_m *m, struct gi_str *str);
 /** The text of GODEBUG=schedtrace=N,scheddetail=1; nothing in JSON. */
 struct gi_error *gi_report_schedtrace(struct gi_out *out, struct gi_go *go) GI_MUST_CHECK;
+/** Appends "1 taken for 3.2s", "1 kept", or nothing for NULL; and the member "left_p". */
+void gi_left_p_format(const struct gi_left_p *left, struct gi_str *s);
+void gi_json_left_p(struct gi_out *out, const struct gi_left_p *left);
 /** One line, or the record "sched". */
 void gi_report_sched_line(struct gi_out *out, const struct gi_sched *s);
 /** Appends a function's name for people, or its address. */
