@@ -231,7 +231,8 @@ static void check_world(struct checker *c)
 		}
 		finding(c, "world-stopping", g, -1,
 			"the world is being stopped%s: %" PRId32 " of %" PRId32
-			" Ps ha%s not stopped, and all others wait for that",
+			" Ps ha%s not stopped, and all others wait for that"
+			" (a healthy stop is mostly over in less than a millisecond)",
 			gi_str_cstr(&who), s->stopwait, s->gomaxprocs, s->stopwait == 1 ? "s" : "ve");
 	} else if (s->gcwaiting) {
 		finding(c, "world-stopped", NULL, -1, "the world is stopped");
