@@ -204,18 +204,35 @@ static char *dir_of(const char *path)
 	return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
 }
 
-// What is at path must not be what is read.
+static bool is_file(const struct stat *st, const char *path)
+{
+	struct stat other;
+	return path && stat(path, &other) == 0 && other.st_dev == st->st_dev && other.st_ino == st->st_ino;
+}
+
+// What is at path must not be what is read, nor what the process runs.
 static struct gi_error *check_path(struct gi_target *t, const char *path)
 {
-	struct stat st, core;
-	const char *source = gi_target_info(t)->core_path;
+	struct stat st;
+	const struct gi_process_info *info = gi_target_info(t);
 	if (stat(path, &st) < 0)
 		return NULL;
 	if (!S_ISREG(st.st_mode))
 		return gi_error_create(GI_ERR_USAGE, "%s is no regular file: a dump can only be written to one",
 				       path);
-	if (source && stat(source, &core) == 0 && core.st_dev == st.st_dev && core.st_ino == st.st_ino)
+	if (is_file(&st, info->core_path))
 		return gi_error_create(GI_ERR_USAGE, "%s is the core that is open: name another file", path);
+	if (is_file(&st, info->exe_path))
+		return gi_error_create(GI_ERR_USAGE, "%s is the executable that is open: name another file",
+				       path);
+	size_t files = gi_target_file_count(t);
+	for (size_t i = 0; i < files; i++) {
+		struct gi_target_file file = gi_target_file(t, i);
+		if (is_file(&st, file.path) || is_file(&st, file.debug_path) || is_file(&st, file.alt_path))
+			return gi_error_create(GI_ERR_USAGE,
+					       "%s is a file that the process had mapped, or its debug file: "
+					       "name another file", path);
+	}
 	return NULL;
 }
 

@@ -37,6 +37,8 @@
 enum {
 	ROUNDS_MAX = 1000, // of looking for new threads
 	REGSET_MAX = 1 << 14,
+	SEIZE_TRIES = 10, // of a thread that may be ending
+	SEIZE_PAUSE_NS = 200000,
 	STATE_LOOK_MS = 20,  // when to ask why a thread does not stop
 	ASLEEP_LIMIT_MS = 60, // what an uninterruptible one gets
 	HELD_LOOK_MS = 50,   // how often to ask what became of those that are held
@@ -82,6 +84,27 @@ static struct tracee *tracee_find(struct live_tracer *x, pid_t tid)
 	return NULL;
 }
 
+// Seizes one thread, or finds it gone: 0; else why not. The kernel refuses a thread that ends with the same
+// EPERM as one that is not ours to trace, and in an execve by another thread the number of the leader, which
+// ends, is that of a running thread a moment later: what is refused for good is refused again.
+static int seize(struct live_tracer *x, pid_t tid, bool *gone)
+{
+	for (int try = 0;; try++) {
+		if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) == 0)
+			return 0;
+		int why = errno;
+		char state = gi_live_thread_state(x->l->pid, tid);
+		// It ended meanwhile; of a leader its zombie stays.
+		if (why == ESRCH || !state || state == 'Z' || state == 'X') {
+			*gone = true;
+			return 0;
+		}
+		if (why != EPERM || try == SEIZE_TRIES)
+			return why;
+		nanosleep(&(struct timespec){ .tv_nsec = SEIZE_PAUSE_NS }, NULL);
+	}
+}
+
 // Seizes the threads that are not yet. *new_ret: how many.
 static struct gi_error *seize_new(struct live_tracer *x, size_t *new_ret)
 {
@@ -100,15 +123,9 @@ static struct gi_error *seize_new(struct live_tracer *x, size_t *new_ret)
 		if (err)
 			return err;
 		struct tracee tr = { .tid = tids[i] };
-		if (ptrace(PTRACE_SEIZE, tids[i], NULL, NULL) < 0) {
-			int why = errno;
-			char state = gi_live_thread_state(x->l->pid, tids[i]);
-			// It ended meanwhile; of a leader its zombie stays.
-			if (why == ESRCH || !state || state == 'Z' || state == 'X')
-				tr.gone = true;
-			else
-				return gi_live_refused(x->l->pid, tids[i], why);
-		}
+		int why = seize(x, tids[i], &tr.gone);
+		if (why)
+			return gi_live_refused(x->l->pid, tids[i], why);
 		if (!tr.gone)
 			*new_ret += 1;
 		x->list[x->count++] = tr;
