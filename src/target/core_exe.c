@@ -131,16 +131,19 @@ static bool find_saved(struct core *c, struct gi_elf *elf, const struct core_ids
 		       uint64_t *start_ret, uint64_t *bias_ret)
 {
 	size_t looked = 0;
-	for (size_t i = 0; i < c->load_count && gi_core_ids_any(ids) && looked < CORE_LIBRARIES_MAX; i++) {
+	// A running process has mappings alone.
+	size_t count = c->load_count ? c->load_count : c->base.mapping_count;
+	for (size_t i = 0; i < count && gi_core_ids_any(ids) && looked < CORE_LIBRARIES_MAX; i++) {
 		struct core_ids found;
-		const uint8_t *p = gi_target_view(&c->base, c->loads[i].vaddr, SELFMAG);
+		uint64_t at = c->load_count ? c->loads[i].vaddr : c->base.mappings[i].start;
+		const uint8_t *p = gi_target_view(&c->base, at, SELFMAG);
 		if (!p || memcmp(p, ELFMAG, SELFMAG) != 0)
 			continue;
 		looked++;
-		gi_core_ids(c, c->loads[i].vaddr, &found);
+		gi_core_ids(c, at, &found);
 		if (gi_core_ids_compare(&found, ids) != CORE_SAME)
 			continue;
-		*start_ret = c->loads[i].vaddr;
+		*start_ret = at;
 		*bias_ret = *start_ret - first_vaddr(c, elf);
 		return true;
 	}

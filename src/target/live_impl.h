@@ -43,7 +43,7 @@ struct live {
 	pid_t via; // a thread that lives: pid, unless that one ended before others
 	int mem_fd;	  // /proc/PID/mem: it stands for the address space, -1: none
 	int pagemap_fd;	  // or -1
-	uint64_t probe;	  // an address that is mapped as long as the address space is there
+	uint64_t probe;	  // the address by which the address space is asked whether it is still used
 	bool no_stop;
 	struct gi_str maps; // as it was read last
 

@@ -430,7 +430,9 @@ bool gi_live_is_over(struct gi_target *t)
 {
 	struct live *l = live_of(t);
 	uint8_t byte;
-	return l->mem_fd >= 0 && pread(l->mem_fd, &byte, 1, (off_t)l->probe) != 1;
+	// The end of the file: nobody uses that memory any more. What is not mapped is EIO: an executable that unpacks
+	// itself (UPX) unmaps its headers.
+	return l->mem_fd >= 0 && pread(l->mem_fd, &byte, 1, (off_t)l->probe) == 0;
 }
 
 // A part of a list, for a thread of its own.
