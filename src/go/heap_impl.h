@@ -129,6 +129,12 @@ static inline uint64_t gi_heap_ptr_mask(enum gi_ptr_bits format, const uint8_t *
 		v |= gi_heap_ptr_bits(format, bits, word / 64 + 1) << (64 - shift);
 	return n < 64 ? v & ((UINT64_C(1) << n) - 1) : v;
 }
+/** The first byte that gi_heap_ptr_mask() of a word reads. */
+static inline const uint8_t *gi_heap_ptr_at(enum gi_ptr_bits format, const uint8_t *bits,
+					    uint64_t word)
+{
+	return bits + (format == GI_PTR_BITS_ONE ? 8 : 16) * (word / 64);
+}
 
 /**
  * A record that the runtime keeps of an object: a finalizer, a cleanup, a weak handle,

@@ -143,13 +143,17 @@ static struct gi_error *scan(struct gi_mark_worker *w, uint64_t item)
 	return NULL;
 }
 
-static inline void prefetch(const struct gi_marker *m, uint64_t item)
-{
-	const struct gi_mark_span *s = &m->spans[item >> SLOT_BITS];
-
-	if (s->mem)
-		__builtin_prefetch(s->mem + (item & UINT32_MAX) * s->elem_size);
-}
+// The call itself is what counts: where a function does nothing else the compiler leaves it out.
+#define PREFETCH(m, item)                                                                          \
+	do {                                                                                       \
+		const struct gi_mark_span *s_ = &(m)->spans[(item) >> SLOT_BITS];                  \
+		const uint64_t off_ = ((item) & UINT32_MAX) * s_->elem_size;                       \
+		if (s_->mem)                                                                       \
+			__builtin_prefetch(s_->mem + off_);                                        \
+		if (s_->bits)                                                                      \
+			__builtin_prefetch(gi_heap_ptr_at((m)->heap->bits_format, s_->bits,        \
+							  off_ / 8));                              \
+	} while (0)
 
 // --- threads ---------------------------------------------------------------------------
 
@@ -231,7 +235,7 @@ static void work(struct gi_mark_worker *w, size_t until)
 		while (w->stack.n && head - tail < QUEUE) {
 			uint64_t item = w->stack.v[--w->stack.n];
 
-			prefetch(m, item);
+			PREFETCH(m, item);
 			queue[head++ % QUEUE] = item;
 		}
 		if (head == tail)
