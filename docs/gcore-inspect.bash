@@ -27,7 +27,7 @@ _gcore_inspect() {
 	case $cur in
 	-*)
 		mapfile -t COMPREPLY < <(compgen -W "--exe --sysroot --debug-dir --debuginfod --cache-dir -ex --eval-command -x --command
-			--batch --check --json --color -p --pid -q --quiet -V --version -h --help" -- "$cur")
+			--batch --check --json --color -p --pid --no-stop -q --quiet -V --version -h --help" -- "$cur")
 		;;
 	*)
 		compopt -o filenames
