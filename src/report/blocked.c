@@ -197,22 +197,26 @@ static size_t owners(const struct blocked *b, uint32_t object, const struct gi_e
 
 // --- text ---------------------------------------------------------------------------------
 
-/** What goroutines that wait for no object do. */
-static const char *deed(enum gi_object_kind kind)
+/** What n goroutines that wait for no object do. */
+static const char *deed(enum gi_object_kind kind, size_t n)
 {
+	const bool one = n == 1;
+
 	switch (kind) {
 	case GI_OBJECT_TIMER:
-		return "sleep";
+		return one ? "sleeps" : "sleep";
 	case GI_OBJECT_FD:
-		return "wait for input or output";
+		return one ? "waits for input or output" : "wait for input or output";
 	case GI_OBJECT_C_CALL:
-		return "are in C code";
+		return one ? "is in C code" : "are in C code";
 	case GI_OBJECT_SYSCALL:
-		return "are in a system call";
+		return one ? "is in a system call" : "are in a system call";
 	case GI_OBJECT_RUNTIME:
-		return "wait for the runtime, or are its own";
+		return one ? "waits for the runtime, or is its own"
+			   : "wait for the runtime, or are its own";
 	case GI_OBJECT_NOTHING:
-		return "wait for nothing: a nil channel or an empty select";
+		return one ? "waits for nothing: a nil channel or an empty select"
+			   : "wait for nothing: a nil channel or an empty select";
 	default:
 		return NULL;
 	}
@@ -268,8 +272,8 @@ static void put_text(struct blocked *b, uint32_t object)
 	_cleanup_(gi_str_deinit) struct gi_str s = {0};
 
 	gi_str_printf(&s, "%zu goroutine%s ", n, n == 1 ? "" : "s");
-	if (deed(o->kind) && !o->addr) {
-		gi_str_puts(&s, deed(o->kind));
+	if (deed(o->kind, n) && !o->addr) {
+		gi_str_puts(&s, deed(o->kind, n));
 	} else {
 		gi_str_puts(&s, n == 1 ? "waits for " : "wait for ");
 		gi_object_format(o, &s);
