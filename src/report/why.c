@@ -367,7 +367,8 @@ static void put_verdict(struct gi_out *out, const struct gi_go *go, const struct
 	const struct gi_verdict *root = gi_graph_verdict(graph, v->root);
 	gi_verdict_headline(&s, go, root);
 	if (v != root)
-		gi_str_printf(&s, "; goroutine %" PRIu64 " is stuck behind %s", gi_goid(go, g),
+		gi_str_printf(&s, "; goroutine %" PRIu64 " %s behind %s", gi_goid(go, g),
+			      gi_verdict_is_stuck(root->kind) ? "is stuck" : "waits",
 			      root->goroutine_count > 1 ? "them" : "it");
 	gi_out_puts(out, "\n");
 	gi_out_style(out, gi_verdict_is_stuck(root->kind) ? GI_STYLE_BAD : GI_STYLE_HEAD);
