@@ -258,12 +258,18 @@ struct gi_error *gi_report_top(struct gi_out *out, struct gi_target *t, struct g
 	if (err)
 		return err;
 	qsort(x.threads, x.n, sizeof(*x.threads), busiest_first);
+	size_t ran = 0;
 	for (size_t i = 0; i < x.n && i < max; i++) {
+		ran += x.threads[i].last > x.threads[i].first;
 		if (gi_out_is_json(out) || x.threads[i].last > x.threads[i].first)
 			put_thread(out, &table, &x, &x.threads[i]);
 	}
 	if (!gi_out_is_json(out))
 		gi_out_printf(out, "%.1f s, %" PRIu64 " samples\n", x.seconds, x.samples);
+	if (!ran && !gi_out_is_json(out)) {
+		gi_out_puts(out, "no thread used a processor\n");
+		return NULL;
+	}
 	gi_table_print(&table, out);
 	if (!go)
 		return NULL;
