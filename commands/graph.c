@@ -25,7 +25,7 @@ const struct gi_command gi_cmd_graph = {
 			{.letter = 'a', .help = "all edges, not just what verdicts tell of"},
 			{.letter = 'o',
 			 .meta = "FILE",
-			 .help = "write FILE.dot, or the image FILE.svg (with graphviz' libraries)"},
+			 .help = "write NAME.dot, or an image, NAME.svg (with graphviz' libraries)"},
 			{0},
 		},
 	.help = "Goroutines are boxes, what they wait for ellipses; root causes are red, inferred owners\n"
