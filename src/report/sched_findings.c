@@ -250,7 +250,8 @@ static void check_world(struct checker *c)
 			finding(c, "preemption-off", NULL, -1,
 				"M %" PRId64 " keeps its goroutine running: %s", m->id, gi_str_cstr(&off));
 	}
-	if (in_c && in_c == with_g)
+	// One goroutine in C, and all others waiting, is how many programs spend their time.
+	if (in_c > 1 && in_c == with_g)
 		finding(c, "all-in-c", NULL, -1,
 			"all %zu Ms that run goroutines are in C code", in_c);
 	if (s->nmspinning && !is_frozen(s) && !spinning_ms(c->go))
