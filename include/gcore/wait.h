@@ -149,6 +149,10 @@ struct gi_error *gi_wait_typing(struct gi_go *go, struct gi_unwinder *u, const u
  */
 struct gi_error *gi_wait_about(struct gi_go *go, struct gi_unwinder *u, const struct gi_graph *graph,
 			       size_t object, uint32_t g, uint64_t budget, struct gi_str *ret) GI_MUST_CHECK;
+/** The same line of a library's struct at an address, whether somebody waits for it or not. */
+struct gi_type;
+void gi_wait_about_struct(struct gi_go *go, struct gi_unwinder *u, const struct gi_type *type,
+			  uint64_t addr, struct gi_str *ret);
 /** Objects of one size. */
 struct gi_heap_class {
 	uint64_t size; // bytes of each; 0: large ones, each in a span of its own

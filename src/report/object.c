@@ -310,11 +310,46 @@ static void put_references(struct gi_out *out, struct gi_go *go, struct gi_typin
 			      o->runtime_total);
 }
 
-static void put_heap(struct gi_out *out, struct gi_go *go, const struct gi_graph *graph,
+/** What state a channel, a lock or a library's struct is in that nobody waits for. */
+static void put_state(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
+		      const struct gi_typed *o, uint64_t addr)
+{
+	static const struct {
+		const char *type;
+		enum gi_object_kind kind;
+	} types[] = {
+		{"sync.Mutex", GI_OBJECT_MUTEX},
+		{"sync.RWMutex", GI_OBJECT_RWMUTEX},
+		{"sync.WaitGroup", GI_OBJECT_WAITGROUP},
+	};
+	_cleanup_(gi_str_deinit) struct gi_str s = {0}, name = {0};
+	struct gi_object object = {.kind = GI_OBJECT_NONE, .addr = addr};
+
+	if (!o->type.addr || o->array || addr != o->start + o->skip)
+		return;
+	gi_type_name(go, &o->type, &name);
+	if (o->header && o->type.kind == GI_TYPE_CHAN)
+		object.kind = GI_OBJECT_CHANNEL;
+	for (size_t i = 0; i < GI_ARRAY_SIZE(types) && !o->header; i++) {
+		if (strcmp(gi_str_cstr(&name), types[i].type) == 0)
+			object.kind = types[i].kind;
+	}
+	if (object.kind)
+		gi_object_state_format(go, &object, &s);
+	else if (!o->header)
+		gi_wait_about_struct(go, u, &o->type, addr, &s);
+	if (s.len && s.s[s.len - 1] == '\n')
+		s.s[--s.len] = '\0';
+	if (s.len)
+		put_line(out, "state", &s);
+}
+
+static void put_heap(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u, const struct gi_graph *graph,
 		     struct gi_typing *typing, const struct found *f, uint64_t addr)
 {
 	const struct gi_typed *o = &f->object;
 	_cleanup_(gi_str_deinit) struct gi_str s = {0};
+	size_t waited;
 
 	gi_str_printf(&s, "0x%" PRIx64 ", %" PRIu64 " bytes%s", o->start, o->size,
 		      f->span->noscan ? ", without pointers" : "");
@@ -332,10 +367,12 @@ static void put_heap(struct gi_out *out, struct gi_go *go, const struct gi_graph
 	}
 	put_line(out, "type", &s);
 	put_name(out, "name", &f->name);
+	if (!graph || !gi_graph_find_object(graph, addr, &waited))
+		put_state(out, go, u, o, addr);
 	put_references(out, go, typing, o);
 }
 
-static void put_place(struct gi_out *out, struct gi_go *go, const struct gi_graph *graph,
+static void put_place(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u, const struct gi_graph *graph,
 		      struct gi_typing *typing, const struct found *f, uint64_t addr)
 {
 	_cleanup_(gi_str_deinit) struct gi_str s = {0};
@@ -377,7 +414,7 @@ static void put_place(struct gi_out *out, struct gi_go *go, const struct gi_grap
 	case PLACE_HEAP:
 		gi_out_puts(out, ": in the heap\n");
 		if (f->typed)
-			put_heap(out, go, graph, typing, f, addr);
+			put_heap(out, go, u, graph, typing, f, addr);
 		return;
 	case PLACE_MAPPED:
 		break;
@@ -460,7 +497,7 @@ struct gi_error *gi_report_object(struct gi_out *out, struct gi_go *go, struct g
 		if (gi_out_is_json(out))
 			put_json(out, go, &f, addr);
 		else
-			put_place(out, go, graph, typing, &f, addr);
+			put_place(out, go, u, graph, typing, &f, addr);
 		if (graph && gi_graph_find_object(graph, addr, &waited))
 			err = gi_report_waiters(out, go, u, graph, addr);
 	}

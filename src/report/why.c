@@ -333,8 +333,25 @@ static const char *runtime_text(struct gi_go *go, const struct gi_g *g)
 		{"synctest.Wait", "it waits until all others of its synctest bubble are blocked"},
 		{"GC assist wait", "the garbage collector will wake it: the heap grows faster than it can mark"},
 		{"GC assist marking", "it helps the garbage collector"},
+		{"GC sweep wait", "it sweeps the heap: it goes on when a collection is over"},
+		{"GC scavenge wait", "it gives memory back to the system: it goes on when there is enough that is free"},
+		{"GC worker (idle)", "it marks the heap: it goes on with the next collection"},
+		{"GC worker (active)", "it marks the heap: a collection is under way"},
+		{"GC mark termination", "it ends a collection"},
+		{"GC weak to strong wait", "it reads a weak pointer: it goes on when the collector has marked"},
+		{"garbage collection", "it makes a collection"},
+		{"garbage collection scan", "its stack is being scanned: it goes on after that"},
 		{"wait for GC cycle", "it goes on when the collection is over"},
+		{"force gc (idle)", "it starts a collection when there was none for two minutes"},
+		{"finalizer wait", "it runs finalizers: it goes on when the collector finds an object that has one and is lost"},
+		{"cleanup wait", "it runs cleanups: it goes on when the collector finds an object that has one and is lost"},
+		{"GOMAXPROCS updater (idle)", "it goes on when the number of processors that the process may use changes"},
+		{"trace reader (blocked)", "it reads the execution trace: it goes on when there is more of it, or the trace is stopped"},
 		{"stopping the world", "it waits for all others to stop (\"sched\" shows who does not)"},
+		{"flushing proc caches", "it waits for all processors to give back what they keep of the heap"},
+		{"dumping heap", "it writes a heap dump"},
+		{"preempted", "somebody stopped it to look at its stack, and will let it go on"},
+		{"debug call", "a debugger makes it call a function"},
 		{"panicwait", "the process is ending: another goroutine panics"},
 	};
 	const char *reason = gi_go_wait_reason(go, g);
@@ -346,9 +363,23 @@ static const char *runtime_text(struct gi_go *go, const struct gi_g *g)
 	return g->system ? "it is one of the runtime's own, and has nothing to do" : NULL;
 }
 
+static const char *nothing_text(struct gi_go *go, const struct gi_g *g)
+{
+	const char *reason = gi_go_wait_reason(go, g);
+
+	if (reason && strcmp(reason, "select (no cases)") == 0)
+		return "its select has no cases: nobody can ever wake it";
+	if (reason && strncmp(reason, "select", 6) == 0)
+		return "all channels of its select are nil: nobody can ever wake it";
+	return reason ? "its channel is nil: nobody can ever wake it" : NULL;
+}
+
 static const char *end_text(struct gi_go *go, const struct chain *c)
 {
 	const char *text = NULL;
+
+	if (c->end == END_NOTHING)
+		text = nothing_text(go, gi_go_g(go, c->steps[c->n - 1].g));
 
 	if (c->end == END_RUNTIME)
 		text = runtime_text(go, gi_go_g(go, c->steps[c->n - 1].g));

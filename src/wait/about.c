@@ -286,24 +286,52 @@ static bool has_waiter(const struct gi_about *a, uint64_t word, void *arg)
 	return q->found;
 }
 
+static const char semaphore_owners[] = "; who holds it is not recorded\n";
+
+static void put_semaphore(const struct gi_about *a, const struct gi_type *type, uint64_t addr)
+{
+	uint64_t size, cur;
+
+	gi_about_put_struct(a, type, addr);
+	if (field_word(a, type, addr, "size", &size) && field_word(a, type, addr, "cur", &cur))
+		gi_str_printf(a->out, ": %" PRId64 " of %" PRId64 " taken", (int64_t)cur,
+			      (int64_t)size);
+}
+
 static void about_semaphore(struct gi_about *a)
 {
 	struct queue q = {.channel = a->o->addr};
 	struct function fn;
-	uint64_t addr, size, cur;
+	uint64_t addr;
 
 	if (a->o->kind != GI_OBJECT_CHANNEL ||
 	    !runs_in(a, a->g, semaphore, "(*Weighted).Acquire", &fn) ||
 	    !gi_type_find_in(a->go, semaphore, "semaphore.Weighted", &q.weighted) ||
 	    !find_word(a, &fn, has_waiter, &q, &addr))
 		return;
-	gi_about_put_struct(a, &q.weighted, addr);
-	if (field_word(a, &q.weighted, addr, "size", &size) &&
-	    field_word(a, &q.weighted, addr, "cur", &cur))
-		gi_str_printf(a->out, ": %" PRId64 " of %" PRId64 " taken", (int64_t)cur,
-			      (int64_t)size);
-	gi_str_printf(a->out, "; this one waits for %" PRId64 ", %" PRIu64 " before it, %" PRIu64 " behind it\n",
+	put_semaphore(a, &q.weighted, addr);
+	gi_str_printf(a->out, "; this one waits for %" PRId64 ", %" PRIu64 " before it, %" PRIu64 " behind it",
 		      (int64_t)q.wants, q.ahead, q.total - q.ahead - 1);
+	gi_str_puts(a->out, semaphore_owners);
+}
+
+/** A full channel of empty elements is most often a semaphore. */
+static void about_full_channel(struct gi_about *a)
+{
+	const struct gi_waiter *w = gi_graph_wait_of(a->graph, a->g);
+	const struct gi_waiter *end = gi_graph_waiter(a->graph, 0) + gi_graph_waiter_count(a->graph);
+	struct gi_hchan ch;
+
+	if (!w || a->o->kind != GI_OBJECT_CHANNEL)
+		return;
+	while (w < end && w->g == a->g && gi_graph_object(a->graph, w->object) != a->o)
+		w++;
+	if (w >= end || w->g != a->g || w->role != GI_ROLE_SEND)
+		return;
+	struct gi_error *err = gi_go_read_hchan(a->go, a->o->addr, &ch);
+	if (!err && ch.dataqsiz && ch.elemsize <= 1)
+		gi_str_puts(a->out, "used as a semaphore, a channel does not record who holds its places\n");
+	gi_error_ignore(err);
 }
 
 // --- singleflight -------------------------------------------------------------------------
@@ -491,7 +519,30 @@ struct gi_error *gi_wait_about(struct gi_go *go, struct gi_unwinder *u, const st
 	about_singleflight(&a);
 	about_cond(&a);
 	about_coroutine(&a);
+	if (ret->len == len)
+		about_full_channel(&a);
 	if (a.o->kind == GI_OBJECT_CHANNEL && ret->len == len)
 		err = gi_about_channel(&a);
 	return err;
+}
+
+/** True if a type is PACKAGE's own type of a name. */
+static bool is_type_of(struct gi_go *go, const struct gi_type *type, const char *package, const char *name)
+{
+	struct gi_type t;
+
+	return gi_type_find_in(go, package, name, &t) && t.addr == type->addr;
+}
+
+void gi_wait_about_struct(struct gi_go *go, struct gi_unwinder *u, const struct gi_type *type,
+			  uint64_t addr, struct gi_str *ret)
+{
+	const struct gi_about a = {.go = go, .u = u, .out = ret};
+
+	if (is_type_of(go, type, errgroup, "errgroup.Group")) {
+		put_errgroup(&a, type, addr);
+	} else if (is_type_of(go, type, semaphore, "semaphore.Weighted")) {
+		put_semaphore(&a, type, addr);
+		gi_str_puts(ret, semaphore_owners);
+	}
 }

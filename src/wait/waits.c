@@ -97,6 +97,12 @@ static struct gi_error *channel_waits(struct waits *w, uint32_t g, enum gi_wait_
 	struct gi_sudog s;
 	uint32_t object;
 
+	// Cases of nil channels have no sudog: parked without any, all are such.
+	if (select && !at) {
+		err = gi_graph_add_object(gr, GI_OBJECT_NOTHING, 0, &object);
+		return err ? err
+			   : gi_graph_add_waiter(gr, g, object, GI_ROLE_WAIT, true, 0, false);
+	}
 	for (size_t n = 0; at && n < MAX_CASES && !err; n++) {
 		err = gi_go_read_sudog(gr->go, at, &s);
 		if (err) {

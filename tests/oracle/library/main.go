@@ -39,6 +39,13 @@ func tell(id uint64, format string, args ...interface{}) {
 	mu.Unlock()
 }
 
+// what notes what object should say of an address.
+func what(addr unsafe.Pointer, format string, args ...interface{}) {
+	mu.Lock()
+	lines = append(lines, fmt.Sprintf("object %p ", addr)+fmt.Sprintf(format, args...))
+	mu.Unlock()
+}
+
 // start runs f in a goroutine and returns its id.
 func start(f func()) uint64 {
 	id := make(chan uint64)
