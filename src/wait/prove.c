@@ -14,17 +14,24 @@
 //
 // Goroutines that wait for the same in the same way cannot wake each other: no edges among them.
 //
+// Whoever is left could still be woken, but perhaps only by goroutines that are in C, and may never come
+// back. So the argument is run once more as if those could never go on: who cannot go on then either,
+// but could before, waits for one of them, by its stack, or by that of another who does. Such edges lead
+// only to who is nearer to C, so they close no circle; they prove nothing.
+//
 // Left alone, as if they could run: the runtime's own goroutines; those that wait for nothing
 // (select {}, a nil channel), since programs park goroutines so on purpose; those whose
 // object is not known; and those in whose name the runtime waits.
 
+#include "gcore/pthread.h"
 #include "wait/graph.h"
 #include "wait/reach_kept.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_HOLDERS = 64, MAX_PROOF_EDGES = 1 << 20, MAX_OWNERS = 64, MAX_CHANNEL_FRAMES = 8 };
+enum { MAX_HOLDERS = 64, MAX_PROOF_EDGES = 1 << 20, MAX_OWNERS = 64, MAX_CHANNEL_FRAMES = 8,
+       MAX_AWAY_FROM_C = 64 };
 
 struct prove {
 	struct gi_graph *gr;
@@ -36,6 +43,7 @@ struct prove {
 	size_t owner_edges;
 	bool by_owner;	   // owners count
 	bool any_by_owner; // somebody is asked about by an owner
+	bool without_c;	   // who is in C never goes on
 	struct gi_reach_kept *reach;
 	struct gi_map holders_of; // object to 1 + index into lists
 	uint32_t *lists;	  // count, then indexes into waits
@@ -107,6 +115,13 @@ static bool is_runtimes(struct prove *p, uint32_t g)
 	return false;
 }
 
+static bool is_in_c(const struct prove *p, uint32_t g)
+{
+	const struct gi_g *gp = gi_go_g(p->gr->go, g);
+
+	return !gp->system && gi_g_is_in_c(p->gr->go, gp);
+}
+
 /**
  * Who must go on before g does: itself if it waits for no owner, else the owner at the end of
  * the way. False if that one can run, as far as is known.
@@ -116,14 +131,17 @@ static bool last_owner(const struct prove *p, uint32_t g, uint32_t *ret)
 	const struct gi_graph *gr = p->gr;
 
 	for (unsigned n = 0; n < MAX_OWNERS && g < gi_go_g_count(gr->go); n++) {
-		if (gr->g_verdict[g] || !has_owner(p, g)) {
+		const bool in_c = p->without_c && is_in_c(p, g);
+		if (in_c || gr->g_verdict[g] || !has_owner(p, g)) {
 			*ret = g;
-			return gr->g_verdict[g] || is_known(gr, g);
+			return in_c || gr->g_verdict[g] || is_known(gr, g);
 		}
 		// Of several owners (readers, members of a group) all must go on: one that waits.
 		size_t e = p->first_edge[g];
 		while (e < p->owner_edges && gr->edges[e].from == g &&
-		       !gr->g_first[gr->edges[e].to])
+		       !gr->g_first[gr->edges[e].to] &&
+		       !(p->without_c && gr->edges[e].to < gi_go_g_count(gr->go) &&
+			 is_in_c(p, gr->edges[e].to)))
 			e++;
 		if (e == p->owner_edges || gr->edges[e].from != g)
 			return false;
@@ -140,6 +158,11 @@ static struct gi_error *add_wait(struct prove *p, uint32_t g, size_t *used)
 	struct gi_error *err;
 	uint32_t last;
 
+	if (p->without_c && is_in_c(p, g)) {
+		w.whatever_state = true;
+		p->waits[p->count++] = w;
+		return NULL;
+	}
 	if (!p->by_owner || gr->dead[g]) {
 		last = g;
 		if (!gr->g_verdict[g] && !is_known(gr, g))
@@ -149,7 +172,9 @@ static struct gi_error *add_wait(struct prove *p, uint32_t g, size_t *used)
 	}
 	p->any_by_owner |= last != g;
 	// In a cycle of locks already, or behind one, or dead without owners: nobody can wake it.
-	for (size_t i = gr->g_verdict[last] || gr->dead[g] ? 0 : gr->g_first[last];
+	const bool never = gr->g_verdict[last] || gr->dead[g] ||
+			   (p->without_c && is_in_c(p, last));
+	for (size_t i = never ? 0 : gr->g_first[last];
 	     i && i <= gr->waiter_count && gr->waiters[i - 1].g == last; i++) {
 		err = gi_grow(&p->objects, &p->object_cap, *used + w.object_count + 1,
 			      sizeof(*p->objects));
@@ -180,7 +205,9 @@ static struct gi_error *collect(struct prove *p)
 			p->first_edge[gr->edges[i].from] = i;
 	for (size_t i = 0; i < n && !err; i++) {
 		const struct gi_g *g = gi_go_g(gr->go, i);
-		if (!g->unreadable && !g->system && gr->g_first[i] && !is_runtimes(p, (uint32_t)i))
+		const bool in_c = p->without_c && is_in_c(p, (uint32_t)i);
+		if (!g->unreadable && !g->system &&
+		    (in_c || (gr->g_first[i] && !is_runtimes(p, (uint32_t)i))))
 			err = add_wait(p, (uint32_t)i, &used);
 	}
 	// Only now do the objects stay where they are.
@@ -268,6 +295,25 @@ static bool has_edge(const struct gi_graph *gr, size_t first, uint32_t from, uin
 	return false;
 }
 
+static struct gi_error *add_edge(struct gi_graph *gr, uint32_t g, uint32_t to, uint32_t object,
+				 const struct gi_location *at, const char *evidence)
+{
+	struct gi_error *err =
+		gi_grow(&gr->edges, &gr->edge_cap, gr->edge_count + 1, sizeof(*gr->edges));
+
+	if (!err)
+		gr->edges[gr->edge_count++] = (struct gi_edge){
+			.from = g,
+			.to = to,
+			.object = object,
+			.strength = GI_STRENGTH_INFERRED,
+			.evidence = evidence,
+			.waits_at = *at,
+			.acquired_at = {.function = "", .file = ""},
+		};
+	return err;
+}
+
 static struct gi_error *add_edges(struct prove *p, size_t i)
 {
 	struct gi_graph *gr = p->gr;
@@ -294,19 +340,9 @@ static struct gi_error *add_edges(struct prove *p, size_t i)
 			uint32_t to = p->waits[who[h]].g;
 			if (to == g || waits_alike(gr, x, to) || has_edge(gr, first, g, to))
 				continue;
-			err = gi_grow(&gr->edges, &gr->edge_cap, gr->edge_count + 1,
-				      sizeof(*gr->edges));
+			err = add_edge(gr, g, to, x->object, &user, evidence(p, o, others));
 			if (err)
 				return err;
-			gr->edges[gr->edge_count++] = (struct gi_edge){
-				.from = g,
-				.to = to,
-				.object = x->object,
-				.strength = GI_STRENGTH_INFERRED,
-				.evidence = evidence(p, o, others),
-				.waits_at = user,
-				.acquired_at = {.function = "", .file = ""},
-			};
 		}
 	}
 	return NULL;
@@ -363,6 +399,152 @@ static struct gi_error *finish(struct prove *p)
 	return !err && p->reach ? gi_reach_kept_keep(p->reach) : err;
 }
 
+// --- who waits for those in C -----------------------------------------------------------------
+
+/** Is there anybody in C, and anybody who could go on of whom no global leads to what it waits for? */
+static bool worth_asking(const struct prove *p, const struct gi_reach_kept *before)
+{
+	const struct gi_graph *gr = p->gr;
+	bool c = false, waits = false;
+
+	for (uint32_t g = 0; g < gi_go_g_count(gr->go) && !(c && waits); g++) {
+		if (is_in_c(p, g)) {
+			c = true;
+			continue;
+		}
+		bool ok = !waits && gr->g_first[g] && !gr->dead[g] && !gr->g_verdict[g] &&
+			  is_known(gr, g);
+		for (size_t i = gr->g_first[g]; ok && i <= gr->waiter_count; i++) {
+			if (gr->waiters[i - 1].g != g)
+				break;
+			ok = !gi_reach_kept_from_globals(
+				before, gr->objects[gr->waiters[i - 1].object].addr);
+		}
+		waits |= ok;
+	}
+	return c && waits;
+}
+
+/**
+ * The edges of a wait to those whose stacks lead to what it waits for: all who are in C, else one that
+ * waits for them. near: for each goroutine, whether it is one of these.
+ */
+static struct gi_error *add_edges_to_c(struct prove *p, uint32_t g, uint8_t *near)
+{
+	struct gi_graph *gr = p->gr;
+	struct gi_location where = {.function = "", .file = ""}, user = where;
+	uint32_t via = UINT32_MAX, via_object = 0;
+	size_t first = gr->edge_count, free_ones = 0;
+	struct gi_error *err = NULL;
+
+	gi_error_ignore(gi_unwind_locations(gr->u, gi_go_g(gr->go, g), &where, &user));
+	// First those of whom nothing is said yet: who waits for one that can never go on, and for another, may go on.
+	for (int stuck = 0; stuck < 2 && !free_ones; stuck++) {
+		for (size_t k = gr->g_first[g]; k && k <= gr->waiter_count; k++) {
+			const struct gi_waiter *x = &gr->waiters[k - 1];
+			const uint32_t *who = NULL;
+			size_t n = 0;
+			if (x->g != g)
+				break;
+			const struct gi_object *o = &gr->objects[x->object];
+			err = holders(p, o->addr, &who, &n);
+			if (err)
+				return err;
+			for (size_t h = 0; h < n && gr->edge_count < MAX_PROOF_EDGES; h++) {
+				const uint32_t to = p->waits[who[h]].g;
+				if (!near[to] || to == g || waits_alike(gr, x, to) ||
+				    has_edge(gr, first, g, to))
+					continue;
+				if (!is_in_c(p, to)) {
+					via = to;
+					via_object = x->object;
+					continue;
+				}
+				if (!gr->g_verdict[to] != !stuck)
+					continue;
+				free_ones++;
+				err = add_edge(gr, g, to, x->object, &user,
+					       gi_graph_sentence(
+						       gr,
+						       "it is in C, and of those who could go "
+						       "on only stacks of such lead to this %s",
+						       gi_object_kind_name(o->kind)));
+				if (err)
+					return err;
+			}
+		}
+	}
+	if (!free_ones && via != UINT32_MAX) {
+		err = add_edge(gr, g, via, via_object, &user,
+			       gi_graph_sentence(gr,
+						 "its stack leads to this %s, and it waits for one "
+						 "that is in C",
+						 gi_object_kind_name(gr->objects[via_object].kind)));
+		free_ones = !err;
+	}
+	near[g] = free_ones > 0;
+	return err;
+}
+
+/** Round by round away from those in C. */
+static struct gi_error *conclude_c(struct prove *p)
+{
+	struct gi_graph *gr = p->gr;
+	_cleanup_(gi_freep) uint8_t *near = calloc(gr->node_count + 1, 1);
+	_cleanup_(gi_freep) uint8_t *next = calloc(gr->node_count + 1, 1);
+	bool changed = true;
+	struct gi_error *err = NULL;
+
+	if (!near || !next)
+		return gi_error_nomem();
+	for (uint32_t g = 0; g < gi_go_g_count(gr->go); g++)
+		near[g] = is_in_c(p, g);
+	memcpy(next, near, gr->node_count + 1);
+	for (int round = 0; changed && !err && round < MAX_AWAY_FROM_C; round++) {
+		changed = false;
+		for (size_t i = 0; i < p->count && !err; i++) {
+			const uint32_t g = p->waits[i].g;
+			if (near[g] || gr->dead[g] || gr->g_verdict[g] ||
+			    gi_reach_kept_is_live(p->reach, i))
+				continue;
+			err = gi_interrupt_check();
+			for (size_t e = p->first_edge[g];
+			     has_owner(p, g) && e < p->owner_edges && gr->edges[e].from == g; e++)
+				next[g] |= near[gr->edges[e].to];
+			if (!err && !has_owner(p, g)) {
+				err = add_edges_to_c(p, g, near);
+				// The others of this round do not see it yet.
+				next[g] = near[g];
+				near[g] = 0;
+			}
+			changed |= next[g] != 0;
+		}
+		memcpy(near, next, gr->node_count + 1);
+	}
+	return err;
+}
+
+static struct gi_error *find_behind_c(struct prove *p, const struct gi_reach_kept *before)
+{
+	struct gi_error *err;
+
+	if (!worth_asking(p, before))
+		return NULL;
+	err = collect(p);
+	if (!err)
+		err = gi_reach_kept_solve(p->gr->go, "reach-c", p->waits, p->count, &p->reach);
+	if (!err)
+		err = conclude_c(p);
+	if (!err)
+		err = gi_reach_kept_keep(p->reach);
+	// Nothing but a story is lost.
+	if (err && gi_error_code(err) != GI_ERR_INTERRUPTED && gi_error_code(err) != GI_ERR_NOMEM) {
+		gi_error_ignore(err);
+		err = NULL;
+	}
+	return err;
+}
+
 static void prove_deinit(struct prove *p)
 {
 	gi_reach_kept_destroy(p->reach);
@@ -377,6 +559,7 @@ static void prove_deinit(struct prove *p)
 static struct gi_error *prove(struct gi_graph *gr)
 {
 	struct prove first = {.gr = gr}, second = {.gr = gr, .by_owner = true};
+	struct prove third = {.gr = gr, .by_owner = true, .without_c = true};
 	struct gi_error *err;
 
 	gr->dead = calloc(gr->node_count + 1, 1);
@@ -392,8 +575,11 @@ static struct gi_error *prove(struct gi_graph *gr)
 	} else if (!err) {
 		err = finish(&first);
 	}
+	if (!err && first.reach)
+		err = find_behind_c(&third, first.reach);
 	prove_deinit(&first);
 	prove_deinit(&second);
+	prove_deinit(&third);
 	return err ? err : gi_graph_sort_edges(gr);
 }
 

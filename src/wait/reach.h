@@ -17,6 +17,7 @@ struct gi_reach_wait {
 	const uint64_t
 		*objects; // addresses (hchan, mutex, semaphore word, ...); none: nobody can wake it
 	size_t object_count;
+	bool whatever_state; // taken for one that never goes on, also if it does not wait
 };
 
 struct gi_reach;

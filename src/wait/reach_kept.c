@@ -182,6 +182,11 @@ bool gi_reach_kept_is_live(const struct gi_reach_kept *k, size_t i)
 	return k->reach ? gi_reach_is_live(k->reach, i) : k->live[i];
 }
 
+bool gi_reach_kept_from_globals(const struct gi_reach_kept *k, uint64_t object)
+{
+	return k->reach && gi_reach_from_globals(k->reach, object);
+}
+
 static void note_holders(struct gi_reach_kept *k, uint64_t object, const uint32_t *waits, size_t max,
 			 size_t n)
 {

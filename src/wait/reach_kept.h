@@ -17,6 +17,8 @@ struct gi_error *gi_reach_kept_solve(struct gi_go *go, const char *name,
 void gi_reach_kept_destroy(struct gi_reach_kept *k);
 /** As gi_reach_is_live(). */
 bool gi_reach_kept_is_live(const struct gi_reach_kept *k, size_t i);
+/** As gi_reach_from_globals(); false where answers were kept. */
+bool gi_reach_kept_from_globals(const struct gi_reach_kept *k, uint64_t object);
 /** As gi_reach_holders(), each object asked for once. */
 struct gi_error *gi_reach_kept_holders(struct gi_reach_kept *k, uint64_t object, uint32_t *waits_ret,
 				       size_t max, size_t *count_ret) GI_MUST_CHECK;

@@ -201,6 +201,8 @@ static struct gi_error *check_wait(struct queues *q, size_t i, const struct gi_r
 	uint64_t v;
 	bool queued = false;
 
+	if (wait->whatever_state)
+		return NULL;
 	if (status != GI_G_WAITING && status != GI_G_LEAKED)
 		return gi_reach_wake(q->r, i);
 	switch (queue_of(q->r->go, g)) {

@@ -57,7 +57,7 @@ verdict_of() {
 	abba | abba_explicit | selflock | threeway | rwmutex | rwupgrade | chanpair) echo 1 ;;
 	structlock | lockstyles | leaks | crowd | asleep) echo 1 ;;
 	pthread_abba | pthread_mixed | pthread_self) echo 1 ;;
-	pthread_cond | cgo_healthy) echo 0 ;;
+	pthread_cond | cgo_healthy | behind_c) echo 0 ;;
 	healthy | reachable | handover | many | busy | parked | suspects) echo 0 ;;
 	esac
 }

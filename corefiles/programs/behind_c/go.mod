@@ -1,0 +1,3 @@
+module behind_c
+
+go 1.18
