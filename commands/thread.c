@@ -16,7 +16,7 @@ static struct gi_error *run_on(struct gi_session *s, size_t thread, const char *
 
 static void put_heading(struct gi_session *s, size_t thread, struct gi_out *out)
 {
-	const struct gi_m *m = gi_go_m_by_thread(gi_session_go(s), thread);
+	const struct gi_m *m = gi_session_go(s) ? gi_go_m_by_thread(gi_session_go(s), thread) : NULL;
 
 	if (gi_out_is_json(out))
 		return;
