@@ -72,6 +72,9 @@ struct gi_lock_fact {
 	uint8_t prev;
 	uint32_t prev_site;
 	uint64_t prev_after;
+	// A read lock that was certainly held when it was taken once more: 1 + where it had been taken,
+	// else 0. The next release leaves that one held.
+	uint32_t under;
 	// In summaries: the lock lies at what register ret returns, plus ret_off; else -1.
 	int8_t ret;
 	int64_t ret_off;

@@ -307,6 +307,8 @@ static void merge_fact(struct gi_lock_fact *d, const struct gi_lock_fact *s)
 		d->site = s->site;
 	if (d->fast != s->fast)
 		d->fast = 0;
+	if (d->under != s->under)
+		d->under = 0;
 	if (!(d->prev & GI_FACT_HELD) && (s->prev & GI_FACT_HELD))
 		d->prev_site = s->prev_site;
 	d->prev |= s->prev;
@@ -355,8 +357,9 @@ static void merge_facts(struct merge *m)
 		} else {
 			d->state |= GI_FACT_UNTOUCHED;
 			d->prev |= GI_FACT_UNTOUCHED;
+			d->under = 0;
 		}
-		if (d->recv != old.recv || d->state != old.state || d->after != old.after ||
+		if (d->under != old.under || d->recv != old.recv || d->state != old.state || d->after != old.after ||
 		    d->prev_after != old.prev_after ||
 		    d->fast != old.fast || d->is_try != old.is_try || d->doubt != old.doubt ||
 		    d->is_foreign != old.is_foreign)
@@ -377,6 +380,7 @@ static void merge_facts(struct merge *m)
 		*d = *s;
 		d->state |= GI_FACT_UNTOUCHED;
 		d->prev |= GI_FACT_UNTOUCHED;
+		d->under = 0;
 		m->changed = true;
 	}
 	if (m->src->lost && !dst->lost) {
@@ -434,6 +438,12 @@ static struct gi_lock_fact *fact_for(struct gi_flow_state *st, gi_value recv, un
 	return f;
 }
 
+/** Where a read lock that was held before the present hold was taken; 0: it was not, for certain. */
+static uint32_t held_before(const struct gi_lock_fact *f)
+{
+	return f->kind == GI_LOCK_READ && f->prev == GI_FACT_HELD ? f->prev_site + 1 : 0;
+}
+
 void gi_flow_acquire(struct gi_flow_state *st, gi_value recv, unsigned kind, uint32_t site,
 		     bool fast)
 {
@@ -447,6 +457,7 @@ void gi_flow_acquire(struct gi_flow_state *st, gi_value recv, unsigned kind, uin
 	f->after = 0;
 	f->state = GI_FACT_HELD;
 	f->site = site;
+	f->under = held_before(f);
 	f->fast = fast ? site : 0;
 	f->is_try = false;
 	f->doubt = false;
@@ -490,6 +501,14 @@ void gi_flow_release(struct gi_flow_state *st, const struct gi_values *vs, gi_va
 	}
 	if (!f)
 		return;
+	if (f->state == GI_FACT_HELD && f->under && !f->is_try) {
+		f->site = f->under - 1;
+		f->under = 0;
+		f->after |= f->prev_after;
+		f->fast = 0;
+		return;
+	}
+	f->under = 0;
 	f->state = GI_FACT_RELEASED;
 	f->site = site;
 	f->fast = 0;
@@ -506,8 +525,10 @@ void gi_flow_attempt(struct gi_flow_state *st, gi_value recv, unsigned kind, uin
 		return;
 	f->prev = f->state;
 	f->prev_site = f->site;
+	f->prev_after = f->after;
 	f->state |= GI_FACT_HELD;
 	f->site = site;
+	f->under = 0;
 	f->fast = site;
 	f->is_try = true;
 }
@@ -525,6 +546,8 @@ void gi_flow_outcome(struct gi_flow_state *st, const struct gi_values *vs, gi_va
 		return;
 	if (taken) {
 		f->state = GI_FACT_HELD;
+		// Else ways have met since, and what was before is not what it was on each of them.
+		f->under = f->fast == n->site ? held_before(f) : 0;
 	} else if (f->fast == n->site) {
 		f->state = f->prev;
 		f->site = f->prev_site;
@@ -549,8 +572,10 @@ void gi_flow_after_deferred(struct gi_flow_state *st)
 {
 	for (size_t i = 0; i < st->fact_count; i++) {
 		struct gi_lock_fact *f = &st->facts[i];
-		if (!f->is_call && (f->state & GI_FACT_HELD))
+		if (!f->is_call && (f->state & GI_FACT_HELD)) {
 			f->state = (uint8_t)((f->state & ~(unsigned)GI_FACT_HELD) | GI_FACT_RELEASED);
+			f->under = 0;
+		}
 	}
 }
 
@@ -562,6 +587,7 @@ void gi_flow_undo_fast(struct gi_flow_state *st, uint32_t site)
 			continue;
 		f->state = f->prev;
 		f->site = f->prev_site;
+		f->under = 0;
 		f->after |= f->prev_after;
 		f->fast = 0;
 	}

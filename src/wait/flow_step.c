@@ -425,6 +425,8 @@ static void apply_fact(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i,
 	if (!f)
 		return;
 	f->state = c->state & (GI_FACT_HELD | GI_FACT_RELEASED);
+	if (f->state != GI_FACT_HELD)
+		f->under = 0;
 	if (c->state & GI_FACT_UNTOUCHED)
 		f->state |= before;
 }

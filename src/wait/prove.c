@@ -154,7 +154,8 @@ static bool last_owner(const struct prove *p, uint32_t g, uint32_t *ret)
 static struct gi_error *add_wait(struct prove *p, uint32_t g, size_t *used)
 {
 	struct gi_graph *gr = p->gr;
-	struct gi_reach_wait w = {.g = g};
+	// The first run has proved it: in the second there is nothing left to ask of it.
+	struct gi_reach_wait w = {.g = g, .is_dead = gr->dead[g]};
 	struct gi_error *err;
 	uint32_t last;
 

@@ -18,6 +18,7 @@ struct gi_reach_wait {
 		*objects; // addresses (hchan, mutex, semaphore word, ...); none: nobody can wake it
 	size_t object_count;
 	bool whatever_state; // taken for one that never goes on, also if it does not wait
+	bool is_dead; // proved before: not asked about again, nor whether it is just being woken
 };
 
 struct gi_reach;

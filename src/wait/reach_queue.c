@@ -201,7 +201,8 @@ static struct gi_error *check_wait(struct queues *q, size_t i, const struct gi_r
 	uint64_t v;
 	bool queued = false;
 
-	if (wait->whatever_state)
+	// Who is dead has no objects any more, by which its condition's list would be found.
+	if (wait->whatever_state || wait->is_dead)
 		return NULL;
 	if (status != GI_G_WAITING && status != GI_G_LEAKED)
 		return gi_reach_wake(q->r, i);

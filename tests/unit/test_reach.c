@@ -395,6 +395,37 @@ static void test_records(void **state)
 	is_dead(t, a[2]);
 }
 
+/**
+ * Who was proved dead before is not asked again whether it is queued: without the objects that it waits
+ * for there is no telling, and what its stack alone leads to would count as reached.
+ */
+static void test_proved_before(void **state)
+{
+	struct test *t = *state;
+	struct heap_world *w = &t->w;
+	uint64_t g[2], list[2], s;
+	size_t a[2], n;
+	uint32_t who;
+
+	for (int i = 0; i < 2; i++) {
+		g[i] = hw_g(w, 1 + (uint64_t)i, GI_G_WAITING);
+		list[i] = hw_new(w, w->small);
+		s = hw_new(w, w->large);
+		hw_reason(w, g[i], HW_CONDITION);
+		hw_put(w, s, g[i]);
+		hw_put(w, list[i] + 8, s);
+		hw_stack(w, g[i], &list[i], 1);
+		a[i] = wait_for(t, g[i], 0);
+	}
+	t->waits[a[0]].is_dead = true;
+	solve(t);
+	is_dead(t, a[0]);
+	is_live(t, a[1]);
+	assert_null(gi_reach_holders(t->r, list[0], &who, 1, &n));
+	assert_int_equal(n, 1);
+	assert_int_equal(who, a[0]);
+}
+
 static void test_weak_pointers(void **state)
 {
 	struct test *t = *state;
@@ -695,7 +726,7 @@ int main(void)
 		TEST(test_objects_elsewhere),
 		TEST(test_in_flight),
 		TEST(test_records),
-		TEST(test_weak_pointers),
+		TEST(test_proved_before), TEST(test_weak_pointers),
 		TEST(test_finalizer),
 		TEST(test_p),
 		TEST(test_threads),

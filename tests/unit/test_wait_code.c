@@ -23,6 +23,9 @@ __asm__(".pushsection .text\n"
 	"mutexLock: ret\n .balign 16\n"
 	"mutexUnlock: ret\n .balign 16\n"
 	"mutexTryLock: ret\n .balign 16\n"
+	"readLock: ret\n .balign 16\n"
+	"readUnlock: ret\n .balign 16\n"
+	"readTryLock: ret\n .balign 16\n"
 	"mutexLockSlow: ret\n .balign 16\n"
 	"mutexUnlockSlow: ret\n .balign 16\n"
 
@@ -197,6 +200,42 @@ __asm__(".pushsection .text\n"
 		      "4: call work\n boolean_failed:\n"
 		      "5: add rsp, 24\n ret\n" END(boolean)
 
+	// A reader that tries whether it may read once more, until it may not, and then does.
+	FUNC(reader) "sub rsp, 24\n"
+		     "mov [rsp + 8], rax\n"
+		     "call readLock\n"
+		     "1: mov rax, [rsp + 8]\n"
+		     "call readTryLock\n"
+		     "test al, al\n"
+		     "je 2f\n"
+		     "mov rax, [rsp + 8]\n"
+		     "call readUnlock\n"
+		     "jmp 1b\n"
+		     "2: mov rax, [rsp + 8]\n"
+		     "call readLock\n reader_taking:\n"
+		     "mov rax, [rsp + 8]\n"
+		     "call readUnlock\n"
+		     "call work\n reader_held:\n"
+		     "mov rax, [rsp + 8]\n"
+		     "call readUnlock\n"
+		     "call work\n reader_free:\n"
+		     "add rsp, 24\n ret\n" END(reader)
+
+	// Whether it reads once more is not certain: it may have let go of its only hold.
+	FUNC(unsure) "sub rsp, 24\n"
+		     "mov [rsp + 8], rax\n"
+		     "mov [rsp + 16], rbx\n"
+		     "call readLock\n"
+		     "mov rbx, [rsp + 16]\n"
+		     "test rbx, rbx\n"
+		     "je 1f\n"
+		     "mov rax, [rsp + 8]\n"
+		     "call readLock\n"
+		     "1: mov rax, [rsp + 8]\n"
+		     "call readUnlock\n"
+		     "call work\n unsure_free:\n"
+		     "add rsp, 24\n ret\n" END(unsure)
+
 	// Locks what lies 8 bytes behind its argument, and returns with it.
 	FUNC(helper) "sub rsp, 8\n"
 		     "add rax, 8\n"
@@ -312,6 +351,8 @@ DECLARE(either);
 DECLARE(walk);
 DECLARE(attempt);
 DECLARE(boolean);
+DECLARE(reader);
+DECLARE(unsure);
 DECLARE(helper);
 DECLARE(user);
 DECLARE(borrower);
@@ -324,11 +365,12 @@ DECLARE(done);
 DECLARE(recursive);
 DECLARE(garbage);
 extern const uint8_t mutexLock[], mutexUnlock[], mutexTryLock[], mutexLockSlow[], mutexUnlockSlow[],
-	groupAdd[], work[], panicked[], globalMu[], jumps[];
+	readLock[], readUnlock[], readTryLock[], groupAdd[], work[], panicked[], globalMu[], jumps[];
 extern const uint8_t plain_held[], plain_free[], inlined_slow[], inlined_held[], inlined_free[],
 	twice_slow[], condition_maybe[], bounds_held[], loop_held[], late_before[],
 	late_after[], again_taking[], either_taking[], walk_before[], walk_held[],
-	attempt_taken[], attempt_failed[], boolean_taken[], boolean_failed[], user_inside[],
+	attempt_taken[], attempt_failed[], boolean_taken[], boolean_failed[], reader_taking[],
+	reader_held[], reader_free[], unsure_free[], user_inside[],
 	user_held[], deferrer_held[], deferrer_free[], element_held[], element_free[],
 	doubtful_held[], table_held[], recursive_held[];
 
@@ -360,6 +402,8 @@ static const struct known funcs[] = {
 	OURS(walk, 24),
 	OURS(attempt, 24),
 	OURS(boolean, 24),
+	OURS(reader, 24),
+	OURS(unsure, 24),
 	OURS(helper, 8),
 	OURS(user, 24),
 	OURS(borrower, 24),
@@ -376,6 +420,9 @@ static const struct known funcs[] = {
 	CALLED(mutexTryLock, "sync.(*Mutex).TryLock"),
 	CALLED(mutexLockSlow, "sync.(*Mutex).lockSlow"),
 	CALLED(mutexUnlockSlow, "sync.(*Mutex).unlockSlow"),
+	CALLED(readLock, "sync.(*RWMutex).RLock"),
+	CALLED(readUnlock, "sync.(*RWMutex).RUnlock"),
+	CALLED(readTryLock, "sync.(*RWMutex).TryRLock"),
 	CALLED(groupAdd, "sync.(*WaitGroup).Add"),
 	CALLED(work, "main.work"),
 	CALLED(panicked, "runtime.panicIndex"),
@@ -608,6 +655,26 @@ static void test_attempts(void **state)
 	assert_int_equal(state_of(pt, argument(pt, GI_AMD64_RAX, 0)), GI_FACT_UNTOUCHED);
 }
 
+static uint8_t read_state(const struct gi_point *pt)
+{
+	const gi_value recv = argument(pt, GI_AMD64_RAX, 0);
+
+	for (size_t i = 0; i < pt->fact_count; i++) {
+		if (pt->facts[i].recv == recv && pt->facts[i].kind == GI_LOCK_READ)
+			return pt->facts[i].state;
+	}
+	return GI_FACT_UNTOUCHED;
+}
+
+/** Read locks are counted: who lets go of a second one still has the first. */
+static void test_readers(void **state)
+{
+	assert_int_equal(read_state(at(state, reader_taking)), GI_FACT_HELD);
+	assert_int_equal(read_state(at(state, reader_held)), GI_FACT_HELD);
+	assert_int_equal(read_state(at(state, reader_free)), GI_FACT_RELEASED);
+	assert_int_equal(read_state(at(state, unsure_free)), GI_FACT_RELEASED);
+}
+
 static void test_helpers(void **state)
 {
 	const struct gi_point *pt = at(state, user_inside);
@@ -717,7 +784,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_plain),    TEST(test_inlined),   TEST(test_twice),   TEST(test_ways),
-		TEST(test_loops), TEST(test_turns), TEST(test_twice_taken),    TEST(test_attempts),  TEST(test_helpers), TEST(test_summaries),
+		TEST(test_loops), TEST(test_turns), TEST(test_twice_taken),    TEST(test_attempts),  TEST(test_readers), TEST(test_helpers), TEST(test_summaries),
 		TEST(test_closures), TEST(test_elements),  TEST(test_doubt),   TEST(test_slots),
 		TEST(test_garbage),  TEST(test_may_touch),
 	};
