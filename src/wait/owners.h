@@ -31,6 +31,8 @@ struct gi_local {
 	uint32_t site;	     // 1 + instruction that took it, or may have; 0: none
 	uint32_t site_frame; // in the code of this frame
 	uint64_t after;	     // as in struct gi_lock_fact, of its calls
+	uint32_t free_site;  // 1 + instruction by which that frame's code surely let go of it; 0: none
+	uint32_t free_frame;
 	uint64_t site_pc, frame_pc;
 	const char *function;
 };

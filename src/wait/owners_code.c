@@ -117,6 +117,7 @@ static void take(struct gi_search *s, struct gi_local *l, size_t i, uint64_t sit
 	l->by_code = must;
 	l->by_maybe = !must;
 	l->exact = exact;
+	l->free_site = 0;
 	l->site_pc = site_pc;
 	l->frame_pc = f->lookup_pc;
 	l->function = f->name;
@@ -127,12 +128,22 @@ void gi_owners_drop(struct gi_local *l)
 	l->by_code = l->by_maybe = l->by_defer = l->kept = false;
 }
 
+/** The code of frame i has surely let go of it, at an instruction. */
+static void let_go(struct gi_local *l, size_t i, uint32_t site)
+{
+	gi_owners_drop(l);
+	l->free_site = site + 1;
+	l->free_frame = (uint32_t)i;
+}
+
 /**
- * A release through another value came after the lock was taken: true if it was of this lock. If
- * that cannot be told, *must becomes false.
+ * A release through another value came after the lock was taken: where, if it was of this lock. If
+ * that cannot be told, *must becomes false. NULL if there is none that is known.
  */
-static bool released_by_another(struct gi_search *s, size_t i, const struct gi_point *pt,
-				const struct gi_lock_fact *f, uint64_t addr, bool *must)
+static const struct gi_lock_fact *released_by_another(struct gi_search *s, size_t i,
+						      const struct gi_point *pt,
+						      const struct gi_lock_fact *f, uint64_t addr,
+						      bool *must)
 {
 	uint64_t other;
 	bool reread;
@@ -145,9 +156,9 @@ static bool released_by_another(struct gi_search *s, size_t i, const struct gi_p
 		if (!gi_wait_eval(&s->gr->env, &s->fs, i, pt, o->recv, &other, &reread))
 			*must = false;
 		else if (other == addr)
-			return true;
+			return o;
 	}
-	return false;
+	return NULL;
 }
 
 /** The length of a function's package in its name. */
@@ -205,8 +216,8 @@ static bool is_fixed(const struct gi_point *pt, gi_value v)
 }
 
 /**
- * The lock is about to be taken, and may have been taken by then: by mistake, if the code lets go of
- * it twice later. Else its two ways to the lock exclude each other, as far as anybody knows.
+ * The lock is about to be taken, and may have been taken by then: by mistake, if the code lets go
+ * of it twice later. Else its two ways to the lock exclude each other, as far as anybody knows.
  */
 static bool may_take_again(const struct gi_point *pt, const struct gi_lock_fact *f)
 {
@@ -245,13 +256,17 @@ static void direct_fact(struct gi_search *s, size_t i, const struct gi_place *p,
 	if (held && gi_fn_passes_on(p->pt->fn, f->site, f->recv, f->kind) &&
 	    let_go_by_others(s, p->pt->fn, addr, f->kind))
 		return;
-	if (held && f->doubt && released_by_another(s, i, p->pt, f, addr, &must)) {
+	const struct gi_lock_fact *other =
+		held && f->doubt ? released_by_another(s, i, p->pt, f, addr, &must) : NULL;
+	if (other && other->state == GI_FACT_RELEASED) {
+		let_go(l, i, other->site);
+	} else if (other) {
 		gi_owners_drop(l);
 	} else if (held && !(panics && p->has_defers)) {
 		take(s, l, i, gi_fn_site_pc(p->pt->fn, f->site), must, !reread);
 		l->kept = !released_ahead(s, i, p->pt, f->recv, f->kind, addr);
 	} else if (f->state == GI_FACT_RELEASED && f->is_foreign) {
-		gi_owners_drop(l);
+		let_go(l, i, f->site);
 	} else if ((f->state & GI_FACT_RELEASED) && f->is_foreign) {
 		l->by_maybe = l->by_maybe || l->by_code;
 		l->by_code = false;

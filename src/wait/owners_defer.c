@@ -18,8 +18,7 @@ static enum order order_of(struct gi_search *s, size_t i, const struct gi_local 
 			   const struct gi_pending *p)
 {
 	const struct gi_point *here = gi_wait_point(&s->gr->env, &s->fs.f[i]);
-	const struct gi_point *then =
-		p->pc ? gi_code_point(s->gr->env.code, p->pc, true) : NULL;
+	const struct gi_point *then = p->pc ? gi_code_point(s->gr->env.code, p->pc, true) : NULL;
 
 	if (!here || !l->site || l->site_frame != i)
 		return UNKNOWN;
@@ -37,6 +36,23 @@ static enum order order_of(struct gi_search *s, size_t i, const struct gi_local 
 	return gi_point_between(then, l->site - 1, here) ? UNKNOWN : TAKEN_AFTER;
 }
 
+/**
+ * The code of the frame has let go of the lock by itself: true if it had done so already when the
+ * call was deferred. Else the call has nothing to release.
+ */
+static bool free_before(struct gi_search *s, const struct gi_local *l, const struct gi_pending *p)
+{
+	const struct gi_point *then = p->pc ? gi_code_point(s->gr->env.code, p->pc, true) : NULL;
+
+	for (size_t k = 0; then && then->reachable && k < then->fact_count; k++) {
+		const struct gi_lock_fact *f = &then->facts[k];
+		if (!f->is_call && !(f->state & GI_FACT_HELD) && (f->state & GI_FACT_RELEASED) &&
+		    f->site + 1 == l->free_site)
+			return true;
+	}
+	return false;
+}
+
 static void deferred_release(struct gi_search *s, size_t i, const struct gi_pending *p,
 			     uint64_t addr, unsigned kind)
 {
@@ -50,12 +66,15 @@ static void deferred_release(struct gi_search *s, size_t i, const struct gi_pend
 	for (size_t k = i + 1; in_sync && k < s->fs.n && strncmp(f->name, "sync.", 5) == 0; k++)
 		f = &s->fs.f[k];
 	bool here = (l->by_code || l->by_maybe) && l->frame_pc == f->lookup_pc;
+	if (!l->by_code && kind != GI_LOCK_GROUP && l->free_site && l->free_frame == i &&
+	    !free_before(s, l, p))
+		return;
 	if (!l->by_code && kind != GI_LOCK_GROUP) {
 		enum order order = order_of(s, i, l, p);
 		if (order == TAKEN_BEFORE && !here) {
 			here = l->by_maybe = true;
-			l->site_pc = gi_fn_site_pc(gi_code_fn(s->gr->env.code, f->entry),
-						   l->site - 1);
+			l->site_pc =
+				gi_fn_site_pc(gi_code_fn(s->gr->env.code, f->entry), l->site - 1);
 		}
 		if (order == TAKEN_AFTER)
 			here = l->by_maybe = false;
