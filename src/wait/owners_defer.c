@@ -100,31 +100,70 @@ static void deferred_release(struct gi_search *s, size_t i, const struct gi_pend
 	l->kept = false;
 }
 
+/** A call of a method of sync's that only the closure's values tell; false if it is none of op. */
+static bool closure_call(struct gi_wait_env *env, const struct gi_values *vs,
+			 const struct gi_lock_fact *f, enum gi_prim_op op, uint64_t closure,
+			 unsigned *kind_ret, uint64_t *addr_ret)
+{
+	uint64_t callee, addr;
+
+	if (!gi_wait_eval_closure(env, vs, f->callee, closure, &callee))
+		return false;
+	struct gi_prim prim = gi_code_prim(env->code, callee);
+	if (prim.op != op)
+		return false;
+	bool ok = prim.bound ? gi_wait_eval_closure(env, vs, f->ctx, closure, &addr) &&
+				       gi_target_peek_u64(env->t, addr + 8, &addr)
+			     : gi_wait_eval_closure(env, vs, f->recv, closure, &addr);
+	if (!ok)
+		return false;
+	*kind_ret = prim.kind;
+	*addr_ret = addr;
+	return true;
+}
+
+/** True if the closure's function takes the lock itself before it makes that call. */
+static bool takes_first(struct gi_wait_env *env, const struct gi_fn *fn,
+			const struct gi_lock_fact *call, unsigned kind, uint64_t addr,
+			uint64_t closure)
+{
+	const struct gi_lock_fact *facts;
+	unsigned other_kind;
+	uint64_t other;
+	size_t n;
+
+	if (!gi_fn_summary(fn, &facts, &n))
+		return false;
+	for (size_t k = 0; k < n; k++) {
+		const struct gi_lock_fact *f = &facts[k];
+		if (f->is_call && (f->after >> call->key & 1) &&
+		    closure_call(env, gi_fn_values(fn), f, GI_PRIM_ACQUIRE, closure, &other_kind,
+				 &other) &&
+		    other_kind == kind && other == addr)
+			return true;
+	}
+	return false;
+}
+
 /** One effect of a pending closure's function, with the closure's values. */
-static void closure_fact(struct gi_search *s, size_t i, const struct gi_values *vs,
+static void closure_fact(struct gi_search *s, size_t i, const struct gi_fn *fn,
 			 const struct gi_lock_fact *f, const struct gi_pending *p)
 {
-	const uint64_t closure = p->closure;
 	struct gi_wait_env *env = &s->gr->env;
-	uint64_t addr, callee;
+	struct gi_values *vs = gi_fn_values(fn);
+	unsigned kind;
+	uint64_t addr;
 
 	if (!f->is_call) {
 		if ((f->state & (GI_FACT_RELEASED | GI_FACT_HELD)) == GI_FACT_RELEASED &&
 		    f->is_foreign && f->ret < 0 &&
-		    gi_wait_eval_closure(env, vs, f->recv, closure, &addr))
+		    gi_wait_eval_closure(env, vs, f->recv, p->closure, &addr))
 			deferred_release(s, i, p, addr, f->kind);
 		return;
 	}
-	if (!gi_wait_eval_closure(env, vs, f->callee, closure, &callee))
-		return;
-	struct gi_prim prim = gi_code_prim(env->code, callee);
-	if (prim.op != GI_PRIM_RELEASE)
-		return;
-	bool ok = prim.bound ? gi_wait_eval_closure(env, vs, f->ctx, closure, &addr) &&
-				       gi_target_peek_u64(env->t, addr + 8, &addr)
-			     : gi_wait_eval_closure(env, vs, f->recv, closure, &addr);
-	if (ok)
-		deferred_release(s, i, p, addr, prim.kind);
+	if (closure_call(env, vs, f, GI_PRIM_RELEASE, p->closure, &kind, &addr) &&
+	    !takes_first(env, fn, f, kind, addr, p->closure))
+		deferred_release(s, i, p, addr, kind);
 }
 
 static void pending_closure(struct gi_search *s, size_t i, const struct gi_pending *p)
@@ -149,7 +188,7 @@ static void pending_closure(struct gi_search *s, size_t i, const struct gi_pendi
 	if (!fn || gi_fn_entry(fn) != entry || !gi_fn_summary(fn, &facts, &n))
 		return;
 	for (size_t k = 0; k < n; k++)
-		closure_fact(s, i, gi_fn_values(fn), &facts[k], p);
+		closure_fact(s, i, fn, &facts[k], p);
 }
 
 void gi_owners_defers(struct gi_search *s, size_t i)

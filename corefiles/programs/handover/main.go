@@ -136,6 +136,42 @@ func (q *queue) wakeAll() {
 	q.mu.Unlock()
 }
 
+var tool, shelf sync.Mutex
+
+//go:noinline
+func borrow(l sync.Locker, use func()) {
+	l.Lock()
+	use()
+	l.Unlock()
+}
+
+// borrowLater has a call deferred that takes the tool and gives it back, and has not got it yet.
+func borrowLater() {
+	time.Sleep(20 * time.Millisecond)
+	defer func() {
+		borrow(&tool, func() {})
+	}()
+	shelf.Lock()
+	defer shelf.Unlock()
+}
+
+func fetchTool() {
+	shelf.Lock()
+	time.Sleep(10 * time.Millisecond)
+	tool.Lock()
+	tool.Unlock()
+	shelf.Unlock()
+}
+
+// useTool takes the tool; who returns it comes later.
+func useTool() {
+	tool.Lock()
+	go func() {
+		time.Sleep(time.Hour)
+		tool.Unlock()
+	}()
+}
+
 // ready says that nothing moves any more, then crashes if it was asked to.
 func ready() {
 	time.Sleep(200 * time.Millisecond)
@@ -160,6 +196,9 @@ func main() {
 		go q.getPlainly()
 	}
 	go q.wakeAll()
+	useTool()
+	go fetchTool()
+	go borrowLater()
 	go ready()
 	time.Sleep(time.Hour)
 }
