@@ -347,8 +347,10 @@ static struct gi_error *snapshot(struct live *l, gi_live_copy_fn copy, void *arg
 	l->standing = false;
 	l->stop = (struct gi_live_stop){ .no_stop = l->no_stop };
 	// The rehearsal: see above.
-	if (copy)
+	if (copy) {
 		gi_error_ignore(copy(arg));
+		copy_whole(l);
+	}
 	gi_live_take_tasks(l);
 	sigset_t signals;
 	hold_job_control(&signals);
