@@ -37,6 +37,8 @@ enum gi_object_kind {
 };
 /** "channel", "mutex", ...; as in JSON. */
 const char *gi_object_kind_name(enum gi_object_kind kind);
+/** True of what one goroutine has at a time, but for readers: mutexes, RWMutexes, Onces. */
+bool gi_object_kind_is_lock(enum gi_object_kind kind);
 
 enum gi_wait_role {
 	GI_ROLE_NONE = 0,

@@ -494,11 +494,6 @@ static struct gi_error *put_verdict(struct gi_out *out, struct gi_go *go,
 	return err ? err : gi_out_check(out);
 }
 
-static bool is_lock(enum gi_object_kind kind)
-{
-	return kind == GI_OBJECT_MUTEX || kind == GI_OBJECT_RWMUTEX || kind == GI_OBJECT_ONCE;
-}
-
 /** Goroutines that wait for a lock and have no edge. */
 static size_t without_owner(const struct gi_graph *graph)
 {
@@ -507,7 +502,7 @@ static size_t without_owner(const struct gi_graph *graph)
 	// Both are in the order of the goroutines.
 	for (size_t i = 0; i < gi_graph_waiter_count(graph); i++) {
 		const struct gi_waiter *w = gi_graph_waiter(graph, i);
-		if (!is_lock(gi_graph_object(graph, w->object)->kind))
+		if (!gi_object_kind_is_lock(gi_graph_object(graph, w->object)->kind))
 			continue;
 		while (e < gi_graph_edge_count(graph) && gi_graph_edge(graph, e)->from < w->g)
 			e++;

@@ -208,20 +208,17 @@ static struct gi_error *add_edge(struct gi_graph *gr, size_t thread, const struc
 	struct gi_c_wait *c = &gr->c_waits[thread];
 	struct gi_error *err = add_object(gr, c);
 
-	if (!err)
-		err = gi_grow(&gr->edges, &gr->edge_cap, gr->edge_count + 1, sizeof(*gr->edges));
 	if (err || !c->object)
 		return err;
-	gr->edges[gr->edge_count++] = (struct gi_edge){
-		.from = c->node,
-		.to = o->node,
-		.object = c->object - 1,
-		.strength = o->strength,
-		.evidence = o->evidence,
-		.waits_at = waits_at(gr, thread, c->node),
-		.acquired_at = {.function = "", .file = ""},
-	};
-	return NULL;
+	return gi_graph_add_edge(gr, &(struct gi_edge){
+					     .from = c->node,
+					     .to = o->node,
+					     .object = c->object - 1,
+					     .strength = o->strength,
+					     .evidence = o->evidence,
+					     .waits_at = waits_at(gr, thread, c->node),
+					     .acquired_at = {.function = "", .file = ""},
+				     });
 }
 
 static bool has_owner(enum gi_pthread_kind kind)

@@ -81,17 +81,12 @@ static struct gi_error *add_edge(struct edges *e, uint32_t from, const struct gi
 				 const struct gi_location *waits_at)
 {
 	struct gi_graph *gr = e->gr;
-	struct gi_error *err =
-		gi_grow(&gr->edges, &gr->edge_cap, gr->edge_count + 1, sizeof(*gr->edges));
-
-	if (err)
-		return err;
 	struct gi_location at = location(e, h->site_pc);
 	struct gi_location owed = at.pc ? at : location(e, h->frame_pc);
 	// A lock does not record who has it: unless its own state says so, an owner is inferred.
 	bool exact = h->exact && !h->kept && h->mode != GI_MODE_GROUP &&
 		     (h->rank == GI_HOLD_STRUCTURAL || is_in_once(h));
-	gr->edges[gr->edge_count++] = (struct gi_edge){
+	const struct gi_edge edge = {
 		.from = from,
 		.to = h->g,
 		.object = h->object,
@@ -104,7 +99,7 @@ static struct gi_error *add_edge(struct edges *e, uint32_t from, const struct gi
 		.reads = h->mode == GI_MODE_READ,
 		.is_next = h->rank == GI_HOLD_STRUCTURAL,
 	};
-	return NULL;
+	return gi_graph_add_edge(gr, &edge);
 }
 
 // --- choosing among the evidence ------------------------------------------------------------

@@ -74,6 +74,48 @@ const char *gi_graph_sentence(struct gi_graph *gr, const char *fmt, ...)
 	return copy ? copy : "";
 }
 
+bool gi_object_kind_is_lock(enum gi_object_kind kind)
+{
+	return kind == GI_OBJECT_MUTEX || kind == GI_OBJECT_RWMUTEX || kind == GI_OBJECT_ONCE;
+}
+
+struct gi_error *gi_graph_add_edge(struct gi_graph *gr, const struct gi_edge *e)
+{
+	struct gi_error *err =
+		gi_grow(&gr->edges, &gr->edge_cap, gr->edge_count + 1, sizeof(*gr->edges));
+
+	if (!err)
+		gr->edges[gr->edge_count++] = *e;
+	return err;
+}
+
+struct gi_error *gi_graph_add_verdict(struct gi_graph *gr, const struct gi_verdict *v, size_t *ret)
+{
+	struct gi_error *err = gi_grow(&gr->verdicts, &gr->verdict_cap, gr->verdict_count + 1,
+				       sizeof(*gr->verdicts));
+
+	if (err)
+		return err;
+	*ret = gr->verdict_count;
+	gr->verdicts[gr->verdict_count++] = *v;
+	return NULL;
+}
+
+bool gi_graph_waits_alike(const struct gi_graph *gr, const struct gi_waiter *x, uint32_t g)
+{
+	size_t i = gr->g_first[g];
+
+	if (!i)
+		return false;
+	for (; i <= gr->waiter_count && gr->waiters[i - 1].g == g; i++) {
+		const struct gi_waiter *y = &gr->waiters[i - 1];
+		if (y->object != x->object ||
+		    (y->role != x->role && !gi_object_kind_is_lock(gr->objects[x->object].kind)))
+			return false;
+	}
+	return true;
+}
+
 const char *gi_graph_type_name(enum gi_object_kind kind)
 {
 	switch (kind) {

@@ -94,6 +94,16 @@ bool gi_graph_has_object(const struct gi_graph *gr, enum gi_object_kind kind, ui
 struct gi_error *gi_graph_add_waiter(struct gi_graph *gr, uint32_t g, uint32_t object,
 				     enum gi_wait_role role, bool in_select, uint64_t sema,
 				     bool pending_writer) GI_MUST_CHECK;
+/** Adds a copy of an edge, behind all others (gi_graph_sort_edges). */
+struct gi_error *gi_graph_add_edge(struct gi_graph *gr, const struct gi_edge *e) GI_MUST_CHECK;
+/** Adds a copy of a verdict; ret: its index. */
+struct gi_error *gi_graph_add_verdict(struct gi_graph *gr, const struct gi_verdict *v,
+				      size_t *ret) GI_MUST_CHECK;
+/**
+ * True if all that goroutine g waits for is the object of x, as x does: it cannot wake x. Readers and
+ * writers wait for a lock alike, for both want it.
+ */
+bool gi_graph_waits_alike(const struct gi_graph *gr, const struct gi_waiter *x, uint32_t g);
 /** A sentence that lives as long as the graph; "" when memory is out. */
 const char *gi_graph_sentence(struct gi_graph *gr, const char *fmt, ...) GI_PRINTF(2, 3);
 

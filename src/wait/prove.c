@@ -49,6 +49,7 @@ struct prove {
 	uint32_t *lists;	  // count, then indexes into waits
 	size_t list_len, list_cap;
 	struct gi_frames fs;
+	uint8_t *asked; // of each goroutine: 1 + is_runtimes(), 0 not yet; shared by all runs
 };
 
 static bool may_end(enum gi_object_kind kind)
@@ -113,6 +114,13 @@ static bool is_runtimes(struct prove *p, uint32_t g)
 			return strncmp(name, "runtime.", 8) == 0;
 	}
 	return false;
+}
+
+static bool is_in_runtimes_name(struct prove *p, uint32_t g)
+{
+	if (!p->asked[g])
+		p->asked[g] = 1 + is_runtimes(p, g);
+	return p->asked[g] == 2;
 }
 
 static bool is_in_c(const struct prove *p, uint32_t g)
@@ -208,7 +216,7 @@ static struct gi_error *collect(struct prove *p)
 		const struct gi_g *g = gi_go_g(gr->go, i);
 		const bool in_c = p->without_c && is_in_c(p, (uint32_t)i);
 		if (!g->unreadable && !g->system &&
-		    (in_c || (gr->g_first[i] && !is_runtimes(p, (uint32_t)i))))
+		    (in_c || (gr->g_first[i] && !is_in_runtimes_name(p, (uint32_t)i))))
 			err = add_wait(p, (uint32_t)i, &used);
 	}
 	// Only now do the objects stay where they are.
@@ -263,30 +271,6 @@ static const char *evidence(struct prove *p, const struct gi_object *o, size_t o
 				 kind, others - 1, others == 2 ? "" : "s");
 }
 
-static bool is_lock(enum gi_object_kind kind)
-{
-	return kind == GI_OBJECT_MUTEX || kind == GI_OBJECT_RWMUTEX || kind == GI_OBJECT_ONCE;
-}
-
-/**
- * True if all that h waits for is this object, as x does: it cannot wake x. Readers and writers
- * wait for a lock alike, for both want it.
- */
-static bool waits_alike(const struct gi_graph *gr, const struct gi_waiter *x, uint32_t h)
-{
-	size_t i = gr->g_first[h];
-
-	if (!i)
-		return false;
-	for (; i <= gr->waiter_count && gr->waiters[i - 1].g == h; i++) {
-		const struct gi_waiter *y = &gr->waiters[i - 1];
-		if (y->object != x->object ||
-		    (y->role != x->role && !is_lock(gr->objects[x->object].kind)))
-			return false;
-	}
-	return true;
-}
-
 static bool has_edge(const struct gi_graph *gr, size_t first, uint32_t from, uint32_t to)
 {
 	for (size_t i = first; i < gr->edge_count; i++) {
@@ -299,20 +283,15 @@ static bool has_edge(const struct gi_graph *gr, size_t first, uint32_t from, uin
 static struct gi_error *add_edge(struct gi_graph *gr, uint32_t g, uint32_t to, uint32_t object,
 				 const struct gi_location *at, const char *evidence)
 {
-	struct gi_error *err =
-		gi_grow(&gr->edges, &gr->edge_cap, gr->edge_count + 1, sizeof(*gr->edges));
-
-	if (!err)
-		gr->edges[gr->edge_count++] = (struct gi_edge){
-			.from = g,
-			.to = to,
-			.object = object,
-			.strength = GI_STRENGTH_INFERRED,
-			.evidence = evidence,
-			.waits_at = *at,
-			.acquired_at = {.function = "", .file = ""},
-		};
-	return err;
+	return gi_graph_add_edge(gr, &(struct gi_edge){
+					     .from = g,
+					     .to = to,
+					     .object = object,
+					     .strength = GI_STRENGTH_INFERRED,
+					     .evidence = evidence,
+					     .waits_at = *at,
+					     .acquired_at = {.function = "", .file = ""},
+				     });
 }
 
 static struct gi_error *add_edges(struct prove *p, size_t i)
@@ -336,10 +315,10 @@ static struct gi_error *add_edges(struct prove *p, size_t i)
 			return err;
 		for (size_t h = 0; h < n; h++)
 			others +=
-				p->waits[who[h]].g != g && !waits_alike(gr, x, p->waits[who[h]].g);
+				p->waits[who[h]].g != g && !gi_graph_waits_alike(gr, x, p->waits[who[h]].g);
 		for (size_t h = 0; h < n && gr->edge_count < MAX_PROOF_EDGES; h++) {
 			uint32_t to = p->waits[who[h]].g;
-			if (to == g || waits_alike(gr, x, to) || has_edge(gr, first, g, to))
+			if (to == g || gi_graph_waits_alike(gr, x, to) || has_edge(gr, first, g, to))
 				continue;
 			err = add_edge(gr, g, to, x->object, &user, evidence(p, o, others));
 			if (err)
@@ -453,7 +432,7 @@ static struct gi_error *add_edges_to_c(struct prove *p, uint32_t g, uint8_t *nea
 				return err;
 			for (size_t h = 0; h < n && gr->edge_count < MAX_PROOF_EDGES; h++) {
 				const uint32_t to = p->waits[who[h]].g;
-				if (!near[to] || to == g || waits_alike(gr, x, to) ||
+				if (!near[to] || to == g || gi_graph_waits_alike(gr, x, to) ||
 				    has_edge(gr, first, g, to))
 					continue;
 				if (!is_in_c(p, to)) {
@@ -559,12 +538,14 @@ static void prove_deinit(struct prove *p)
 
 static struct gi_error *prove(struct gi_graph *gr)
 {
-	struct prove first = {.gr = gr}, second = {.gr = gr, .by_owner = true};
-	struct prove third = {.gr = gr, .by_owner = true, .without_c = true};
+	_cleanup_(gi_freep) uint8_t *asked = calloc(gi_go_g_count(gr->go) + 1, 1);
+	struct prove first = {.gr = gr, .asked = asked};
+	struct prove second = {.gr = gr, .asked = asked, .by_owner = true};
+	struct prove third = {.gr = gr, .asked = asked, .by_owner = true, .without_c = true};
 	struct gi_error *err;
 
 	gr->dead = calloc(gr->node_count + 1, 1);
-	if (!gr->dead)
+	if (!gr->dead || !asked)
 		return gi_error_nomem();
 	err = argue(&first);
 	if (!err && first.reach)

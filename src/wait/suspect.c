@@ -178,15 +178,6 @@ static bool ends(enum gi_wait_role role, uint8_t what)
 	}
 }
 
-/** Its only wait is the same as x. */
-static bool waits_alike(const struct gi_graph *gr, const struct gi_waiter *x, uint32_t g)
-{
-	const size_t i = gr->g_first[g];
-
-	return i && gr->waiters[i - 1].object == x->object && gr->waiters[i - 1].role == x->role &&
-	       (i == gr->waiter_count || gr->waiters[i].g != g);
-}
-
 static struct gi_error *add_link(struct suspects *s, struct link l)
 {
 	struct gi_error *err;
@@ -210,7 +201,7 @@ static struct gi_error *look_at_wait(struct suspects *s, const struct gi_waiter 
 	*ret = false;
 	for (size_t i = s->first[x->object]; i < s->first[x->object + 1] && !err; i++) {
 		const struct wake *w = &s->wakes[i];
-		if (!ends(x->role, w->what) || w->g == x->g || waits_alike(gr, x, w->g))
+		if (!ends(x->role, w->what) || w->g == x->g || gi_graph_waits_alike(gr, x, w->g))
 			continue;
 		if (!s->stuck[w->g])
 			return NULL;
@@ -387,20 +378,16 @@ static struct gi_error *edge_of(struct suspects *s, const struct link *l, uint32
 		return NULL;
 	err = gi_unwind_locations(gr->u, gi_go_g(gr->go, l->from), &where, &user);
 	gi_error_ignore(err);
-	err = gi_grow(&gr->edges, &gr->edge_cap, gr->edge_count + 1, sizeof(*gr->edges));
-	if (err)
-		return err;
 	*ret = (uint32_t)gr->edge_count;
-	gr->edges[gr->edge_count++] = (struct gi_edge){
-		.from = l->from,
-		.to = l->to,
-		.object = s->wakes[l->wake].object,
-		.strength = GI_STRENGTH_INFERRED,
-		.evidence = evidence(s, &s->wakes[l->wake]),
-		.waits_at = user,
-		.acquired_at = {.function = "", .file = ""},
-	};
-	return NULL;
+	return gi_graph_add_edge(gr, &(struct gi_edge){
+					     .from = l->from,
+					     .to = l->to,
+					     .object = s->wakes[l->wake].object,
+					     .strength = GI_STRENGTH_INFERRED,
+					     .evidence = evidence(s, &s->wakes[l->wake]),
+					     .waits_at = user,
+					     .acquired_at = {.function = "", .file = ""},
+				     });
 }
 
 static struct gi_error *tell(struct suspects *s, const uint32_t *path, size_t n)
@@ -416,20 +403,17 @@ static struct gi_error *tell(struct suspects *s, const uint32_t *path, size_t n)
 			       .edge_count = n,
 			       .root = gr->verdict_count};
 	struct gi_error *err = gs && edges ? NULL : gi_error_nomem();
+	size_t at;
 
 	for (size_t i = 0; i < n && !err; i++) {
 		gs[i] = s->links[path[i]].from;
 		err = edge_of(s, &s->links[path[i]], &edges[i]);
 	}
 	if (!err)
-		err = gi_grow(&gr->verdicts, &gr->verdict_cap, gr->verdict_count + 1,
-			      sizeof(*gr->verdicts));
-	if (err)
-		return err;
-	gr->verdicts[gr->verdict_count++] = v;
-	for (size_t i = 0; i < n; i++)
-		gr->g_verdict[gs[i]] = (uint32_t)gr->verdict_count;
-	return NULL;
+		err = gi_graph_add_verdict(gr, &v, &at);
+	for (size_t i = 0; i < n && !err; i++)
+		gr->g_verdict[gs[i]] = (uint32_t)at + 1;
+	return err;
 }
 
 /** One circle of each component of those that are left. */

@@ -27,18 +27,6 @@ struct judge {
 	uint8_t *told;	// for each goroutine: it is on the cycle
 };
 
-static struct gi_error *add_verdict(struct gi_graph *gr, const struct gi_verdict *v, size_t *ret)
-{
-	struct gi_error *err = gi_grow(&gr->verdicts, &gr->verdict_cap, gr->verdict_count + 1,
-				       sizeof(*gr->verdicts));
-
-	if (err)
-		return err;
-	*ret = gr->verdict_count;
-	gr->verdicts[gr->verdict_count++] = *v;
-	return NULL;
-}
-
 static struct gi_error *copy_list(struct gi_graph *gr, const uint32_t *list, size_t n,
 				  const uint32_t **ret)
 {
@@ -132,7 +120,7 @@ static struct gi_error *judge_component(struct judge *j, const uint32_t *members
 	if (!err)
 		err = copy_list(gr, j->path, edges, &v.edges);
 	if (!err)
-		err = add_verdict(gr, &v, &at);
+		err = gi_graph_add_verdict(gr, &v, &at);
 	if (err)
 		return err;
 	for (size_t i = 0; i < n; i++)
@@ -179,11 +167,6 @@ static struct gi_error *judge_cycles(struct judge *j)
 static uint32_t first_object(const struct gi_graph *gr, uint32_t g)
 {
 	return gr->g_first[g] ? gr->waiters[gr->g_first[g] - 1].object : UINT32_MAX;
-}
-
-static bool is_lock(enum gi_object_kind kind)
-{
-	return kind == GI_OBJECT_MUTEX || kind == GI_OBJECT_RWMUTEX || kind == GI_OBJECT_ONCE;
 }
 
 /** A channel whose value is not looked at, or a group of one. */
@@ -236,7 +219,7 @@ static uint64_t place_of_loss(const struct gi_graph *gr, uint32_t g)
 	const uint32_t object = first_object(gr, g);
 	struct gi_location where = {0}, user = {0};
 
-	if (object == UINT32_MAX || is_lock(gr->objects[object].kind) || g >= gi_go_g_count(gr->go))
+	if (object == UINT32_MAX || gi_object_kind_is_lock(gr->objects[object].kind) || g >= gi_go_g_count(gr->go))
 		return 0;
 	struct gi_error *err = gi_unwind_locations(gr->u, gi_go_g(gr->go, g), &where, &user);
 	gi_error_ignore(err);
@@ -322,13 +305,13 @@ static struct gi_error *judge_unreachable(struct judge *j)
 				v.strength = GI_STRENGTH_INFERRED;
 		}
 		uint32_t object = first_object(gr, list[0]);
-		if (object != UINT32_MAX && is_lock(gr->objects[object].kind))
+		if (object != UINT32_MAX && gi_object_kind_is_lock(gr->objects[object].kind))
 			v.kind = GI_VERDICT_ORPHAN_LOCK;
 		else if (v.goroutine_count == 1 && is_parked_main(j, list[0]))
 			v.kind = GI_VERDICT_UNKNOWN;
 		err = copy_list(gr, list, v.goroutine_count, &v.goroutines);
 		if (!err)
-			err = add_verdict(gr, &v, &at);
+			err = gi_graph_add_verdict(gr, &v, &at);
 		for (size_t k = 0; k < v.goroutine_count && !err; k++)
 			gr->g_verdict[list[k]] = (uint32_t)at + 1;
 		if (v.kind != GI_VERDICT_UNKNOWN)
@@ -365,7 +348,7 @@ static struct gi_error *judge_in_c(struct judge *j)
 			continue;
 		err = copy_list(gr, &node, 1, &v.goroutines);
 		if (!err)
-			err = add_verdict(gr, &v, &at);
+			err = gi_graph_add_verdict(gr, &v, &at);
 		if (!err)
 			gr->g_verdict[i] = (uint32_t)at + 1;
 	}
@@ -442,7 +425,7 @@ static struct gi_error *judge_collateral(struct judge *j)
 		if (!err)
 			err = copy_list(gr, why, count, &v.edges);
 		if (!err)
-			err = add_verdict(gr, &v, &at);
+			err = gi_graph_add_verdict(gr, &v, &at);
 		for (size_t i = 0; i < count && !err; i++)
 			gr->g_verdict[who[i]] = (uint32_t)at + 1;
 		if (is_stuck(gr->verdicts[r].kind))
