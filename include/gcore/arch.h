@@ -168,6 +168,8 @@ struct gi_machine {
 	struct gi_code_bytes crosscall1_end;
 	uint8_t rt0_return; // from rt0_go's SP to its return address (or 8 more: it aligns)
 	uint8_t racecall_sp; // where racecall keeps its caller's SP (race.c); or GI_NO_REG
+	// Where functions of the runtime that align SP for C keep the old one; or GI_NO_REG.
+	uint8_t aligned_sp[2];
 
 	// System calls: the instruction that enters the kernel; where the number, the arguments and the
 	// result are; where the kernel keeps the number while the call runs (GI_NO_REG: where it was).

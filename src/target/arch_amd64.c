@@ -134,6 +134,7 @@ const struct gi_machine gi_machine_amd64 = {
 	.crosscall1_end = {11,
 			   {0x41, 0x5f, 0x41, 0x5e, 0x41, 0x5d, 0x41, 0x5c, 0x5d, 0x5b, 0xc3}},
 	.racecall_sp = GI_AMD64_R12,
+	.aligned_sp = {GI_AMD64_RBX, GI_AMD64_RBP},
 
 	.syscall_insn = {2, {0x0f, 0x05}},
 	.syscall_number = GI_AMD64_RAX,

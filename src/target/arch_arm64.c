@@ -129,6 +129,7 @@ const struct gi_machine gi_machine_arm64 = {
 	.cgocallback_kept = 16,
 	.rt0_return = 32,
 	.racecall_sp = GI_NO_REG,
+	.aligned_sp = {GI_NO_REG, GI_NO_REG},
 
 	.tcb_size = 16,
 

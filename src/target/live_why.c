@@ -22,6 +22,19 @@ static long file_number(const char *path)
 	return s.len ? strtol(s.s, NULL, 10) : -1;
 }
 
+// The flags of a task, field 9 of stat (proc(5)); PF_KTHREAD of linux/sched.h.
+static bool is_kernel_thread(pid_t pid)
+{
+	enum { PF_KTHREAD = 0x200000, FIELDS_TO_FLAGS = 7 };
+	_cleanup_(gi_str_deinit) struct gi_str stat = { 0 };
+	gi_error_ignore(gi_live_proc_read(pid, "stat", &stat));
+	// The name before it may hold anything, parentheses too.
+	const char *p = stat.s ? strrchr(stat.s, ')') : NULL;
+	for (int i = 0; p && i < FIELDS_TO_FLAGS; i++)
+		p = strchr(p + 1, ' ');
+	return p && strtoul(p, NULL, 10) & PF_KTHREAD;
+}
+
 struct gi_error *gi_live_check_process(pid_t pid)
 {
 	_cleanup_(gi_str_deinit) struct gi_str status = { 0 };
@@ -52,11 +65,15 @@ struct gi_error *gi_live_check_process(pid_t pid)
 				       "has not waited): nothing of it is left to look at",
 				       (int)pid, value);
 	}
-	if (!gi_live_proc_value(status.s, "VmSize", value, sizeof(value)) && state != 'Z')
+	if (gi_live_proc_value(status.s, "VmSize", value, sizeof(value)) || state == 'Z')
+		return NULL;
+	if (is_kernel_thread(pid))
 		return gi_error_create(GI_ERR_NOT_FOUND,
 				       "process %d is a thread of the kernel: it runs no Go program",
 				       (int)pid);
-	return NULL;
+	// One that ends lets go of its memory before its state says so.
+	return gi_error_create(GI_ERR_NOT_FOUND,
+			       "process %d has ended: its memory was given back just now", (int)pid);
 }
 
 static bool have_capability(void)

@@ -20,6 +20,7 @@ enum gi_special {
 	GI_SPECIAL_INJECTED, // asyncPreempt, debugCall: the same, by a signal
 	GI_SPECIAL_VDSOCALL, // calls the vDSO on g0's stack
 	GI_SPECIAL_RACECALL, // calls the race detector on g0's stack
+	GI_SPECIAL_ALIGNED,   // aligns SP, keeps the old one in a register, calls C
 	GI_SPECIAL_CROSSCALL, // crosscall2: C's way into Go; keeps C's registers
 	GI_SPECIAL_CLONE,     // a thread that it made begins in it
 	GI_SPECIAL_MAIN,      // main, which C calls: calls rt0_go or jumps there

@@ -466,6 +466,28 @@ static bool sp_is_sound(const struct gi_walk *w, const struct gi_func *f, enum g
 	}
 }
 
+// A call of C by a function that aligns SP for it: the old one is in a register that C keeps,
+// RBX or (sigfwd before 1.21) RBP: src/runtime/sys_linux_amd64.s, Go 1.18 to 1.27. arm64 has no
+// need of that. False: neither is near SP.
+static bool undo_alignment(struct gi_walk *w)
+{
+	const struct gi_machine *machine = w->u->machine;
+	struct gi_regs *regs = &w->u->regs;
+
+	for (unsigned i = 0; i < GI_ARRAY_SIZE(machine->aligned_sp); i++) {
+		unsigned reg = machine->aligned_sp[i];
+		if (reg == GI_NO_REG || !gi_regs_has(regs, reg))
+			continue;
+		uint64_t sp = regs->r[reg];
+		if (sp % 8 || sp < w->sp || sp - w->sp >= 16)
+			continue;
+		w->sp = sp;
+		gi_regs_set(regs, machine->sp, sp);
+		return true;
+	}
+	return false;
+}
+
 // The return address of the frame at w->sp.
 static bool load_return(struct gi_walk *w, uint64_t cfa, int32_t delta, uint64_t *ret)
 {
@@ -553,6 +575,7 @@ static enum step step_go(struct gi_walk *w, const struct gi_pcinfo *info, bool a
 			return s;
 	}
 
+	bool aligned = !as_runtime && special == GI_SPECIAL_ALIGNED && undo_alignment(w);
 	int32_t delta = info->spdelta;
 	// Where the system call that makes a process is made, the return address has been
 	// popped into a register; the word below sp still has it (syscall.rawVforkSyscall).
@@ -588,7 +611,7 @@ static enum step step_go(struct gi_walk *w, const struct gi_pcinfo *info, bool a
 	// It does not keep the link register when it calls, since it never returns.
 	if (special == GI_SPECIAL_MAIN && w->u->machine->lr != GI_NO_REG && !delta && !w->exact)
 		return STEP_END;
-	if (f->flag & GI_FUNCFLAG_SPWRITE && !sp_is_sound(w, f, special)) {
+	if (f->flag & GI_FUNCFLAG_SPWRITE && !aligned && !sp_is_sound(w, f, special)) {
 		if (!as_runtime)
 			gi_walk_why(w, "%s changes stacks in a way that is not known", f->name);
 		return STEP_END;
