@@ -17,6 +17,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "../support/files.h"
 #include "gcore/command.h"
 #include "repl/session.h"
 
@@ -205,7 +206,8 @@ static bool check_line(const char *line, size_t n)
 
 // --- all commands ---------------------------------------------------------------
 
-#define DUMPED "/tmp/gcore-inspect-test-json.core"
+// Its own files are where this stands.
+#define DUMPED "@dumped.core"
 static const char *const lines[] = {
 	"bt",
 	"bt -defer",
@@ -297,7 +299,12 @@ static size_t run_lines(struct gi_session *s, const char *core)
 			continue; // test_all_commands tells when the list is short
 		_cleanup_(gi_out_destroyp) struct gi_out *out = NULL;
 		assert_null(gi_out_create_memory(true, &out));
-		gi_error_ignore(gi_session_run(s, lines[i], out));
+		_cleanup_(gi_freep) char *dumped = test_path(DUMPED);
+		_cleanup_(gi_str_deinit) struct gi_str line = { 0 };
+		const char *at = strstr(lines[i], DUMPED);
+		if (at)
+			gi_str_printf(&line, "%.*s%s", (int)(at - lines[i]), lines[i], dumped);
+		gi_error_ignore(gi_session_run(s, at ? gi_str_cstr(&line) : lines[i], out));
 		size_t n;
 		const char *text = gi_out_memory_text(out, &n);
 		while (n) {
@@ -354,7 +361,6 @@ static void test_real_output(void **state)
 			fail_msg("%s: %s", core, gi_error_message(gi_session_go_error(s)));
 		assert_true(run_lines(s, cores[i]) > 50);
 	}
-	unlink(DUMPED);
 	run_live();
 	for (size_t i = 0; i < section_count; i++) {
 		// Verdicts come with the deadlock command, notes when something is amiss.

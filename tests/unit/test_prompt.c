@@ -67,12 +67,13 @@ static void start(const char *pager)
 	struct winsize ws = {.ws_row = 20, .ws_col = 100};
 	memset(&term, 0, sizeof(term));
 	fflush(NULL);
+	const char *dir = test_dir(); // one for all children, which the parent removes
 	term.pid = forkpty(&term.fd, NULL, NULL, &ws);
 	assert_true(term.pid >= 0);
 	if (term.pid == 0) {
 		setenv("TERM", "xterm", 1);
 		setenv("PAGER", pager, 1);
-		setenv("XDG_STATE_HOME", test_dir(), 1);
+		setenv("XDG_STATE_HOME", dir, 1);
 		setenv("INPUTRC", "/dev/null", 1);
 		child();
 	}
