@@ -41,6 +41,8 @@ struct gi_pthread_wait {
 	uint64_t word; // that the kernel was given
 	enum gi_pthread_mutex_kind mutex;
 	bool robust, inherits; // a mutex: PTHREAD_MUTEX_ROBUST, PTHREAD_PRIO_INHERIT
+	bool shared;	       // a mutex: other processes may have it
+	bool given;	       // a mutex with priority inheritance: the kernel has made this thread its owner
 	bool write;	       // a rwlock: it wants to write
 	bool has_state;	       // the object could be read: the following are known
 	uint32_t count;	       // a recursive mutex: how often its owner has it

@@ -204,7 +204,8 @@ static void set_owner(const struct gi_pthreads *p, uint32_t tid, struct gi_pthre
 // lock, count, owner, users, kind.
 static bool glibc_mutex(const struct gi_pthreads *p, struct gi_pthread_wait *w)
 {
-	enum { ROBUST = 16, INHERITS = 32, KNOWN = 0x3ff };
+	// Robust ones are marked as shared, too: the kernel marks what a dead thread had.
+	enum { ROBUST = 16, INHERITS = 32, SHARED = 128, KNOWN = 0x3ff };
 	uint32_t v[5];
 
 	if (!read_u32s(p, w->word, v, 5) || v[4] & ~(uint32_t)KNOWN ||
@@ -214,6 +215,7 @@ static bool glibc_mutex(const struct gi_pthreads *p, struct gi_pthread_wait *w)
 	w->mutex = v[4] & 3;
 	w->robust = v[4] & ROBUST;
 	w->inherits = v[4] & INHERITS;
+	w->shared = v[4] & SHARED;
 	w->has_state = true;
 	w->count = w->mutex == GI_PTHREAD_RECURSIVE ? v[1] : 0;
 	if (w->robust || w->inherits) {
@@ -238,6 +240,7 @@ static bool musl_mutex(const struct gi_pthreads *p, struct gi_pthread_wait *w)
 	w->mutex = v[0] & 3;
 	w->robust = v[0] & ROBUST;
 	w->inherits = v[0] & INHERITS;
+	w->shared = v[0] & SHARED;
 	w->has_state = true;
 	w->count = w->mutex == GI_PTHREAD_RECURSIVE ? v[5] + 1 : 0;
 	if (v[0] & 15) {
@@ -455,6 +458,12 @@ bool gi_pthreads_wait(const struct gi_pthreads *p, struct gi_unwinder *u, size_t
 	w.timed = !(call.known >> 3 & 1) || call.args[3];
 	if (!find_top(p, u, thread, broken_off, &f) || !see_object(p, f, &w))
 		return false;
+	// The kernel refuses a thread that has the mutex already, and writes the next owner's id before
+	// that one runs: so it has been given what it slept for.
+	if ((op == LOCK_PI || op == LOCK_PI2) && w.owner == thread + 1) {
+		w.given = true;
+		w.settled = false;
+	}
 	*ret = w;
 	return true;
 }
@@ -521,12 +530,15 @@ static void put_mutex(const struct gi_pthread_wait *w, struct gi_str *s)
 
 static void put_owner(struct gi_go *go, const struct gi_pthread_wait *w, struct gi_str *s)
 {
-	if (w->owner) {
+	if (w->given) {
+		gi_str_puts(s, " that it has just been given");
+	} else if (w->owner) {
 		gi_str_puts(s, " held by ");
 		gi_thread_format(go, w->owner - 1, s);
 	} else if (w->owner_tid) {
-		gi_str_printf(s, " held by thread %llu, which is gone",
-			      (unsigned long long)w->owner_tid);
+		gi_str_printf(s, " held by thread %llu, which is %s",
+			      (unsigned long long)w->owner_tid,
+			      w->shared ? "not of this process" : "gone");
 	}
 }
 

@@ -1,6 +1,7 @@
 // Program pthread_cond has a goroutine in each thing of pthreads that one can wait for: a condition variable,
 // the end of a thread, read-write locks, a semaphore, mutexes with a time limit and with priority
-// inheritance, a FILE. The thread of C that has them is not stuck, so nobody is.
+// inheritance, a FILE. The thread of C that has them is not stuck, so nobody is: not who has just been given
+// a mutex, nor who waits for another process.
 package main
 
 /*
@@ -23,7 +24,7 @@ func main() {
 	for how := 0; how < C.WAITS; how++ {
 		go wait(how)
 	}
-	for C.arrived() < C.WAITS {
+	for C.arrived() < C.WAITS+1 {
 		time.Sleep(time.Millisecond)
 	}
 	time.Sleep(300 * time.Millisecond)
