@@ -101,9 +101,12 @@ static struct gi_error *mark_piece(struct gi_reach *r, const struct gi_mapping *
 	const uint64_t page = gi_max_u64(gi_target_info(t)->page_size, 4096);
 
 	for (start = (bad & ~(page - 1)) + page; start < end; start += page) {
+		// A header that is damaged may tell of more pages than anybody can visit.
+		const uint64_t gap = gi_target_unreadable(t, start, end - start);
 		uint64_t v;
 
-		if (!gi_target_peek_u64(t, start, &v))
+		start += gap & ~(page - 1);
+		if (start >= end || !gi_target_peek_u64(t, start, &v))
 			continue;
 		err = gi_mark_range(&r->marker, start, gi_min_u64(start + page, end));
 		if (err)
