@@ -174,6 +174,57 @@ static bool match_modules(struct live *l)
 	return fresh;
 }
 
+static int open_of(struct live *l, const char *name)
+{
+	_cleanup_(gi_str_deinit) struct gi_str path = { 0 };
+	gi_str_printf(&path, "/proc/%d/%s", (int)l->via, name);
+	return open(gi_str_cstr(&path), O_RDONLY | O_CLOEXEC);
+}
+
+static struct gi_error *open_process(struct live *l, const struct gi_target_options *opts)
+{
+	struct core *c = &l->core;
+	struct gi_target *t = &c->base;
+	// First: it is this memory, and no later program's, that all else is of.
+	l->mem_fd = open_of(l, "mem");
+	if (l->mem_fd < 0)
+		return gi_live_refused(l->pid, l->pid, errno);
+	l->pagemap_fd = open_of(l, "pagemap");
+	struct gi_error *err = take_root(l, opts);
+	if (!err)
+		err = gi_core_debug_init(c, opts);
+	if (!err)
+		err = gi_live_take_info(l);
+	bool changed;
+	if (!err)
+		err = read_maps(l, &changed);
+	if (!err)
+		err = gi_live_make_ranges(l);
+	if (err)
+		return err;
+	l->probe = t->info.phdr ? t->info.phdr : t->mappings[0].start;
+
+	err = gi_core_find_modules(c);
+	if (err)
+		return err;
+	struct gi_target_options mine = opts ? *opts : (struct gi_target_options){ 0 };
+	if (!mine.exe)
+		mine.exe = exe_path(l);
+	_cleanup_(gi_error_freep) struct gi_error *exe_err = gi_core_find_exe(c, &mine);
+	if (exe_err && opts && opts->exe) {
+		err = exe_err;
+		exe_err = NULL;
+		return err;
+	}
+	gi_core_open_libraries(c, opts);
+	err = gi_core_choose_runtime(c, &exe_err);
+	if (!err) {
+		err = exe_err;
+		exe_err = NULL;
+	}
+	return err ? err : gi_live_make_ranges(l);
+}
+
 struct gi_error *gi_target_open_live(pid_t pid, const struct gi_target_options *opts,
 				     struct gi_target **ret)
 {
@@ -202,48 +253,7 @@ struct gi_error *gi_target_open_live(pid_t pid, const struct gi_target_options *
 	if (opts)
 		c->unpacking = opts->unpacking;
 	offer_to_the_oom_killer();
-	err = take_root(l, opts);
-	if (!err)
-		err = gi_core_debug_init(c, opts);
-	if (!err)
-		err = gi_live_take_info(l);
-	bool changed;
-	if (!err)
-		err = read_maps(l, &changed);
-	if (!err)
-		err = gi_live_make_ranges(l);
-	if (err)
-		return err;
-	_cleanup_(gi_str_deinit) struct gi_str mem = { 0 };
-	gi_str_printf(&mem, "/proc/%d/mem", (int)l->via);
-	l->mem_fd = open(gi_str_cstr(&mem), O_RDONLY | O_CLOEXEC);
-	if (l->mem_fd < 0)
-		return gi_live_refused(pid, pid, errno);
-	gi_str_reset(&mem);
-	gi_str_printf(&mem, "/proc/%d/pagemap", (int)l->via);
-	l->pagemap_fd = open(gi_str_cstr(&mem), O_RDONLY | O_CLOEXEC);
-	l->probe = t->info.phdr ? t->info.phdr : t->mappings[0].start;
-
-	err = gi_core_find_modules(c);
-	if (err)
-		return err;
-	struct gi_target_options mine = opts ? *opts : (struct gi_target_options){ 0 };
-	if (!mine.exe)
-		mine.exe = exe_path(l);
-	_cleanup_(gi_error_freep) struct gi_error *exe_err = gi_core_find_exe(c, &mine);
-	if (exe_err && opts && opts->exe) {
-		err = exe_err;
-		exe_err = NULL;
-		return err;
-	}
-	gi_core_open_libraries(c, opts);
-	err = gi_core_choose_runtime(c, &exe_err);
-	if (!err) {
-		err = exe_err;
-		exe_err = NULL;
-	}
-	if (!err)
-		err = gi_live_make_ranges(l);
+	err = gi_live_gone(l, open_process(l, opts));
 	if (err)
 		return err;
 	*ret = t;
@@ -287,22 +297,10 @@ static void copy_whole(struct live *l)
 	}
 }
 
-static struct gi_error *check_same_program(struct live *l)
-{
-	if (!gi_live_is_over(&l->core.base))
-		return NULL;
-	if (gi_live_thread_state(l->pid, l->pid))
-		return gi_error_create(GI_ERR_NOT_FOUND,
-				       "process %d runs another program since (execve): look at it anew with "
-				       "gcore-inspect -p %d",
-				       (int)l->pid, (int)l->pid);
-	return gi_error_create(GI_ERR_NOT_FOUND, "process %d has ended", (int)l->pid);
-}
-
 static struct gi_error *copy_all(struct live *l, gi_live_copy_fn copy, void *arg)
 {
 	bool changed;
-	struct gi_error *err = check_same_program(l);
+	struct gi_error *err = gi_live_check_same(l);
 	if (!err)
 		err = read_maps(l, &changed);
 	if (!err && changed) {
@@ -331,7 +329,7 @@ static void hold_job_control(sigset_t *before_ret)
 	pthread_sigmask(SIG_BLOCK, &set, before_ret);
 }
 
-static struct gi_error *snapshot(struct live *l, gi_live_copy_fn copy, void *arg, bool hold)
+static struct gi_error *take_snapshot(struct live *l, gi_live_copy_fn copy, void *arg, bool hold)
 {
 	struct gi_error *err = NULL;
 	if (l->stop.detached)
@@ -339,7 +337,7 @@ static struct gi_error *snapshot(struct live *l, gi_live_copy_fn copy, void *arg
 						    "gcore-inspect -p %d",
 				      (int)l->pid, (int)l->pid);
 	if (!err)
-		err = check_same_program(l);
+		err = gi_live_check_same(l);
 	if (err)
 		return err;
 	gi_live_run(l);
@@ -374,6 +372,11 @@ static struct gi_error *snapshot(struct live *l, gi_live_copy_fn copy, void *arg
 	l->stop.held = l->tracer != NULL;
 	atomic_store(&l->core.base.late, false);
 	return err;
+}
+
+static struct gi_error *snapshot(struct live *l, gi_live_copy_fn copy, void *arg, bool hold)
+{
+	return gi_live_gone(l, take_snapshot(l, copy, arg, hold));
 }
 
 struct gi_error *gi_live_snapshot(struct gi_target *t, gi_live_copy_fn copy, void *arg)

@@ -110,6 +110,8 @@ int64_t gi_live_clock_offset(pid_t pid);
 char gi_live_thread_state(pid_t pid, pid_t tid);
 /** Threads of /proc/PID/task, appended to *list. */
 struct gi_error *gi_live_list_threads(pid_t pid, pid_t **list, size_t *count, size_t *cap) GI_MUST_CHECK;
+/** Has none of its threads any memory: it ends, has ended, or was never one of user space? */
+bool gi_live_has_ended(pid_t pid);
 /**
  * What the kernel tells of a thread that sleeps in it: its stack and instruction pointer. False if it
  * runs, or may not be looked at.
@@ -127,6 +129,13 @@ void gi_live_take_tasks(struct live *l);
 struct gi_error *gi_live_check_process(pid_t pid) GI_MUST_CHECK;
 /** Why the kernel refuses (errno err) to let us trace or read it, and what to do. */
 struct gi_error *gi_live_refused(pid_t pid, pid_t tid, int err) GI_MUST_CHECK;
+/** GI_ERR_NOT_FOUND if the process has ended or runs another program than when it was opened. */
+struct gi_error *gi_live_check_same(struct live *l) GI_MUST_CHECK;
+/**
+ * err, or what is behind it: a process that ends or runs another program (execve) fails to be looked at in
+ * many ways, and all of them are the same news. Takes err; NULL is NULL.
+ */
+struct gi_error *gi_live_gone(struct live *l, struct gi_error *err) GI_MUST_CHECK;
 
 // --- live_stop.c ----------------------------------------------------------------
 

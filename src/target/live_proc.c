@@ -279,6 +279,23 @@ pid_t gi_live_choose_thread(pid_t pid)
 	return pid;
 }
 
+bool gi_live_has_ended(pid_t pid)
+{
+	_cleanup_(gi_freep) pid_t *tids = NULL;
+	size_t n = 0, cap = 0;
+	gi_error_ignore(gi_live_list_threads(pid, &tids, &n, &cap));
+	// One that ends gives its memory up before it is a zombie; a leader may do so before other threads.
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_(gi_str_deinit) struct gi_str name = { 0 }, status = { 0 };
+		char value[64];
+		gi_str_printf(&name, "task/%d/status", (int)tids[i]);
+		gi_error_ignore(gi_live_proc_read(pid, gi_str_cstr(&name), &status));
+		if (gi_live_proc_value(gi_str_cstr(&status), "VmSize", value, sizeof(value)))
+			return false;
+	}
+	return true;
+}
+
 bool gi_live_sleeping_regs(struct live *l, pid_t tid, struct gi_regs *ret)
 {
 	_cleanup_(gi_str_deinit) struct gi_str name = { 0 }, text = { 0 };

@@ -22,6 +22,11 @@ static long file_number(const char *path)
 	return s.len ? strtol(s.s, NULL, 10) : -1;
 }
 
+static struct gi_error *has_ended(pid_t pid)
+{
+	return gi_error_create(GI_ERR_NOT_FOUND, "process %d has ended", (int)pid);
+}
+
 // The flags of a task, field 9 of stat (proc(5)); PF_KTHREAD of linux/sched.h.
 static bool is_kernel_thread(pid_t pid)
 {
@@ -65,15 +70,44 @@ struct gi_error *gi_live_check_process(pid_t pid)
 				       "has not waited): nothing of it is left to look at",
 				       (int)pid, value);
 	}
-	if (gi_live_proc_value(status.s, "VmSize", value, sizeof(value)) || state == 'Z')
-		return NULL;
 	if (is_kernel_thread(pid))
 		return gi_error_create(GI_ERR_NOT_FOUND,
 				       "process %d is a thread of the kernel: it runs no Go program",
 				       (int)pid);
 	// One that ends lets go of its memory before its state says so.
+	return gi_live_has_ended(pid) ? has_ended(pid) : NULL;
+}
+
+struct gi_error *gi_live_gone(struct live *l, struct gi_error *err)
+{
+	if (!err)
+		return NULL;
+	switch (gi_error_code(err)) {
+	case GI_ERR_IO:
+	case GI_ERR_FORMAT:
+	case GI_ERR_NOT_FOUND:
+	case GI_ERR_MISMATCH:
+		break;
+	default:
+		return err;
+	}
+	struct gi_error *why = gi_live_check_same(l);
+	if (!why)
+		return err;
+	gi_error_free(err);
+	return why;
+}
+
+struct gi_error *gi_live_check_same(struct live *l)
+{
+	if (l->mem_fd >= 0 ? !gi_live_is_over(&l->core.base) : !gi_live_has_ended(l->pid))
+		return NULL;
+	if (gi_live_has_ended(l->pid))
+		return has_ended(l->pid);
 	return gi_error_create(GI_ERR_NOT_FOUND,
-			       "process %d has ended: its memory was given back just now", (int)pid);
+			       "process %d runs another program since (execve): look at it anew with "
+			       "gcore-inspect -p %d",
+			       (int)l->pid, (int)l->pid);
 }
 
 static bool have_capability(void)
@@ -101,7 +135,7 @@ struct gi_error *gi_live_refused(pid_t pid, pid_t tid, int err)
 	_cleanup_(gi_str_deinit) struct gi_str status = { 0 }, name = { 0 };
 	char value[64];
 	if (err == ESRCH)
-		return gi_error_create(GI_ERR_NOT_FOUND, "process %d has ended", (int)pid);
+		return has_ended(pid);
 	if (err != EPERM && err != EACCES) {
 		errno = err;
 		return gi_error_errno("process %d cannot be traced", (int)pid);
