@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -28,6 +29,15 @@ static inline void error_says(struct gi_error *err, enum gi_error_code code, con
 		fail_msg("%d \"%s\" is not %d \"...%s...\"", gi_error_code(err),
 			 gi_error_message(err), code, text);
 	gi_error_free(err);
+}
+
+/** Seconds of work of this process: what else the machine does is not in it. */
+static inline double worked(void)
+{
+	struct timespec ts = {0};
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
 /** The path of a shipped file, in buf. */
