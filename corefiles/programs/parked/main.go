@@ -70,6 +70,14 @@ func handshake() {
 	mu.Lock()
 }
 
+// untilLocked waits until somebody has it.
+func untilLocked(mu *sync.Mutex) {
+	for mu.TryLock() {
+		mu.Unlock()
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // ready says that nothing moves any more, then crashes if it was asked to.
 func ready() {
 	time.Sleep(200 * time.Millisecond)
@@ -88,7 +96,7 @@ func main() {
 	go deadline()
 	go callback()
 	go lockAndSleep(&mu)
-	time.Sleep(10 * time.Millisecond)
+	untilLocked(&mu)
 	go locksBehind(&mu, &once)
 	go locksBehind(&mu, &once)
 	go handshake()

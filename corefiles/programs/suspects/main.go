@@ -65,7 +65,7 @@ func keep() {
 }
 
 func want() {
-	time.Sleep(50 * time.Millisecond)
+	untilLocked(&mu)
 	mu.Lock()
 	held <- 1
 	mu.Unlock()
@@ -98,6 +98,14 @@ func tick() {
 func tock() {
 	for {
 		ticks <- <-clock
+	}
+}
+
+// untilLocked waits until somebody has it.
+func untilLocked(mu *sync.Mutex) {
+	for mu.TryLock() {
+		mu.Unlock()
+		time.Sleep(time.Millisecond)
 	}
 }
 
