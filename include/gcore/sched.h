@@ -20,6 +20,8 @@ struct gi_queued {
 typedef bool (*gi_queued_fn)(void *arg, const struct gi_queued *q);
 /** Each P's runnext and queue in allp order, then the global queue, each in the order they run. */
 struct gi_error *gi_go_run_queues(struct gi_go *go, gi_queued_fn fn, void *arg) GI_MUST_CHECK;
+/** The g that hangs on another one in a list of the scheduler (g.schedlink), by address; 0: none. */
+uint64_t gi_go_g_next(struct gi_go *go, uint64_t g);
 
 /** A timer in a P's heap. */
 struct gi_timer {

@@ -87,6 +87,14 @@ struct gi_error *gi_go_run_queues(struct gi_go *go, gi_queued_fn fn, void *arg)
 	return NULL;
 }
 
+uint64_t gi_go_g_next(struct gi_go *go, uint64_t g)
+{
+	const struct gi_field f = go->layout.g.schedlink;
+	uint64_t next;
+
+	return f.ok && gi_target_peek_u64(go->target, g + f.off, &next) ? next : 0;
+}
+
 bool gi_go_g_preempt(struct gi_go *go, const struct gi_g *g)
 {
 	const struct gi_field f = go->layout.g.preempt;

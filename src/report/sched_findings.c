@@ -13,18 +13,19 @@
 #include <string.h>
 
 enum {
-	NAMED = 5,		    // goroutines that a finding names one by one
-	LONG_NS = 100000000,	    // a goroutine has to give way after 10 ms (ASKED_NS)
+	NAMED = 5,	     // goroutines that a finding names one by one
+	LONG_NS = 100000000, // a goroutine has to give way after 10 ms (ASKED_NS)
 	ASKED_NS = 10000000,
 	OVERDUE_NS = 1000000000,    // a timer that is later than this is not late by chance
 	G_RUNNABLE = GI_G_RUNNABLE, // with no scan bit: nobody looks at it just now
 };
 
-#define NO_SIGNALS "; GODEBUG=asyncpreemptoff=1 keeps the runtime from interrupting loops by a signal"
+#define NO_SIGNALS \
+	"; GODEBUG=asyncpreemptoff=1 keeps the runtime from interrupting loops by a signal"
 
 // Wait reasons of those who need the collector to get on.
 static const char *const for_collector[] = {
-	"GC assist wait",	"wait for GC cycle",   "GC mark termination",
+	"GC assist wait",	"wait for GC cycle",  "GC mark termination",
 	"flushing proc caches", "garbage collection", "GC weak to strong wait",
 };
 
@@ -33,12 +34,13 @@ struct checker {
 	struct gi_go *go;
 	struct gi_unwinder *u;
 	size_t found;
-	struct gi_map queued, sleeping, polled; // by address of g: on a queue, named by a timer, ...
+	// By address of g: on a queue, named by a timer, by a poll descriptor, moved by a thread.
+	struct gi_map queued, sleeping, polled, hands;
 	struct gi_error *err;
 	bool has_timers, has_polled;
 	int64_t overdue_when, overdue_p; // of the timer that should have fired first
 	bool no_signals;		 // GODEBUG=asyncpreemptoff=1: loops cannot be interrupted
-	size_t busy, stubborn;		 // Ps that run goroutines; those whose goroutine does not give way
+	size_t busy, stubborn; // Ps that run goroutines; those whose goroutine does not give way
 };
 
 // g or NULL, p -1: none.
@@ -120,8 +122,10 @@ static void check_behind(struct checker *c, const struct gi_p *p, const struct g
 
 	if (waiting)
 		finding(c, "waits-behind", g, p->id,
-			"%" PRIu32 " goroutine%s on P %" PRId32 " wait%s behind %s, which has run%s",
-			waiting, waiting == 1 ? "" : "s", p->id, waiting == 1 ? "s" : "", who, since);
+			"%" PRIu32 " goroutine%s on P %" PRId32
+			" wait%s behind %s, which has run%s",
+			waiting, waiting == 1 ? "" : "s", p->id, waiting == 1 ? "s" : "", who,
+			since);
 }
 
 static void check_p(struct checker *c, const struct gi_p *p, bool stopping, bool frozen)
@@ -148,20 +152,17 @@ static void check_p(struct checker *c, const struct gi_p *p, bool stopping, bool
 	if (frozen) {
 		// The freeze asks all to give way, too; who had run for long before has not.
 		if (g && ns >= LONG_NS && !in_syscall(p, g))
-			finding(c, "runs-long", g, p->id, "%s had run on P %" PRId32 "%s when that began",
-				gi_str_cstr(&who), p->id, gi_str_cstr(&since));
+			finding(c, "runs-long", g, p->id,
+				"%s had run on P %" PRId32 "%s when that began", gi_str_cstr(&who),
+				p->id, gi_str_cstr(&since));
 		return;
 	}
-	if (in_syscall(p, g)) {
-		if (stopping || ns > LONG_NS)
-			finding(c, "p-in-syscall", g, p->id,
-				"P %" PRId32 " is held by %s in a system call%s: it was not taken back",
-				p->id, gi_str_cstr(&who), gi_str_cstr(&since));
-		return;
-	}
+	if (in_syscall(p, g))
+		return; // see check_held
 	if (stopping && g) {
-		finding(c, "does-not-stop", g, p->id, "P %" PRId32 " has not stopped: it runs %s%s%s%s",
-			p->id, gi_str_cstr(&who), gi_str_cstr(&since),
+		finding(c, "does-not-stop", g, p->id,
+			"P %" PRId32 " has not stopped: it runs %s%s%s%s", p->id, gi_str_cstr(&who),
+			gi_str_cstr(&since),
 			p->preempt || gi_go_g_preempt(c->go, g)
 				? ", which was asked to give way and has not"
 				: "",
@@ -188,6 +189,33 @@ static void check_p(struct checker *c, const struct gi_p *p, bool stopping, bool
 				: "that is so for an instant in programs that are well, too",
 			c->no_signals ? NO_SIGNALS : "");
 	check_behind(c, p, g, gi_str_cstr(&who), gi_str_cstr(&since));
+}
+
+// A P that is kept for a goroutine in a system call. Until Go 1.25 it has no M then, and a status
+// of its own; since then it looks as if it ran. A stop of the world takes it at once, sysmon after
+// 10 ms.
+static void check_held(struct checker *c, const struct gi_m *m, bool stopping)
+{
+	const struct gi_g *g = m->curg ? gi_go_g_by_addr(c->go, m->curg) : NULL;
+	_cleanup_(gi_str_deinit) struct gi_str who = {0}, since = {0};
+	struct gi_left_p left;
+
+	if (!g || !gi_go_left_p(c->go, g, &left) || left.taken ||
+	    (left.p->status != 1 && left.p->status != 2))
+		return;
+	if (!stopping && (!left.has_ns || left.ns < LONG_NS))
+		return;
+	put_goroutine(c, &who, g);
+	if (left.has_ns) {
+		gi_str_puts(&since, " for at least ");
+		gi_duration_format(&since, left.ns);
+	}
+	finding(c, "p-in-syscall", g, left.p->id,
+		"P %" PRId32 " is held by %s, in a system call%s: it was not taken back%s",
+		left.p->id, gi_str_cstr(&who), gi_str_cstr(&since),
+		left.has_ns && left.ns >= LONG_NS
+			? ", which the runtime's watch (sysmon) does after 10ms: that does not run"
+			: "");
 }
 
 static size_t spinning_ms(struct gi_go *go)
@@ -233,7 +261,8 @@ static void check_world(struct checker *c)
 			"the world is being stopped%s: %" PRId32 " of %" PRId32
 			" Ps ha%s not stopped, and all others wait for that"
 			" (a healthy stop is mostly over in less than a millisecond)",
-			gi_str_cstr(&who), s->stopwait, s->gomaxprocs, s->stopwait == 1 ? "s" : "ve");
+			gi_str_cstr(&who), s->stopwait, s->gomaxprocs,
+			s->stopwait == 1 ? "s" : "ve");
 	} else if (s->gcwaiting) {
 		finding(c, "world-stopped", NULL, -1, "the world is stopped");
 	}
@@ -248,22 +277,29 @@ static void check_world(struct checker *c)
 		gi_sched_preemptoff(c->go, m, &off);
 		if (off.len && !is_frozen(s))
 			finding(c, "preemption-off", NULL, -1,
-				"M %" PRId64 " keeps its goroutine running: %s", m->id, gi_str_cstr(&off));
+				"M %" PRId64 " keeps its goroutine running: %s", m->id,
+				gi_str_cstr(&off));
 	}
 	// One goroutine in C, and all others waiting, is how many programs spend their time.
 	if (in_c > 1 && in_c == with_g)
-		finding(c, "all-in-c", NULL, -1,
-			"all %zu Ms that run goroutines are in C code", in_c);
-	if (s->nmspinning && !is_frozen(s) && !spinning_ms(c->go))
+		finding(c, "all-in-c", NULL, -1, "all %zu Ms that run goroutines are in C code",
+			in_c);
+	const size_t spin = spinning_ms(c->go);
+	if (s->nmspinning > spin && !is_frozen(s))
 		finding(c, "spinning", NULL, -1,
-			"%" PRIu32 " Ms should be looking for work, and none is: nobody wakes another as long "
-			"as this counter says so, but for the instant of a change",
-			s->nmspinning);
+			"%" PRIu32
+			" M%s should be looking for work, and %s: no other is woken as long as "
+			"that is so; in programs that are well it is for an instant",
+			s->nmspinning, s->nmspinning == 1 ? "" : "s",
+			!spin ? (s->nmspinning == 1 ? "is not" : "none is") : "fewer are");
+	for (size_t i = 0; i < gi_go_m_count(c->go) && !is_frozen(s); i++)
+		check_held(c, gi_go_m(c->go, i), s->gcwaiting && s->stopwait > 0);
 	for (size_t i = 0; i < gi_go_p_count(c->go); i++)
 		check_p(c, gi_go_p(c->go, i), s->gcwaiting && s->stopwait > 0, is_frozen(s));
 	if (s->runq_size > 0 && c->busy && c->busy == c->stubborn && !s->npidle)
 		finding(c, "global-starves", NULL, -1,
-			"%" PRId32 " goroutine%s on the global run queue: no P comes to take %s, each is "
+			"%" PRId32
+			" goroutine%s on the global run queue: no P comes to take %s, each is "
 			"kept by one goroutine",
 			s->runq_size, s->runq_size == 1 ? " is" : "s are",
 			s->runq_size == 1 ? "it" : "them");
@@ -344,6 +380,9 @@ static struct gi_error *collect(struct checker *c)
 
 	if (err || c->err)
 		return err ? err : c->err;
+	err = gi_sched_hands(c->go, c->u, &c->hands);
+	if (err)
+		return err;
 	err = gi_go_timers(c->go, take_timer, c);
 	if (err && gi_error_code(err) != GI_ERR_UNSUPPORTED)
 		return err;
@@ -362,9 +401,10 @@ static struct gi_error *collect(struct checker *c)
 static struct gi_error *check_goroutines(struct checker *c)
 {
 	const struct gi_sched *s = gi_go_sched(c->go);
-	struct lost sleep = {.kind = "lost-timer",
-			     .what = "sleeps, and no timer wakes it: its wake-up was lost, or it is "
-				     "just going to sleep or waking"};
+	struct lost sleep = {
+		.kind = "lost-timer",
+		.what = "sleeps, and no timer wakes it: its wake-up was lost, or it is "
+			"just going to sleep or waking"};
 	struct lost poll = {.kind = "lost-poll",
 			    .what = "waits for a descriptor that does not name it: its wake-up was "
 				    "lost, or it is just going to wait or waking"};
@@ -388,15 +428,17 @@ static struct gi_error *check_goroutines(struct checker *c)
 			continue;
 		if (g->status == G_RUNNABLE) {
 			runnable++;
-			if (!has(&c->queued, g) && !is_frozen(s))
+			if (!has(&c->queued, g) && !has(&c->hands, g) && !is_frozen(s))
 				see_lost(&run, g);
 		}
 		for (size_t k = 0; why && k < GI_ARRAY_SIZE(for_collector); k++) {
 			if (strcmp(why, for_collector[k]) == 0)
 				see_lost(&gc, g);
 		}
-		// The runtime's own sleepers have timers with other arguments; a bubble has its own.
-		if (!why || g->bubble || g->system || g->status != GI_G_WAITING)
+		// The runtime's own sleepers have timers with other arguments; a bubble has its
+		// own.
+		if (!why || g->bubble || g->system || g->status != GI_G_WAITING ||
+		    has(&c->hands, g))
 			continue;
 		if (c->has_timers && strcmp(why, "sleep") == 0 && !has(&c->sleeping, g))
 			see_lost(&sleep, g);
@@ -451,6 +493,7 @@ struct gi_error *gi_report_sched(struct gi_out *out, struct gi_go *go, struct gi
 	gi_map_deinit(&c.queued);
 	gi_map_deinit(&c.sleeping);
 	gi_map_deinit(&c.polled);
+	gi_map_deinit(&c.hands);
 	if (err && gi_error_code(err) == GI_ERR_PIPE)
 		return err;
 	struct gi_error *text = gi_report_schedtrace(out, go);

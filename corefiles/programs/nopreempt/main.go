@@ -9,6 +9,7 @@ package main
 import (
 	"os"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -16,8 +17,9 @@ import (
 type node struct{ next *node }
 
 var (
-	sink int
-	list *node
+	sink    int
+	looping int32
+	list    *node
 )
 
 //go:noinline
@@ -52,10 +54,15 @@ func main() {
 	os.Stdout.WriteString("ready\n")
 	if mode == "starve" {
 		runtime.GOMAXPROCS(2)
-		for i := 0; i < 1000; i++ {
-			if i == 10 {
-				go loop(i)
-			}
+		go func() {
+			atomic.StoreInt32(&looping, 1)
+			loop(2)
+		}()
+		for atomic.LoadInt32(&looping) == 0 {
+			runtime.Gosched()
+		}
+		// All of them run if this one has to give way meanwhile.
+		for runtime.NumGoroutine() < 1000 {
 			go waiting()
 		}
 		loop(1)

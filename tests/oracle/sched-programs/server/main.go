@@ -1,5 +1,6 @@
-// Program server is well and busy: clients talk to it over TCP, tickers and sleepers come and go,
-// and its collector runs now and then. Its scheduler has nothing to complain of.
+// Program server is well and busy: clients talk to it over TCP, one of which sends more than is read,
+// tickers and sleepers come and go, and its collector runs now and then. Its scheduler has nothing to
+// complain of.
 package main
 
 import (
@@ -51,6 +52,17 @@ func ticker(i int) {
 	}
 }
 
+// A client that reads no answer, so that at last neither side can write.
+func deaf(addr string) {
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		return
+	}
+	for b := make([]byte, 1<<20); err == nil; {
+		_, err = c.Write(b)
+	}
+}
+
 func main() {
 	runtime.GOMAXPROCS(4)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -66,6 +78,7 @@ func main() {
 			go serve(c)
 		}
 	}()
+	go deaf(l.Addr().String())
 	for i := 0; i < 20; i++ {
 		go client(l.Addr().String(), time.Duration(1+i)*time.Millisecond)
 		go sleeper(i)

@@ -1,0 +1,3 @@
+module incall
+
+go 1.18
