@@ -47,7 +47,7 @@ static bool begins(const char *s, const char *prefix)
 static bool is_unread_debug(const char *name)
 {
 	static const char *const unread[] = {
-		".debug_frame", ".debug_aranges", ".debug_gdb_scripts", ".debug_macro",
+		".debug_aranges", ".debug_gdb_scripts", ".debug_macro",
 		".debug_pubnames", ".debug_pubtypes", ".debug_macinfo",
 	};
 	if (begins(name, ".zdebug_"))
@@ -68,7 +68,9 @@ static bool is_code(const char *name)
 static bool leave_out_of_go(void *arg, const char *name)
 {
 	(void)arg;
-	return is_code(name) || is_unread_debug(name);
+	// .debug_frame is for C's code, which has .eh_frame as a rule.
+	return is_code(name) || is_unread_debug(name) || strcmp(name, ".debug_frame") == 0 ||
+	       strcmp(name, ".zdebug_frame") == 0;
 }
 
 // Of C's files there are asked symbols, unwind tables and lines.

@@ -7,7 +7,8 @@
 // answers only for the same build), its PT_GNU_EH_FRAME segment, whose sorted table
 // libunwind searches itself in target memory (.eh_frame_hdr, Linux Standard Base 5.0,
 // 10.6.2); where there is none but .eh_frame, in a table that eh_table.c makes. That one
-// is shown to libunwind at addresses that no process has. Without either the frame
+// is shown to libunwind at addresses that no process has. What neither knows may be in
+// .debug_frame, which frame_info.c reads. Without any of them the frame
 // pointer is gone by: such a step is a guess, and told as one.
 //
 // dwarf_search_unwind_table is exported by libunwind-x86_64 for its users with tables of
@@ -44,8 +45,11 @@ struct gi_cfi {
 	unw_addr_space_t as;
 	unw_cursor_t cursor;
 	struct gi_frame_info *own; // used instead, where libunwind does not know the machine
+	struct gi_frame_info *debug; // by .debug_frame; made when it is needed
 	struct gi_regs start;	   // own: the current ones
 	bool exact;
+	struct gi_regs now; // of the current frame
+	bool now_exact;
 	bool found_info; // in the last step
 	struct eh_module *modules;
 	size_t module_len, module_cap;
@@ -277,6 +281,7 @@ void gi_cfi_destroy(struct gi_cfi *cfi)
 	if (cfi->as)
 		unw_destroy_addr_space(cfi->as);
 	gi_frame_info_destroy(cfi->own);
+	gi_frame_info_destroy(cfi->debug);
 	for (size_t i = 0; i < cfi->module_len; i++)
 		free(cfi->modules[i].table);
 	free(cfi->modules);
@@ -285,8 +290,8 @@ void gi_cfi_destroy(struct gi_cfi *cfi)
 
 struct gi_error *gi_cfi_begin(struct gi_cfi *cfi, const struct gi_regs *regs, bool exact)
 {
-	cfi->start = *regs;
-	cfi->exact = exact;
+	cfi->start = cfi->now = *regs;
+	cfi->exact = cfi->now_exact = exact;
 	if (cfi->own)
 		return NULL;
 	// A return address may be the next function's, or in another part of this one.
@@ -329,6 +334,27 @@ static enum gi_cfi_result guess(struct gi_cfi *cfi, uint64_t fp, uint64_t sp, st
 	return GI_CFI_GUESSED;
 }
 
+static enum gi_cfi_result step_by_debug_frame(struct gi_cfi *cfi, struct gi_regs *ret)
+{
+	struct gi_error *err = NULL;
+	struct gi_regs regs;
+
+	if (!cfi->debug)
+		err = gi_frame_info_create(cfi->t, &cfi->debug);
+	enum gi_cfi_result r = err ? GI_CFI_FAILED :
+				     gi_frame_info_step_debug(cfi->debug, &cfi->now,
+							      cfi->now_exact, &regs);
+	if (r == GI_CFI_STEP)
+		err = gi_cfi_begin(cfi, &regs, false);
+	if (err) {
+		gi_error_ignore(err);
+		return GI_CFI_FAILED;
+	}
+	if (r == GI_CFI_STEP)
+		*ret = regs;
+	return r;
+}
+
 enum gi_cfi_result gi_cfi_step(struct gi_cfi *cfi, struct gi_regs *ret)
 {
 	if (cfi->own) {
@@ -343,10 +369,13 @@ enum gi_cfi_result gi_cfi_step(struct gi_cfi *cfi, struct gi_regs *ret)
 	if (unw_get_reg(&cfi->cursor, UNW_X86_64_RBP, &fp) < 0 ||
 	    unw_get_reg(&cfi->cursor, UNW_X86_64_RSP, &sp) < 0)
 		fp = 0;
+	const bool signal = gi_cfi_is_signal_frame(cfi);
 	cfi->found_info = false;
 	int r = unw_step(&cfi->cursor);
-	if (!cfi->found_info)
-		return guess(cfi, fp, sp, ret);
+	if (!cfi->found_info) {
+		const enum gi_cfi_result by_debug = step_by_debug_frame(cfi, ret);
+		return by_debug == GI_CFI_FAILED ? guess(cfi, fp, sp, ret) : by_debug;
+	}
 	if (r < 0)
 		return GI_CFI_FAILED;
 	if (!r)
@@ -357,6 +386,7 @@ enum gi_cfi_result gi_cfi_step(struct gi_cfi *cfi, struct gi_regs *ret)
 		if (unw_get_reg(&cfi->cursor, (unw_regnum_t)i, &v) >= 0)
 			gi_regs_set(&regs, from_unw[i], v);
 	}
-	*ret = regs;
+	*ret = cfi->now = regs;
+	cfi->now_exact = signal;
 	return GI_CFI_STEP;
 }

@@ -6,6 +6,10 @@
 // of 32-bit offsets, of a function's first pc and of its frame description, from the
 // section's address. Sources: Linux Standard Base 5.0, 10.6; DWARF 5, 6.4.1.
 //
+// .debug_frame, which compilers write for debuggers where a program wants no .eh_frame, has the same
+// records with other numbers in them. It is rewritten in the form of .eh_frame, so that nothing
+// else need know of it.
+//
 // Where libunwind is used, only what the search needs is parsed here, and the rest of a
 // description is libunwind's; frame_info.c takes the parts of one record from here.
 
@@ -160,18 +164,13 @@ static bool fits(uint64_t off)
 	return (int64_t)off >= INT32_MIN && (int64_t)off <= INT32_MAX;
 }
 
-bool gi_eh_table_make(struct gi_elf *elf, uint8_t **ret, size_t *count_ret, uint64_t *addr_ret)
+static bool make_table(const uint8_t *data, size_t size, uint64_t addr, uint8_t **ret,
+		       size_t *count_ret)
 {
-	const uint8_t *data;
-	size_t size, cap = 0, n = 0, body, end;
-	uint64_t addr;
+	size_t cap = 0, n = 0, body, end;
 	struct entry *table = NULL;
+	struct gi_error *err;
 
-	struct gi_error *err = gi_elf_section(elf, ".eh_frame", &data, &size, &addr);
-	if (err) {
-		gi_error_ignore(err);
-		return false;
-	}
 	size_t cie = SIZE_MAX; // whose encoding is known: descriptions stand behind their CIE
 	uint8_t enc = PE_OMIT;
 	for (size_t off = 0, start = 0; next_record(data, size, &off, &body, &end); start = off) {
@@ -204,7 +203,140 @@ bool gi_eh_table_make(struct gi_elf *elf, uint8_t **ret, size_t *count_ret, uint
 	qsort(table, n, sizeof(*table), by_pc);
 	*ret = (uint8_t *)table;
 	*count_ret = n;
+	return true;
+}
+
+bool gi_eh_table_make(struct gi_elf *elf, uint8_t **ret, size_t *count_ret, uint64_t *addr_ret)
+{
+	const uint8_t *data;
+	size_t size;
+	uint64_t addr;
+
+	struct gi_error *err = gi_elf_section(elf, ".eh_frame", &data, &size, &addr);
+	if (err) {
+		gi_error_ignore(err);
+		return false;
+	}
+	if (!make_table(data, size, addr, ret, count_ret))
+		return false;
 	*addr_ret = addr;
+	return true;
+}
+
+// --- .debug_frame ----------------------------------------------------------
+
+#define DEBUG_CIE UINT32_C(0xffffffff)
+
+/** Where the CIEs of a .debug_frame went to: pairs in the order of both. */
+struct moved {
+	size_t from, to;
+};
+
+struct converted {
+	uint8_t *bytes; // as many as the section has
+	size_t len;
+	struct moved *cies;
+	size_t cie_count, cie_cap;
+};
+
+static void put(struct converted *c, const void *p, size_t n)
+{
+	memcpy(c->bytes + c->len, p, n);
+	c->len += n;
+}
+
+static void put_u32(struct converted *c, uint32_t v)
+{
+	put(c, &v, sizeof(v));
+}
+
+// Version 4 has the sizes of addresses and of segment selectors behind the augmentation.
+static bool put_cie(struct converted *c, const uint8_t *p, size_t n)
+{
+	struct gi_cursor in = gi_cursor_make(p, n);
+
+	gi_cursor_u32(&in);
+	uint8_t version = gi_cursor_u8(&in);
+	// Of augmentations only .eh_frame's own are known, and these are not used here.
+	if (gi_cursor_u8(&in) || (version != 1 && version != 3 && version != 4))
+		return false;
+	if (version == 4 && (gi_cursor_u8(&in) != sizeof(uint64_t) || gi_cursor_u8(&in)))
+		return false;
+	if (in.bad)
+		return false;
+	const uint8_t head[] = {version == 4 ? 3 : version, 0};
+	put_u32(c, (uint32_t)(4 + sizeof(head) + n - in.off));
+	put_u32(c, 0);
+	put(c, head, sizeof(head));
+	put(c, p + in.off, n - in.off);
+	return true;
+}
+
+static const struct moved *moved_from(const struct converted *c, size_t from)
+{
+	size_t lo = 0, hi = c->cie_count;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		if (c->cies[mid].from <= from)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo && c->cies[lo - 1].from == from ? &c->cies[lo - 1] : NULL;
+}
+
+static struct gi_error *convert(struct converted *c, const uint8_t *data, size_t size)
+{
+	struct gi_error *err = NULL;
+	size_t body, end;
+
+	for (size_t off = 0, start = 0; !err && next_record(data, size, &off, &body, &end);
+	     start = off) {
+		const uint32_t id = gi_load_u32(data + body);
+
+		if (body - start != 4)
+			continue; // 64-bit DWARF
+		if (id == DEBUG_CIE) {
+			const size_t to = c->len;
+			if (!put_cie(c, data + body, end - body))
+				continue;
+			err = gi_grow(&c->cies, &c->cie_cap, c->cie_count + 1, sizeof(*c->cies));
+			if (!err)
+				c->cies[c->cie_count++] = (struct moved){start, to};
+			continue;
+		}
+		const struct moved *cie = moved_from(c, id);
+		if (!cie || c->len + 4 - cie->to > UINT32_MAX)
+			continue;
+		put_u32(c, (uint32_t)(end - body));
+		put_u32(c, (uint32_t)(c->len - cie->to));
+		put(c, data + body + 4, end - body - 4);
+	}
+	return err;
+}
+
+bool gi_debug_frame_make(struct gi_elf *elf, uint8_t **data_ret, size_t *size_ret, uint8_t **ret,
+			 size_t *count_ret)
+{
+	struct converted c = {0};
+	const uint8_t *data;
+	size_t size;
+
+	struct gi_error *err = gi_elf_section(elf, ".debug_frame", &data, &size, NULL);
+	if (!err) {
+		c.bytes = malloc(size + 1);
+		err = c.bytes ? convert(&c, data, size) : gi_error_nomem();
+	}
+	free(c.cies);
+	const bool made = !err && make_table(c.bytes, c.len, 0, ret, count_ret);
+	gi_error_ignore(err);
+	if (!made) {
+		free(c.bytes);
+		return false;
+	}
+	*data_ret = c.bytes;
+	*size_ret = c.len;
 	return true;
 }
 

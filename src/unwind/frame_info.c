@@ -1,4 +1,5 @@
-// C frames by call frame information, for machines that the libunwind here does not know.
+// C frames by call frame information, for machines that the libunwind here does not know, and by
+// .debug_frame for all: what a program has no .eh_frame of may have that, in its separate debug file, too.
 //
 // A function's frame description (.eh_frame: DWARF 5, 6.4; Linux Standard Base 5.0, 10.6) is a
 // program that, run up to a pc, says where the caller's stack pointer (the CFA) is and where
@@ -73,14 +74,21 @@ struct row {
 	bool cfa_known, signed_ra;
 };
 
-struct info_module {
-	const struct gi_elf *elf;
-	uint64_t bias;
-	const uint8_t *data; // .eh_frame
+/** .eh_frame, or what has its form. */
+struct info_section {
+	const uint8_t *data;
 	size_t size;
 	uint64_t addr;	// of it, link time
 	uint8_t *table; // see gi_eh_table_make(), or NULL
 	size_t count;
+};
+
+struct info_module {
+	const struct gi_elf *elf;
+	uint64_t bias;
+	struct info_section eh, debug;
+	bool looked_for_debug;
+	uint8_t *debug_data; // debug.data, ours
 };
 
 struct gi_frame_info {
@@ -105,8 +113,11 @@ void gi_frame_info_destroy(struct gi_frame_info *fi)
 {
 	if (!fi)
 		return;
-	for (size_t i = 0; i < fi->len; i++)
-		free(fi->modules[i].table);
+	for (size_t i = 0; i < fi->len; i++) {
+		free(fi->modules[i].eh.table);
+		free(fi->modules[i].debug.table);
+		free(fi->modules[i].debug_data);
+	}
 	free(fi->modules);
 	free(fi);
 }
@@ -131,14 +142,31 @@ static struct info_module *module_at(struct gi_frame_info *fi, uint64_t pc)
 	memset(m, 0, sizeof(*m));
 	m->elf = elf;
 	m->bias = bias;
-	err = gi_elf_section(elf, ".eh_frame", &m->data, &m->size, &m->addr);
-	if (err || !gi_eh_table_make(elf, &m->table, &m->count, &m->addr))
+	err = gi_elf_section(elf, ".eh_frame", &m->eh.data, &m->eh.size, &m->eh.addr);
+	if (err || !gi_eh_table_make(elf, &m->eh.table, &m->eh.count, &m->eh.addr))
 		gi_error_ignore(err);
 	return m;
 }
 
+static const struct info_section *debug_section(struct gi_frame_info *fi, struct info_module *m,
+						uint64_t pc)
+{
+	if (!m->looked_for_debug) {
+		struct info_section *s = &m->debug;
+		uint64_t bias;
+		struct gi_elf *elf = gi_target_elf_at(fi->t, pc, &bias);
+
+		m->looked_for_debug = true;
+		if (elf && !gi_elf_has_section(elf, ".debug_frame"))
+			elf = gi_target_debug_elf_at(fi->t, pc, &bias);
+		if (elf && gi_debug_frame_make(elf, &m->debug_data, &s->size, &s->table, &s->count))
+			s->data = m->debug_data;
+	}
+	return &m->debug;
+}
+
 // The description of the last function that begins at or below a link-time address: its offset.
-static bool find_fde(const struct info_module *m, uint64_t addr, uint64_t *ret)
+static bool find_fde(const struct info_section *m, uint64_t addr, uint64_t *ret)
 {
 	size_t lo = 0, hi = m->count;
 	while (lo < hi) {
@@ -161,8 +189,8 @@ bool gi_frame_info_function(struct gi_frame_info *fi, uint64_t pc, uint64_t *ent
 	const struct info_module *m = module_at(fi, pc);
 	struct gi_eh_record rec;
 	uint64_t fde;
-	if (!m || !m->table || !find_fde(m, pc - m->bias, &fde) ||
-	    !gi_eh_record_read(m->data, m->size, m->addr, (size_t)fde, &rec) ||
+	if (!m || !m->eh.table || !find_fde(&m->eh, pc - m->bias, &fde) ||
+	    !gi_eh_record_read(m->eh.data, m->eh.size, m->eh.addr, (size_t)fde, &rec) ||
 	    pc - m->bias < rec.pc || pc - m->bias - rec.pc >= rec.pc_len)
 		return false;
 	*entry_ret = rec.pc + m->bias;
@@ -326,16 +354,16 @@ static bool run(struct program *p, const uint8_t *code, size_t n)
 	return !c.bad;
 }
 
-static bool find_row(struct gi_frame_info *fi, uint64_t pc, struct row *ret)
+// addr: link time.
+static bool find_row(const struct info_section *m, uint64_t addr, struct row *ret)
 {
-	struct info_module *m = module_at(fi, pc);
 	uint64_t off;
-	if (!m || !m->table || !find_fde(m, pc - m->bias, &off))
+	if (!m->table || !find_fde(m, addr, &off))
 		return false;
 	struct program p;
 	memset(&p, 0, sizeof(p));
 	if (!gi_eh_record_read(m->data, m->size, m->addr, (size_t)off, &p.rec) ||
-	    pc - m->bias - p.rec.pc >= p.rec.pc_len)
+	    addr - p.rec.pc >= p.rec.pc_len)
 		return false;
 	_cleanup_(gi_freep) struct row *saved = calloc(STATES_MAX, sizeof(*saved));
 	if (!saved)
@@ -347,7 +375,7 @@ static bool find_row(struct gi_frame_info *fi, uint64_t pc, struct row *ret)
 		return false;
 	p.initial = p.row;
 	p.pc = p.rec.pc;
-	p.want = pc - m->bias;
+	p.want = addr;
 	if (!run(&p, p.rec.code, p.rec.code_len))
 		return false;
 	*ret = p.row;
@@ -412,36 +440,33 @@ static enum gi_cfi_result step_by_fp(struct gi_frame_info *fi, const struct gi_r
 	return GI_CFI_GUESSED;
 }
 
-enum gi_cfi_result gi_frame_info_step(struct gi_frame_info *fi, const struct gi_regs *in,
-				      bool exact, struct gi_regs *ret)
+static enum gi_cfi_result step_by_row(struct gi_frame_info *fi, const struct row *row,
+				      const struct gi_regs *in, struct gi_regs *ret)
 {
 	const struct gi_machine *machine = fi->machine;
-	struct row row;
-	uint64_t pc = gi_regs_pc(in), v;
+	uint64_t v;
 
-	if (!find_row(fi, exact || !pc ? pc : pc - 1, &row))
-		return step_by_fp(fi, in, ret);
-	unsigned base = index_of(machine, row.cfa_reg);
-	if (!row.cfa_known || !gi_regs_has(in, base))
+	unsigned base = index_of(machine, row->cfa_reg);
+	if (!row->cfa_known || !gi_regs_has(in, base))
 		return GI_CFI_FAILED;
-	uint64_t cfa = in->r[base] + (uint64_t)row.cfa_off;
+	uint64_t cfa = in->r[base] + (uint64_t)row->cfa_off;
 
 	struct gi_regs regs = {.arch = machine->arch};
 	for (uint64_t reg = 0; reg < machine->dwarf_count; reg++) {
 		if (index_of(machine, reg) != GI_NO_REG &&
-		    apply(fi, &row, in, cfa, reg, &v))
+		    apply(fi, row, in, cfa, reg, &v))
 			gi_regs_set(&regs, index_of(machine, reg), v);
 	}
 	unsigned link = index_of(machine, machine->dwarf_return);
-	if (row.regs[machine->dwarf_return].kind == RULE_UNKNOWN)
+	if (row->regs[machine->dwarf_return].kind == RULE_UNKNOWN)
 		return GI_CFI_END;
 	// A function that has not saved its return address, or never does.
-	if (row.regs[machine->dwarf_return].kind == RULE_DEFAULT && gi_regs_has(in, link))
+	if (row->regs[machine->dwarf_return].kind == RULE_DEFAULT && gi_regs_has(in, link))
 		gi_regs_set(&regs, link, in->r[link]);
 	if (!gi_regs_has(&regs, link))
 		return GI_CFI_FAILED;
 	v = regs.r[link];
-	if (row.signed_ra)
+	if (row->signed_ra)
 		v &= (UINT64_C(1) << ADDRESS_BITS) - 1;
 	// The caller's own return address is where its description says.
 	if (link != machine->pc)
@@ -450,4 +475,29 @@ enum gi_cfi_result gi_frame_info_step(struct gi_frame_info *fi, const struct gi_
 	gi_regs_set(&regs, machine->sp, cfa);
 	*ret = regs;
 	return GI_CFI_STEP;
+}
+
+enum gi_cfi_result gi_frame_info_step_debug(struct gi_frame_info *fi, const struct gi_regs *in,
+					    bool exact, struct gi_regs *ret)
+{
+	const uint64_t pc = gi_regs_pc(in), at = exact || !pc ? pc : pc - 1;
+	struct info_module *m = module_at(fi, at);
+	struct row row;
+
+	if (!m || !find_row(debug_section(fi, m, at), at - m->bias, &row))
+		return GI_CFI_FAILED;
+	return step_by_row(fi, &row, in, ret);
+}
+
+enum gi_cfi_result gi_frame_info_step(struct gi_frame_info *fi, const struct gi_regs *in,
+				      bool exact, struct gi_regs *ret)
+{
+	const uint64_t pc = gi_regs_pc(in), at = exact || !pc ? pc : pc - 1;
+	const struct info_module *m = module_at(fi, at);
+	struct row row;
+
+	if (m && find_row(&m->eh, at - m->bias, &row))
+		return step_by_row(fi, &row, in, ret);
+	enum gi_cfi_result r = gi_frame_info_step_debug(fi, in, exact, ret);
+	return r == GI_CFI_FAILED ? step_by_fp(fi, in, ret) : r;
 }

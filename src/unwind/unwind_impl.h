@@ -193,6 +193,12 @@ enum gi_cfi_result gi_cfi_step(struct gi_cfi *cfi, struct gi_regs *ret);
  */
 bool gi_eh_table_make(struct gi_elf *elf, uint8_t **ret, size_t *count_ret,
 		      uint64_t *addr_ret);
+/**
+ * .debug_frame in the form of an .eh_frame at address 0, and the same table of it. Both are to be
+ * freed. False: there is none.
+ */
+bool gi_debug_frame_make(struct gi_elf *elf, uint8_t **data_ret, size_t *size_ret, uint8_t **ret,
+			 size_t *count_ret);
 /** One frame description: a function's pcs and what unwinds it. */
 struct gi_eh_record {
 	uint64_t pc, pc_len; // link time
@@ -205,7 +211,7 @@ struct gi_eh_record {
 bool gi_eh_record_read(const uint8_t *data, size_t size, uint64_t addr, size_t off,
 		       struct gi_eh_record *ret);
 
-/** C frames of machines that libunwind is not used for: frame_info.c. */
+/** C frames of machines that libunwind is not used for, and by .debug_frame: frame_info.c. */
 struct gi_frame_info;
 struct gi_error *gi_frame_info_create(struct gi_target *t, struct gi_frame_info **ret) GI_MUST_CHECK;
 void gi_frame_info_destroy(struct gi_frame_info *fi);
@@ -215,6 +221,9 @@ bool gi_frame_info_function(struct gi_frame_info *fi, uint64_t pc, uint64_t *ent
 /** From a frame's registers to its caller's. */
 enum gi_cfi_result gi_frame_info_step(struct gi_frame_info *fi, const struct gi_regs *in,
 				      bool exact, struct gi_regs *ret);
+/** The same by .debug_frame alone; GI_CFI_FAILED if that does not know the function. */
+enum gi_cfi_result gi_frame_info_step_debug(struct gi_frame_info *fi, const struct gi_regs *in,
+					    bool exact, struct gi_regs *ret);
 /** True if the current frame was interrupted by a signal: its pc is exact. */
 bool gi_cfi_is_signal_frame(struct gi_cfi *cfi);
 
