@@ -26,10 +26,11 @@ const struct gi_command gi_cmd_object = {
 	.summary = "what is at an address: its object, type, name, and who points to it",
 	.help = "Of an address in the heap: the object that holds it, its type and the name by which\n"
 		"a global leads to it, as far as they can be found from the pointers that lead there,\n"
-		"and what points to it. Types are those of the running program, so this works for\n"
-		"stripped programs, too, where an interface value or the allocator's note tells the\n"
-		"type. Of other addresses: the global, function, stack or file. Who waits for it is\n"
-		"told as \"waiters\" does.\n"
+		"and what points to it. Where no global is known by name, the name begins with a type:\n"
+		"*main.user[1].mu is in what element 1 of an array of *main.user points to. Types are\n"
+		"those of the running program, so this works for stripped programs, too, where an\n"
+		"interface value or the allocator's note tells the type. Of other addresses: the\n"
+		"global, function, stack or file. Who waits for it is told as \"waiters\" does.\n"
 		"\n"
 		"The whole heap is searched, some times over: about a second for each GB.\n",
 	.min_args = 1,

@@ -25,7 +25,8 @@ const struct gi_command gi_cmd_waiters = {
 	.summary = "who waits for the object at an address, and who has it",
 	.help = "ADDR is the address of a channel, a mutex or another thing of package sync that\n"
 		"goroutines wait for, or of a struct's member in it; a global's name will do\n"
-		"(waiters main.a).\n",
+		"(waiters main.a). Of a longer name (main.srv.users[\"ann\"].mu) take the address that\n"
+		"is told with it.\n",
 	.min_args = 1,
 	.max_args = 1,
 	.completes = GI_ARG_ADDR,

@@ -153,8 +153,9 @@ static void put_text(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u
 		struct gi_location at = where_is(go, u, w->g);
 		gi_str_reset(&s);
 		gi_location_format(&s, at.function, at.file, at.line, at.pc);
-		gi_out_printf(out, "  goroutine %" PRIu64 " waits to %s%s, in %s\n",
-			      gi_goid(go, w->g), gi_role_name(w->role),
+		gi_out_printf(out, "  goroutine %" PRIu64 " waits%s%s%s, in %s\n", gi_goid(go, w->g),
+			      w->role == GI_ROLE_WAIT ? "" : " to ",
+			      w->role == GI_ROLE_WAIT ? "" : gi_role_name(w->role),
 			      w->in_select ? " (select)" : "", gi_str_cstr(&s));
 	}
 	if (n > MAX_SHOWN)
