@@ -64,16 +64,16 @@ struct gi_lock_fact {
 	bool is_foreign; // a release of what was not taken here: it may be another fact's lock
 	bool doubt;	 // such a release came after it was taken
 	gi_value callee, ctx; // of such a call
-	uint8_t key;	      // of such a call: its bit in `after`
-	uint64_t after;	      // keys of the calls that may have come after it; of a lock, since taken
-	uint32_t site;	      // the instruction that took or released it, last
+	uint8_t key;	// of such a call: its bit in `after`
+	uint64_t after; // keys of the calls that may have come after it; of a lock, since taken
+	uint32_t site;	// the instruction that took or released it, last
 	// An inlined fast path whose slow path may follow; what was true before it.
 	uint32_t fast;
 	uint8_t prev;
 	uint32_t prev_site;
 	uint64_t prev_after;
-	// A read lock that was certainly held when it was taken once more: 1 + where it had been taken,
-	// else 0. The next release leaves that one held.
+	// A read lock that was certainly held when it was taken once more: 1 + where it had been
+	// taken, else 0. The next release leaves that one held.
 	uint32_t under;
 	// In summaries: the lock lies at what register ret returns, plus ret_off; else -1.
 	int8_t ret;
@@ -152,18 +152,20 @@ bool gi_fn_acquires(const struct gi_fn *fn);
  * lets go of it in between: somebody else has to.
  */
 bool gi_fn_passes_on(const struct gi_fn *fn, uint32_t site, gi_value recv, unsigned kind);
+/** The same from the point on, for who may have the lock. */
+bool gi_point_takes_again(const struct gi_point *pt, gi_value recv, unsigned kind);
 /** True if no way leads from the function's entry to instruction site but through the point. */
 bool gi_point_precedes(const struct gi_point *pt, uint32_t site);
 /**
- * True if a way leads from one point over instruction site to another of the same function, and does
- * not come by the first again.
+ * True if a way leads from one point over instruction site to another of the same function, and
+ * does not come by the first again.
  */
 bool gi_point_between(const struct gi_point *from, uint32_t site, const struct gi_point *to);
 /** True if a way leads from the point to instruction site. */
 bool gi_point_leads_to(const struct gi_point *pt, uint32_t site);
 /**
- * The point is where a lock is taken: true if there is a way on which it is released twice then, as if
- * it had been taken before.
+ * The point is where a lock is taken: true if there is a way on which it is released twice then, as
+ * if it had been taken before.
  */
 bool gi_point_released_twice(const struct gi_point *pt, gi_value recv, unsigned kind);
 /** True if fn may let go of the lock at addr without having taken it. */

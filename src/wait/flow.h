@@ -96,6 +96,7 @@ enum {
 	FLOW_LETS_GO = 2,
 	FLOW_NOT_ITS_OWN = 4, // lets go of a lock that the function has not taken
 	FLOW_BORROWS = 8,     // calls what takes a lock and lets go of it
+	FLOW_UNSURE = 16,     // lets go of a lock that the function may not have taken
 };
 
 /** What an instruction does with a lock. */

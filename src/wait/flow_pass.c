@@ -20,6 +20,15 @@ static bool is_surely(const struct gi_flow_deed *d, gi_value recv, unsigned kind
 	return d->recv == recv && d->kind == kind;
 }
 
+/**
+ * True if what is let go of was surely taken by another name: whoever has the one lock, too, has
+ * two.
+ */
+static bool is_another(const struct gi_flow_deed *d, gi_value recv)
+{
+	return d->recv && d->recv != recv && !(d->what & FLOW_UNSURE);
+}
+
 enum end { GOES_ON, TAKES_AGAIN, ENDS };
 
 /**
@@ -27,14 +36,15 @@ enum end { GOES_ON, TAKES_AGAIN, ENDS };
  * by a callee on the way.
  */
 static enum end follow(const struct gi_fn *fn, const struct gi_flow_block *b, uint32_t i,
-		       gi_value recv, unsigned kind, bool *borrowed)
+		       gi_value recv, unsigned kind, bool may_have, bool *borrowed)
 {
 	for (; i < b->last; i++) {
 		const struct gi_flow_deed *d = &fn->deeds[i];
 		// Who returns with it leaves it to the caller, unless it was free in between.
 		if (fn->insns[i].op == GI_OP_RET)
 			return *borrowed ? TAKES_AGAIN : ENDS;
-		if ((d->what & FLOW_LETS_GO) && may_be(fn, d, recv, kind))
+		if ((d->what & FLOW_LETS_GO) && may_be(fn, d, recv, kind) &&
+		    !(may_have && is_another(d, recv)))
 			return ENDS;
 		if ((d->what & FLOW_TAKES) && is_surely(d, recv, kind))
 			return TAKES_AGAIN;
@@ -46,22 +56,27 @@ static enum end follow(const struct gi_fn *fn, const struct gi_flow_block *b, ui
 	return GOES_ON;
 }
 
-bool gi_fn_passes_on(const struct gi_fn *fn, uint32_t site, gi_value recv, unsigned kind)
+/**
+ * True if the lock is taken again on every way on from instruction i, before anything lets go of
+ * it. may_have: what becomes of it if it was not taken before does not matter.
+ */
+static bool taken_again(const struct gi_fn *fn, uint32_t i, gi_value recv, unsigned kind,
+			bool may_have)
 {
 	// Each block at most twice: with the lock borrowed before it, and not.
 	size_t room = 2 * fn->block_count + 2;
 	_cleanup_(gi_freep) uint8_t *seen = calloc(room, 1);
 	_cleanup_(gi_freep) uint32_t *stack = malloc(room * sizeof(*stack));
 	bool again = false, borrowed = false;
-	uint32_t b, i = site + 1;
+	uint32_t b;
 	size_t n = 0;
 
-	if (!seen || !stack || !recv || site >= fn->insn_count)
+	if (!seen || !stack || !recv || !i || i > fn->insn_count)
 		return false;
-	b = fn->block_of[site];
+	b = fn->block_of[i - 1];
 	for (;;) {
 		const struct gi_flow_block *block = &fn->blocks[b];
-		enum end end = follow(fn, block, i, recv, kind, &borrowed);
+		enum end end = follow(fn, block, i, recv, kind, may_have, &borrowed);
 		if (end == ENDS)
 			return false;
 		again |= end == TAKES_AGAIN;
@@ -77,6 +92,16 @@ bool gi_fn_passes_on(const struct gi_fn *fn, uint32_t site, gi_value recv, unsig
 		borrowed = stack[n] & 1;
 		i = fn->blocks[b].first;
 	}
+}
+
+bool gi_fn_passes_on(const struct gi_fn *fn, uint32_t site, gi_value recv, unsigned kind)
+{
+	return site < fn->insn_count && taken_again(fn, site + 1, recv, kind, false);
+}
+
+bool gi_point_takes_again(const struct gi_point *pt, gi_value recv, unsigned kind)
+{
+	return taken_again(pt->fn, pt->insn + 1, recv, kind, true);
 }
 
 /** Follows one block, the lock being taken or not at first; true if it is released twice. */

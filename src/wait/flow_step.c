@@ -187,12 +187,13 @@ static void release(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i, gi_v
 		    unsigned kind)
 {
 	const struct gi_lock_fact *f = recv ? gi_flow_fact(st, recv, kind) : NULL;
-	bool own = f && (f->state & GI_FACT_HELD);
+	bool own = f && (f->state & GI_FACT_HELD), sure = f && f->state == GI_FACT_HELD;
 
 	gi_fn_record(fn,
 		     &(struct gi_ahead){
 			     .site = i, .kind = (uint8_t)kind, .recv = recv, .is_foreign = !own});
-	note_deed(fn, i, own ? FLOW_LETS_GO : FLOW_LETS_GO | FLOW_NOT_ITS_OWN, recv, kind);
+	note_deed(fn, i, FLOW_LETS_GO | (own ? 0 : FLOW_NOT_ITS_OWN) | (sure ? 0 : FLOW_UNSURE),
+		  recv, kind);
 	gi_flow_release(st, &fn->values, recv, kind, fn->insns[i].site);
 }
 
@@ -346,10 +347,11 @@ static void unresolved_call(struct gi_fn *fn, struct gi_flow_state *st, uint32_t
 
 	if (gi_value_node(&fn->values, callee)->kind != GI_V_LOAD || (!recv && !ctx))
 		return;
-	gi_fn_record(
-		fn,
-		&(struct gi_ahead){
-			.site = i, .is_call = true, .recv = recv, .callee = callee, .ctx = ctx});
+	gi_fn_record(fn, &(struct gi_ahead){.site = i,
+					    .is_call = true,
+					    .recv = recv,
+					    .callee = callee,
+					    .ctx = ctx});
 	while (key < fn->key_count &&
 	       (fn->keys[key][0] != callee || fn->keys[key][1] != recv || fn->keys[key][2] != ctx))
 		key++;
@@ -412,7 +414,7 @@ static void apply_fact(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i,
 	}
 	if (c->state & GI_FACT_RELEASED) {
 		// Whose it is that the callee lets go of is seen in the callee.
-		note_deed(fn, i, FLOW_LETS_GO, recv, c->kind);
+		note_deed(fn, i, FLOW_LETS_GO | FLOW_UNSURE, recv, c->kind);
 		gi_fn_record(fn, &(struct gi_ahead){.site = i,
 						    .kind = c->kind,
 						    .recv = recv,
@@ -471,7 +473,7 @@ static bool call_prim(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i, st
 		recv = gi_value_load(&fn->values, recv, (int64_t)fn->code->env.cond_lock);
 		gi_fn_record(fn, &(struct gi_ahead){
 					 .site = i, .kind = (uint8_t)prim.kind, .recv = recv});
-		note_deed(fn, i, FLOW_LETS_GO, recv, prim.kind);
+		note_deed(fn, i, FLOW_LETS_GO | FLOW_UNSURE, recv, prim.kind);
 		break;
 	case GI_PRIM_ADD:
 		if (gi_value_is_const(&fn->values, st->regs[fn->machine->int_args[1]], &added) &&
@@ -509,7 +511,8 @@ static void wake(struct gi_fn *fn, const struct gi_flow_state *st, uint32_t i, u
 	const gi_value recv = st->regs[fn->machine->int_args[0]];
 
 	if (kind && recv && fn->release_count < FLOW_MAX_RELEASES / 2)
-		gi_fn_record(fn, &(struct gi_ahead){.site = i, .kind = (uint8_t)kind, .recv = recv});
+		gi_fn_record(fn,
+			     &(struct gi_ahead){.site = i, .kind = (uint8_t)kind, .recv = recv});
 }
 
 static struct gi_error *step_call(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i)
@@ -540,7 +543,7 @@ static struct gi_error *step_call(struct gi_fn *fn, struct gi_flow_state *st, ui
 		// A closure may let go of any lock.
 		const struct gi_value_node *n = gi_value_node(&fn->values, callee);
 		if (n->kind == GI_V_LOAD && n->base == st->regs[m->closure])
-			note_deed(fn, i, FLOW_LETS_GO, 0, 0);
+			note_deed(fn, i, FLOW_LETS_GO | FLOW_UNSURE, 0, 0);
 		unresolved_call(fn, st, i, callee, st->regs[m->int_args[0]], st->regs[m->closure]);
 	} else if (call_prim(fn, st, i, gi_code_prim(fn->code, f.entry), &result)) {
 	} else if (outer_prim(fn, i) && contains(f.name, "atomic.")) {

@@ -31,7 +31,8 @@ struct gi_local {
 	uint32_t site;	     // 1 + instruction that took it, or may have; 0: none
 	uint32_t site_frame; // in the code of this frame
 	uint64_t after;	     // as in struct gi_lock_fact, of its calls
-	uint32_t free_site;  // 1 + instruction by which that frame's code surely let go of it; 0: none
+	uint32_t free_site;  // 1 + instruction by which that frame's code surely let go of it; 0:
+			     // none
 	uint32_t free_frame;
 	uint64_t site_pc, frame_pc;
 	const char *function;
@@ -69,8 +70,12 @@ void gi_owners_drop(struct gi_local *l);
 void gi_owners_code(struct gi_search *s, size_t i, const struct gi_place *p, bool panics);
 /** Frame i is in Cond.Wait. */
 void gi_owners_cond(struct gi_search *s, size_t i);
-/** True if frame i's function may still come to take the lock. */
-bool gi_owners_takes_later(struct gi_search *s, size_t i, unsigned kind, uint64_t addr);
+/**
+ * True if frame i's function may still come to take the lock. Else *unnamed_ret: whether it may
+ * come to take one of the kind of which the frame does not tell which it is.
+ */
+bool gi_owners_takes_later(struct gi_search *s, size_t i, unsigned kind, uint64_t addr,
+			   bool *unnamed_ret);
 /** The lock that frame i is about to take, 0 if none. */
 uint64_t gi_owners_acquiring(struct gi_search *s, size_t i);
 /**

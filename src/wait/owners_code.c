@@ -253,6 +253,9 @@ static void direct_fact(struct gi_search *s, size_t i, const struct gi_place *p,
 	// of which nothing is known.
 	if (held && f->state != GI_FACT_HELD && gi_point_precedes(p->pt, f->site))
 		return;
+	// Nor has anybody, as far as is known, what he takes in any case before he lets go of it.
+	if (held && f->state != GI_FACT_HELD && gi_point_takes_again(p->pt, f->recv, f->kind))
+		return;
 	if (held && gi_fn_passes_on(p->pt->fn, f->site, f->recv, f->kind) &&
 	    let_go_by_others(s, p->pt->fn, addr, f->kind))
 		return;
@@ -348,8 +351,9 @@ static void value_ahead(struct gi_search *s, size_t i, const struct gi_place *p,
 		const struct gi_lock_fact *f =
 			e[k].acquires ? NULL : nameless(s, i, p->pt, e[k].kind);
 		struct gi_local *l = f ? gi_owners_local(s, e[k].addr, e[k].kind, true) : NULL;
+		bool unnamed;
 		if (!l || l->by_code || l->by_maybe ||
-		    gi_owners_takes_later(s, i, e[k].kind, e[k].addr))
+		    gi_owners_takes_later(s, i, e[k].kind, e[k].addr, &unnamed))
 			continue;
 		take(s, l, i, gi_fn_site_pc(p->pt->fn, f->site), false, false);
 	}
@@ -427,17 +431,30 @@ void gi_owners_cond(struct gi_search *s, size_t i)
 	}
 }
 
-bool gi_owners_takes_later(struct gi_search *s, size_t i, unsigned kind, uint64_t addr)
+bool gi_owners_takes_later(struct gi_search *s, size_t i, unsigned kind, uint64_t addr,
+			   bool *unnamed_ret)
 {
 	const struct gi_point *pt = gi_wait_point(&s->gr->env, &s->fs.f[i]);
+	struct effect e[MAX_EFFECTS];
 	uint64_t other;
 	bool reread;
 
+	*unnamed_ret = false;
 	for (size_t k = 0; pt && k < pt->ahead_count; k++) {
 		const struct gi_ahead *a = &pt->ahead[k];
-		if (a->is_acquire && a->kind == kind &&
-		    gi_wait_eval(&s->gr->env, &s->fs, i, pt, a->recv, &other, &reread) &&
-		    other == addr)
+		size_t n = a->is_call
+				   ? effects(s, i, pt,
+					     (struct call){a->callee, a->recv, a->ctx}, e)
+				   : 0;
+		for (size_t x = 0; x < n; x++) {
+			if (e[x].acquires && e[x].kind == kind && e[x].addr == addr)
+				return true;
+		}
+		if (!a->is_acquire || a->kind != kind)
+			continue;
+		if (!gi_wait_eval(&s->gr->env, &s->fs, i, pt, a->recv, &other, &reread))
+			*unnamed_ret = true;
+		else if (other == addr)
 			return true;
 	}
 	return false;
@@ -477,9 +494,9 @@ void gi_owners_strange(struct gi_search *s, size_t i, const struct gi_place *p, 
 			e[0] = (struct effect){.kind = r->kind};
 			n = gi_wait_eval(&s->gr->env, &s->fs, i, p->ahead, r->recv, &e[0].addr,
 					 &reread);
-			// Nor is it known of which lock it is, if that is only found then; it is none that
-			// the program has handed on in package testing, whose functions are on each
-			// stack of a test.
+			// Nor is it known of which lock it is, if that is only found then; it is
+			// none that the program has handed on in package testing, whose functions
+			// are on each stack of a test.
 			const char *in = gi_fn_name(p->ahead->fn);
 			if (!n && !gi_fn_acquires(p->ahead->fn) &&
 			    !(in && strncmp(in, "testing.", 8) == 0))

@@ -53,6 +53,23 @@ static bool free_before(struct gi_search *s, const struct gi_local *l, const str
 	return false;
 }
 
+/**
+ * True if the code of frame i surely had a lock of the kind, of whatever name, when the call was
+ * deferred.
+ */
+static bool had_one(struct gi_search *s, size_t i, const struct gi_pending *p, unsigned kind)
+{
+	const struct gi_point *then = p->pc ? gi_code_point(s->gr->env.code, p->pc, true)
+					    : gi_wait_point(&s->gr->env, &s->fs.f[i]);
+
+	for (size_t k = 0; then && then->reachable && k < then->fact_count; k++) {
+		const struct gi_lock_fact *f = &then->facts[k];
+		if (f->state == GI_FACT_HELD && (f->is_call || f->kind == kind))
+			return true;
+	}
+	return false;
+}
+
 static void deferred_release(struct gi_search *s, size_t i, const struct gi_pending *p,
 			     uint64_t addr, unsigned kind)
 {
@@ -79,14 +96,19 @@ static void deferred_release(struct gi_search *s, size_t i, const struct gi_pend
 		if (order == TAKEN_AFTER)
 			here = l->by_maybe = false;
 	}
+	bool unnamed = false;
 	if (!here && kind != GI_LOCK_GROUP &&
-	    (gi_owners_acquiring(s, i) == addr || gi_owners_takes_later(s, i, kind, addr)))
+	    (gi_owners_acquiring(s, i) == addr ||
+	     gi_owners_takes_later(s, i, kind, addr, &unnamed)))
 		return;
 	// Deferred before it is taken: a function that takes locks and has not taken this one.
 	const struct gi_fn *fn =
 		kind == GI_LOCK_GROUP ? NULL : gi_code_fn(s->gr->env.code, s->fs.f[i].entry);
 	// Once's own code defers it after it has taken it.
 	if (!here && !in_sync && fn && gi_fn_acquires(fn)) {
+		// It may be that of which it cannot be told which it is.
+		if (unnamed && !had_one(s, i, p, kind))
+			return;
 		l->by_maybe = !l->by_code;
 	} else {
 		l->by_defer = true;

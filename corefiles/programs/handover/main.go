@@ -172,6 +172,74 @@ func useTool() {
 	}()
 }
 
+var hall, yard, shed, porch sync.Mutex
+var rooms = map[string]*sync.Mutex{"red": new(sync.Mutex), "blue": new(sync.Mutex)}
+var jobs = []*job{new(job), new(job)}
+var three = 2 + len(os.Args[:1])
+
+// enterLater has a release deferred of a room that it has not taken yet, and looks up anew then.
+func enterLater() {
+	time.Sleep(20 * time.Millisecond)
+	for n := 0; n < three; n++ {
+		if n == 1 {
+			defer rooms["red"].Unlock()
+			hall.Lock()
+			hall.Unlock()
+			rooms["red"].Lock()
+		}
+	}
+}
+
+// closeLater has one of a lock that it is to take through an interface.
+//
+//go:noinline
+func closeLater(l sync.Locker) {
+	time.Sleep(20 * time.Millisecond)
+	defer l.Unlock()
+	porch.Lock()
+	porch.Unlock()
+	l.Lock()
+}
+
+// tidyLater takes a job in the one turn of its loop that comes to it, and another lock for the way there.
+func tidyLater() {
+	time.Sleep(20 * time.Millisecond)
+	for n := 0; n < three; n++ {
+		if n == 1 {
+			switch three {
+			case 2:
+				time.Sleep(time.Hour)
+			case 3:
+				shed.Lock()
+				yard.Lock()
+				yard.Unlock()
+				shed.Unlock()
+			case 4:
+				time.Sleep(time.Hour)
+			}
+			jobs[1].mu.Lock()
+		}
+	}
+	jobs[1].done++
+	jobs[1].mu.Unlock()
+}
+
+// fetch takes a lock that somebody else lets go of later, and lets another goroutine wait for it who has
+// the first.
+func fetch(first, then *sync.Mutex) {
+	then.Lock()
+	go func() {
+		time.Sleep(time.Hour)
+		then.Unlock()
+	}()
+	go func() {
+		first.Lock()
+		then.Lock()
+		then.Unlock()
+		first.Unlock()
+	}()
+}
+
 // ready says that nothing moves any more, then crashes if it was asked to.
 func ready() {
 	time.Sleep(200 * time.Millisecond)
@@ -199,6 +267,12 @@ func main() {
 	useTool()
 	go fetchTool()
 	go borrowLater()
+	fetch(&hall, rooms["red"])
+	go enterLater()
+	fetch(&porch, rooms["blue"])
+	go closeLater(rooms["blue"])
+	fetch(&yard, &jobs[1].mu)
+	go tidyLater()
 	go ready()
 	time.Sleep(time.Hour)
 }
