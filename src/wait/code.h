@@ -64,6 +64,7 @@ struct gi_lock_fact {
 	bool is_foreign; // a release of what was not taken here: it may be another fact's lock
 	bool doubt;	 // such a release came after it was taken
 	gi_value callee, ctx; // of such a call
+	gi_value data;	// its second argument: of an interface's method, what the interface holds
 	uint8_t key;	// of such a call: its bit in `after`
 	uint64_t after; // keys of the calls that may have come after it; of a lock, since taken
 	uint32_t site;	// the instruction that took or released it, last
@@ -86,8 +87,8 @@ struct gi_ahead {
 	uint8_t kind; // enum gi_lock_kind, or gi_wake_kind
 	bool is_call;
 	bool is_acquire;
-	bool is_foreign;	    // what it releases was not taken in the function before
-	gi_value recv, callee, ctx; // the last two of a call
+	bool is_foreign;		  // what it releases was not taken in the function before
+	gi_value recv, callee, ctx, data; // the last three of a call
 };
 
 struct gi_slot {

@@ -247,6 +247,8 @@ static void summarise_return(struct gi_fn *fn, const struct gi_flow_state *st, b
 		} else {
 			fn->summary[k].state |= f.state;
 			fn->summary[k].after |= f.after;
+			if (fn->summary[k].data != f.data)
+				fn->summary[k].data = 0;
 		}
 		met[k] = true;
 	}

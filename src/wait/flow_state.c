@@ -156,7 +156,9 @@ void gi_flow_state_forget(struct gi_flow_state *st, const struct gi_values *vs, 
 	}
 	st->slot_count = n;
 	for (size_t i = st->fact_count; i-- > 0;) {
-		const struct gi_lock_fact *f = &st->facts[i];
+		struct gi_lock_fact *f = &st->facts[i];
+		if (f->is_call && from(vs, f->data, v))
+			f->data = 0;
 		if (from(vs, f->recv, v) ||
 		    (f->is_call && (from(vs, f->callee, v) || from(vs, f->ctx, v))))
 			drop_fact(st, i);
@@ -301,8 +303,10 @@ static bool same_fact(const struct merge *m, const struct gi_lock_fact *d,
 	return *recv_ret != 0;
 }
 
-static void merge_fact(struct gi_lock_fact *d, const struct gi_lock_fact *s)
+static void merge_fact(const struct merge *m, struct gi_lock_fact *d, const struct gi_lock_fact *s)
 {
+	if (d->data != s->data || is_stale(m, s->data))
+		d->data = 0;
 	if (!(d->state & GI_FACT_HELD) && (s->state & GI_FACT_HELD))
 		d->site = s->site;
 	if (d->fast != s->fast)
@@ -353,15 +357,16 @@ static void merge_facts(struct merge *m)
 		if (j < m->src->fact_count) {
 			used[j] = true;
 			d->recv = recv;
-			merge_fact(d, &m->src->facts[j]);
+			merge_fact(m, d, &m->src->facts[j]);
 		} else {
 			d->state |= GI_FACT_UNTOUCHED;
 			d->prev |= GI_FACT_UNTOUCHED;
 			d->under = 0;
 		}
-		if (d->under != old.under || d->recv != old.recv || d->state != old.state || d->after != old.after ||
-		    d->prev_after != old.prev_after ||
-		    d->fast != old.fast || d->is_try != old.is_try || d->doubt != old.doubt ||
+		if (d->data != old.data || d->under != old.under || d->recv != old.recv ||
+		    d->state != old.state || d->after != old.after ||
+		    d->prev_after != old.prev_after || d->fast != old.fast ||
+		    d->is_try != old.is_try || d->doubt != old.doubt ||
 		    d->is_foreign != old.is_foreign)
 			m->changed = true;
 	}
@@ -378,6 +383,8 @@ static void merge_facts(struct merge *m)
 		if (!d)
 			break;
 		*d = *s;
+		if (is_stale(m, s->data))
+			d->data = 0;
 		d->state |= GI_FACT_UNTOUCHED;
 		d->prev |= GI_FACT_UNTOUCHED;
 		d->under = 0;
@@ -438,7 +445,8 @@ static struct gi_lock_fact *fact_for(struct gi_flow_state *st, gi_value recv, un
 	return f;
 }
 
-/** Where a read lock that was held before the present hold was taken; 0: it was not, for certain. */
+/** Where a read lock that was held before the present hold was taken; 0: it was not, for certain.
+ */
 static uint32_t held_before(const struct gi_lock_fact *f)
 {
 	return f->kind == GI_LOCK_READ && f->prev == GI_FACT_HELD ? f->prev_site + 1 : 0;
@@ -573,7 +581,8 @@ void gi_flow_after_deferred(struct gi_flow_state *st)
 	for (size_t i = 0; i < st->fact_count; i++) {
 		struct gi_lock_fact *f = &st->facts[i];
 		if (!f->is_call && (f->state & GI_FACT_HELD)) {
-			f->state = (uint8_t)((f->state & ~(unsigned)GI_FACT_HELD) | GI_FACT_RELEASED);
+			f->state =
+				(uint8_t)((f->state & ~(unsigned)GI_FACT_HELD) | GI_FACT_RELEASED);
 			f->under = 0;
 		}
 	}

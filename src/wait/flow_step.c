@@ -341,7 +341,7 @@ static gi_value translate(struct gi_fn *fn, const struct gi_flow_state *st,
 
 /** A call whose callee shows only with the values of a real frame. */
 static void unresolved_call(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i, gi_value callee,
-			    gi_value recv, gi_value ctx)
+			    gi_value recv, gi_value ctx, gi_value data)
 {
 	size_t key = 0;
 
@@ -351,7 +351,8 @@ static void unresolved_call(struct gi_fn *fn, struct gi_flow_state *st, uint32_t
 					    .is_call = true,
 					    .recv = recv,
 					    .callee = callee,
-					    .ctx = ctx});
+					    .ctx = ctx,
+					    .data = data});
 	while (key < fn->key_count &&
 	       (fn->keys[key][0] != callee || fn->keys[key][1] != recv || fn->keys[key][2] != ctx))
 		key++;
@@ -380,6 +381,7 @@ static void unresolved_call(struct gi_fn *fn, struct gi_flow_state *st, uint32_t
 				   .callee = callee,
 				   .recv = recv,
 				   .ctx = ctx,
+				   .data = data,
 				   .key = (uint8_t)key,
 				   .state = GI_FACT_HELD,
 				   .site = i,
@@ -395,7 +397,7 @@ static void apply_fact(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i,
 		recv = gi_value_add(&fn->values, gi_value_def(&fn->values, i, c->ret), c->ret_off);
 	if (c->is_call) {
 		unresolved_call(fn, st, i, translate(fn, st, cvs, c->callee), recv,
-				translate(fn, st, cvs, c->ctx));
+				translate(fn, st, cvs, c->ctx), translate(fn, st, cvs, c->data));
 		return;
 	}
 	struct gi_lock_fact *f = recv ? gi_flow_fact(st, recv, c->kind) : NULL;
@@ -544,7 +546,8 @@ static struct gi_error *step_call(struct gi_fn *fn, struct gi_flow_state *st, ui
 		const struct gi_value_node *n = gi_value_node(&fn->values, callee);
 		if (n->kind == GI_V_LOAD && n->base == st->regs[m->closure])
 			note_deed(fn, i, FLOW_LETS_GO | FLOW_UNSURE, 0, 0);
-		unresolved_call(fn, st, i, callee, st->regs[m->int_args[0]], st->regs[m->closure]);
+		unresolved_call(fn, st, i, callee, st->regs[m->int_args[0]], st->regs[m->closure],
+				st->regs[m->int_args[1]]);
 	} else if (call_prim(fn, st, i, gi_code_prim(fn->code, f.entry), &result)) {
 	} else if (outer_prim(fn, i) && contains(f.name, "atomic.")) {
 		// The race detector's build calls what is one instruction elsewhere.

@@ -15,7 +15,7 @@ struct effect {
 enum { MAX_EFFECTS = 8 };
 
 struct call {
-	gi_value callee, recv, ctx;
+	gi_value callee, recv, ctx, data;
 };
 
 static size_t prim_effect(struct gi_search *s, struct gi_prim prim, bool has_recv, uint64_t recv,
@@ -32,12 +32,45 @@ static size_t prim_effect(struct gi_search *s, struct gi_prim prim, bool has_rec
 	return has_recv;
 }
 
+/**
+ * What a method that the compiler wrote for an interface's does: it calls the one of the value's
+ * type, which the interface's first word, a table, tells; its second is what that is called with.
+ * The call is all that such a method has in its summary.
+ */
+static bool method_effect(struct gi_search *s, const struct gi_fn *fn, const struct gi_lock_fact *f,
+			  uint64_t table, uint64_t data, struct effect *ret)
+{
+	const struct gi_machine *m = s->gr->env.machine;
+	const struct gi_values *vs = gi_fn_values(fn);
+	const struct gi_value_node *callee = gi_value_node(vs, f->callee);
+	const struct gi_value_node *recv = gi_value_node(vs, f->recv), *of;
+	uint64_t method;
+
+	if (callee->kind != GI_V_LOAD || recv->kind != GI_V_ENTRY || recv->reg != m->int_args[1])
+		return false;
+	of = gi_value_node(vs, callee->base);
+	return of->kind == GI_V_ENTRY && of->reg == m->int_args[0] && f->state == GI_FACT_HELD &&
+	       gi_target_peek_u64(s->gr->env.t, table + (uint64_t)callee->off, &method) &&
+	       prim_effect(s, gi_code_prim(s->gr->env.code, method), true, data, false, 0, ret);
+}
+
+/** True if all calls that are made by one table are known to be made for the same value. */
+static bool one_value(const struct gi_point *pt, const struct call *c)
+{
+	for (size_t k = 0; k < pt->fact_count; k++) {
+		const struct gi_lock_fact *f = &pt->facts[k];
+		if (f->is_call && f->recv == c->recv && f->data != c->data)
+			return false;
+	}
+	return c->recv && c->data;
+}
+
 /** The effects of a call at frame i, by its callee's name or summary; returns how many. */
 static size_t effects(struct gi_search *s, size_t i, const struct gi_point *pt, struct call c,
 		      struct effect *ret)
 {
 	struct gi_wait_env *env = &s->gr->env;
-	uint64_t callee, recv = 0, ctx = 0;
+	uint64_t callee, recv = 0, ctx = 0, data = 0;
 	const struct gi_lock_fact *facts;
 	size_t n = 0, count;
 	bool reread;
@@ -49,6 +82,7 @@ static size_t effects(struct gi_search *s, size_t i, const struct gi_point *pt, 
 	struct gi_prim prim = gi_code_prim(env->code, callee);
 	if (prim.op != GI_PRIM_NONE)
 		return prim_effect(s, prim, has_recv, recv, has_ctx, ctx, ret);
+	const bool has_data = gi_wait_eval(env, &s->fs, i, pt, c.data, &data, &reread);
 	// A function literal: what it does with what it has captured.
 	const struct gi_fn *fn = has_ctx && gi_code_may_touch(env->code, callee)
 					 ? gi_code_fn(env->code, callee)
@@ -58,6 +92,9 @@ static size_t effects(struct gi_search *s, size_t i, const struct gi_point *pt, 
 	for (size_t k = 0; k < count && n < MAX_EFFECTS; k++) {
 		const struct gi_lock_fact *f = &facts[k];
 		uint8_t done = f->state & (GI_FACT_HELD | GI_FACT_RELEASED);
+		if (f->is_call && count == 1 && has_recv && has_data && one_value(pt, &c) &&
+		    method_effect(s, fn, f, recv, data, &ret[n]))
+			return 1;
 		if (f->is_call || f->ret >= 0 ||
 		    (done != GI_FACT_HELD && done != GI_FACT_RELEASED) ||
 		    !gi_wait_eval_closure(env, gi_fn_values(fn), f->recv, ctx, &ret[n].addr))
@@ -85,7 +122,7 @@ static bool ahead_is(struct gi_search *s, size_t i, const struct gi_point *pt,
 		return r->kind == kind &&
 		       gi_wait_eval(&s->gr->env, &s->fs, i, pt, r->recv, &other, &reread) &&
 		       other == addr;
-	size_t n = effects(s, i, pt, (struct call){r->callee, r->recv, r->ctx}, e);
+	size_t n = effects(s, i, pt, (struct call){r->callee, r->recv, r->ctx, r->data}, e);
 	for (size_t k = 0; k < n; k++) {
 		if (!e[k].acquires && e[k].kind == kind && e[k].addr == addr)
 			return true;
@@ -285,7 +322,7 @@ static bool released_after(struct gi_search *s, size_t i, const struct gi_point 
 		const struct gi_lock_fact *o = &pt->facts[k];
 		if (!o->is_call || !(f->after >> o->key & 1))
 			continue;
-		size_t n = effects(s, i, pt, (struct call){o->callee, o->recv, o->ctx}, e);
+		size_t n = effects(s, i, pt, (struct call){o->callee, o->recv, o->ctx, o->data}, e);
 		for (size_t x = 0; x < n; x++) {
 			if (!e[x].acquires && e[x].kind == taken->kind && e[x].addr == taken->addr)
 				return true;
@@ -298,7 +335,7 @@ static void call_fact(struct gi_search *s, size_t i, const struct gi_place *p,
 		      const struct gi_lock_fact *f, bool panics)
 {
 	struct effect e[MAX_EFFECTS];
-	size_t n = effects(s, i, p->pt, (struct call){f->callee, f->recv, f->ctx}, e);
+	size_t n = effects(s, i, p->pt, (struct call){f->callee, f->recv, f->ctx, f->data}, e);
 
 	for (size_t k = 0; k < n; k++) {
 		struct gi_local *l = gi_owners_local(s, e[k].addr, e[k].kind, e[k].acquires);
@@ -345,7 +382,7 @@ static void value_ahead(struct gi_search *s, size_t i, const struct gi_place *p,
 			const struct gi_ahead *a)
 {
 	struct effect e[MAX_EFFECTS];
-	size_t n = effects(s, i, p->pt, (struct call){a->callee, a->recv, a->ctx}, e);
+	size_t n = effects(s, i, p->pt, (struct call){a->callee, a->recv, a->ctx, a->data}, e);
 
 	for (size_t k = 0; k < n; k++) {
 		const struct gi_lock_fact *f =
@@ -444,7 +481,7 @@ bool gi_owners_takes_later(struct gi_search *s, size_t i, unsigned kind, uint64_
 		const struct gi_ahead *a = &pt->ahead[k];
 		size_t n = a->is_call
 				   ? effects(s, i, pt,
-					     (struct call){a->callee, a->recv, a->ctx}, e)
+					     (struct call){a->callee, a->recv, a->ctx, a->data}, e)
 				   : 0;
 		for (size_t x = 0; x < n; x++) {
 			if (e[x].acquires && e[x].kind == kind && e[x].addr == addr)
@@ -489,7 +526,7 @@ void gi_owners_strange(struct gi_search *s, size_t i, const struct gi_place *p, 
 			// takes no locks.
 			if (!gi_fn_acquires(p->ahead->fn))
 				n = effects(s, i, p->ahead,
-					    (struct call){r->callee, r->recv, r->ctx}, e);
+					    (struct call){r->callee, r->recv, r->ctx, r->data}, e);
 		} else if (r->is_foreign && !r->is_acquire) {
 			e[0] = (struct effect){.kind = r->kind};
 			n = gi_wait_eval(&s->gr->env, &s->fs, i, p->ahead, r->recv, &e[0].addr,
