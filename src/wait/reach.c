@@ -53,10 +53,7 @@ struct gi_error *gi_reach_add_hole(struct gi_reach *r, uint64_t start, uint64_t 
 
 void gi_reach_set_opaque(struct gi_reach *r, uint64_t addr)
 {
-	uint64_t slot;
-
-	if (gi_mark_slot(r->heap, addr, &slot))
-		gi_bit_set(r->marker.opaque, slot);
+	gi_mark_opaque(&r->marker, addr);
 }
 
 // --- who waits for what ------------------------------------------------------------------
@@ -74,7 +71,6 @@ static struct gi_error *watch(struct gi_reach *r, uint64_t slot, struct gi_watch
 	if (err)
 		return err;
 	r->watches[r->watch_count++] = w;
-	gi_bit_set(r->marker.special, slot);
 	return gi_map_put(&r->watch_of_slot, slot, r->watch_count);
 }
 
@@ -85,7 +81,7 @@ static struct gi_error *watch_weak(void *arg, const struct gi_heap_special *s)
 
 	if (!s->handle)
 		return NULL;
-	if (gi_mark_slot(r->heap, s->handle, &slot))
+	if (gi_mark_special(&r->marker, s->handle, &slot))
 		return watch(r, slot, (struct gi_watch){.object = s->object, .wait = WEAK});
 	gi_mark_address(&r->marker, s->object);
 	return NULL;
@@ -97,7 +93,7 @@ static struct gi_error *watch_object(struct gi_reach *r, size_t wait, uint64_t o
 	const struct gi_span *s;
 	uint64_t slot;
 
-	if (gi_mark_slot(r->heap, object, &slot))
+	if (gi_mark_special(&r->marker, object, &slot))
 		return watch(r, slot, (struct gi_watch){.wait = (uint32_t)wait});
 	g = gi_go_g_by_stack(r->go, object);
 	s = gi_heap_span_at(r->heap, object);

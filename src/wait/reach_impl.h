@@ -12,7 +12,7 @@
 
 // --- marking: reach_mark.c ------------------------------------------------------------
 
-/** A span as the marker sees it. */
+/** A span as the marker sees it: a cache line. */
 struct gi_mark_span {
 	uint64_t start;
 	uint64_t limit; // 0: no objects
@@ -21,8 +21,11 @@ struct gi_mark_span {
 	const uint8_t *bits; // which words are pointers; NULL: any may be one
 	const uint8_t *mem;  // its bytes; NULL: in no single piece
 	uint32_t magic;
+	uint32_t words; // of its marks
 	bool noscan;
-};
+	bool odd;    // some of its objects are special or opaque
+	bool queued; // it has objects to scan
+} __attribute__((aligned(64)));
 
 /** A list of numbers. */
 struct gi_u64s {
@@ -30,18 +33,42 @@ struct gi_u64s {
 	size_t n, cap;
 };
 
+/** Spans with objects to scan, first in, first out; with room for all there are. */
+struct gi_mark_queue {
+	uint32_t *v;
+	uint32_t first, n;
+};
+
 struct gi_marker;
+
+enum {
+	GI_MARK_LOOKUPS = 16, // addresses whose span is on its way; powers of 2
+	GI_MARK_TESTS = 16,   // slots whose mark is
+	GI_MARK_OBJECTS = 32, // objects whose memory is
+	GI_MARK_HELPERS = 1,  // threads of ours beside the caller's
+};
 
 /** What one thread of ours works with. */
 struct gi_mark_worker {
 	struct gi_marker *m;
-	struct gi_u64s stack; // objects to scan: span index << 32 | slot
+	struct gi_mark_queue queue;
 	struct gi_u64s found; // slots of special objects that were reached
 	struct gi_buf buf;
 	struct gi_error *err;
-};
+	unsigned checked;
 
-enum { GI_MARK_HELPERS = 1 }; // threads of ours beside the caller's
+	// What memory is awaited for, in rings: the oldest makes room.
+	struct {
+		uint64_t addr;
+		struct gi_mark_span *span;
+	} lookup[GI_MARK_LOOKUPS];
+	struct {
+		struct gi_mark_span *span;
+		uint64_t slot;
+	} test[GI_MARK_TESTS], object[GI_MARK_OBJECTS];
+	// How many were ever put in, and taken out.
+	unsigned lookup_in, lookup_out, test_in, test_out, object_in, object_out;
+};
 
 /**
  * Marks objects of the heap, one bit for each slot of each span. Slots that are not
@@ -54,7 +81,9 @@ struct gi_marker {
 	const struct gi_heap *heap;
 	struct gi_mark_span *spans;
 	uint64_t *marks, *special, *opaque;
+	uint64_t *scanned; // what was marked and has been scanned, or need not be
 	size_t word_count; // of each bitmap
+	uint32_t queue_mask;
 
 	struct gi_mark_worker workers[1 + GI_MARK_HELPERS];
 	bool threads; // more than one worker is running
@@ -62,7 +91,7 @@ struct gi_marker {
 	// Work that is given away, and who waits for some.
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
-	struct gi_u64s shared;
+	struct gi_mark_queue shared;
 	unsigned running, waiting;
 	unsigned hungry; // waiting, readable without the lock
 	bool done;
@@ -71,12 +100,16 @@ struct gi_marker {
 struct gi_error *gi_marker_init(struct gi_marker *m, struct gi_go *go,
 				const struct gi_heap *heap) GI_MUST_CHECK;
 void gi_marker_deinit(struct gi_marker *m);
-/** Marks what every aligned word of the bytes points to. */
+/** Marks what every aligned word of the bytes points to, by the end of the next gi_mark_drain(). */
 void gi_mark_words(struct gi_mark_worker *w, const uint8_t *p, size_t n);
 /** The same for [start, end) of the target; what is not readable is an error. */
 struct gi_error *gi_mark_range(struct gi_marker *m, uint64_t start, uint64_t end) GI_MUST_CHECK;
 /** Marks the object that addr points into, if it does. */
 void gi_mark_address(struct gi_marker *m, uint64_t addr);
+/** The object that addr points into, if it does, is special; its slot's number. */
+bool gi_mark_special(struct gi_marker *m, uint64_t addr, uint64_t *slot_ret);
+/** It is opaque. */
+void gi_mark_opaque(struct gi_marker *m, uint64_t addr);
 /** Scans until nothing is left to scan. */
 struct gi_error *gi_mark_drain(struct gi_marker *m) GI_MUST_CHECK;
 /** The next special object that was reached, as a slot number; false if there is none. */
@@ -141,8 +174,8 @@ struct gi_reach {
 	size_t hole_count, hole_cap;
 	uint64_t not_to_dump; // bytes that the process asked not to dump
 
-	struct gi_unwinder *u; // NULL: stacks cannot be unwound
-	struct gi_frames fs;   // of the goroutine in hand
+	struct gi_unwinder *u;	      // NULL: stacks cannot be unwound
+	struct gi_frames fs;	      // of the goroutine in hand
 	struct gi_reach_edges *edges; // among the dead, made when asked for
 };
 

@@ -6,22 +6,31 @@
 // an object that was only known by other means would be freed by the collector. Objects without
 // pointers are marked and not scanned.
 //
-// Work is a stack of objects to scan. A short queue between it and the scan gives the memory
-// of an object time to arrive. When one thread has much to do, a second one is started; a thread
-// that has nothing left waits for some that others give away, and when all wait, it is done.
-// Marks are set by atomic or, so that an object is scanned by one of them.
+// On a large heap nearly all of the time is spent waiting for memory, so the order of the work is
+// made for that. The queue holds spans, not objects: while a span waits for its turn, more of its
+// objects are reached, and they are scanned together, from memory that lies together. Pointers go
+// through two short rings, in which the span's record and then the word of marks get time to
+// arrive, objects through a third.
+//
+// When one thread has much to do, a second one is started; a thread that has nothing left waits
+// for some that others give away, and when all wait, it is done.
+// Marks are set by atomic or, and so is what is taken to be scanned: each object is scanned by one
+// of them. Who marks an object looks then whether its span is in a queue; who takes a span out of
+// its queue says so before looking at its marks: one of the two sees the other.
 
 #include "wait/reach_impl.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum {
-	SLOT_BITS = 32,
-	QUEUE = 16,	   // objects whose memory is on its way; a power of 2
-	GIVE_AWAY = 64,	   // objects that a thread keeps when others are hungry
-	HELP_AT = 1 << 14, // objects to scan that are worth a thread
+	GIVE_AWAY = 8, // spans that a thread keeps when others are hungry
+	HELP_AT = 64,  // spans to scan that are worth a thread
 	CHECK_EVERY = 4096,
+	FEW = 8,	 // spans in the queue
+	PIECE = 1 << 16, // of a large object
+	HUGE_PAGE = 2 << 20,
 };
 
 struct gi_error *gi_u64s_push(struct gi_u64s *l, uint64_t v)
@@ -36,13 +45,20 @@ struct gi_error *gi_u64s_push(struct gi_u64s *l, uint64_t v)
 
 // --- the hot path ----------------------------------------------------------------------
 
-static void push(struct gi_mark_worker *w, struct gi_u64s *l, uint64_t v)
+// Macros: the compiler takes functions that do nothing else for ones without effect.
+#define PREFETCH_OBJECT(m, s, slot)                                                           \
+	do {                                                                                  \
+		const uint64_t off_ = (slot) * (s)->elem_size;                                \
+		if ((s)->mem)                                                                 \
+			__builtin_prefetch((s)->mem + off_);                                  \
+		if ((s)->bits)                                                                \
+			__builtin_prefetch(                                                   \
+				gi_heap_ptr_at((m)->heap->bits_format, (s)->bits, off_ / 8)); \
+	} while (0)
+
+static void push_found(struct gi_mark_worker *w, uint64_t bit)
 {
-	if (l->n < l->cap) {
-		l->v[l->n++] = v;
-		return;
-	}
-	struct gi_error *err = gi_u64s_push(l, v);
+	struct gi_error *err = gi_u64s_push(&w->found, bit);
 
 	if (err && !w->err)
 		w->err = err;
@@ -50,32 +66,110 @@ static void push(struct gi_mark_worker *w, struct gi_u64s *l, uint64_t v)
 		gi_error_free(err);
 }
 
-static inline void mark(struct gi_mark_worker *w, uint64_t addr)
+static inline void queue_put(const struct gi_marker *m, struct gi_mark_queue *q, uint32_t span)
+{
+	q->v[(q->first + q->n++) & m->queue_mask] = span;
+}
+
+static inline uint32_t queue_take(const struct gi_marker *m, struct gi_mark_queue *q)
+{
+	q->n--;
+	return q->v[q->first++ & m->queue_mask];
+}
+
+static inline void to_be_scanned(struct gi_mark_worker *w, struct gi_mark_span *s)
 {
 	struct gi_marker *m = w->m;
-	uint32_t index = gi_heap_span_index(m->heap, addr);
-	const struct gi_mark_span *s;
-	uint64_t off, slot, bit, mask;
 
-	if (!index)
-		return;
-	s = &m->spans[index - 1];
-	off = addr - s->start;
-	if (off >= s->limit)
-		return;
-	slot = s->magic ? off * s->magic >> 32 : off / s->elem_size;
-	bit = s->first_slot + slot;
-	mask = UINT64_C(1) << (bit % 64);
-	if (__atomic_load_n(&m->marks[bit / 64], __ATOMIC_RELAXED) & mask)
+	if (__atomic_load_n(&s->queued, __ATOMIC_SEQ_CST))
 		return;
 	if (!m->threads)
-		m->marks[bit / 64] |= mask;
-	else if (__atomic_fetch_or(&m->marks[bit / 64], mask, __ATOMIC_RELAXED) & mask)
+		s->queued = true;
+	else if (__atomic_exchange_n(&s->queued, true, __ATOMIC_SEQ_CST))
 		return;
-	if (m->special[bit / 64] & mask)
-		push(w, &w->found, bit);
-	if (!s->noscan && !(m->opaque[bit / 64] & mask))
-		push(w, &w->stack, (uint64_t)(index - 1) << SLOT_BITS | slot);
+	queue_put(m, &w->queue, (uint32_t)(s - m->spans));
+}
+
+static inline void mark(struct gi_mark_worker *w, struct gi_mark_span *s, uint64_t slot)
+{
+	struct gi_marker *m = w->m;
+	const uint64_t bit = s->first_slot + slot, mask = UINT64_C(1) << (bit % 64);
+	uint64_t *word = &m->marks[bit / 64];
+
+	if (__atomic_load_n(word, __ATOMIC_RELAXED) & mask)
+		return;
+	if (!m->threads)
+		*word |= mask;
+	else if (__atomic_fetch_or(word, mask, __ATOMIC_SEQ_CST) & mask)
+		return;
+	if (s->odd && gi_bit(m->special, bit))
+		push_found(w, bit);
+	if (!s->noscan)
+		to_be_scanned(w, s);
+}
+
+static inline bool slot_of(const struct gi_mark_span *s, uint64_t addr, uint64_t *ret)
+{
+	const uint64_t off = addr - s->start;
+
+	if (off >= s->limit)
+		return false;
+	*ret = s->magic ? off * s->magic >> 32 : off / s->elem_size;
+	return true;
+}
+
+// The second ring.
+static inline void take_test(struct gi_mark_worker *w)
+{
+	const unsigned at = w->test_out++ % GI_MARK_TESTS;
+
+	mark(w, w->test[at].span, w->test[at].slot);
+}
+
+// The first.
+static inline void take_lookup(struct gi_mark_worker *w)
+{
+	struct gi_marker *m = w->m;
+	unsigned at = w->lookup_out++ % GI_MARK_LOOKUPS;
+	struct gi_mark_span *s = w->lookup[at].span;
+	uint64_t slot;
+
+	if (!slot_of(s, w->lookup[at].addr, &slot))
+		return;
+	__builtin_prefetch(&m->marks[(s->first_slot + slot) / 64], 1);
+	// It is likely to be scanned next.
+	if (w->queue.n < FEW) {
+		__builtin_prefetch(&m->scanned[(s->first_slot + slot) / 64], 1);
+		PREFETCH_OBJECT(m, s, slot);
+	}
+	if (w->test_in - w->test_out == GI_MARK_TESTS)
+		take_test(w);
+	at = w->test_in++ % GI_MARK_TESTS;
+	w->test[at].span = s;
+	w->test[at].slot = slot;
+}
+
+static inline void pointer(struct gi_mark_worker *w, uint64_t addr)
+{
+	const uint32_t span = gi_heap_span_index(w->m->heap, addr);
+	unsigned at;
+
+	if (!span)
+		return;
+	__builtin_prefetch(&w->m->spans[span - 1], 1);
+	if (w->lookup_in - w->lookup_out == GI_MARK_LOOKUPS)
+		take_lookup(w);
+	at = w->lookup_in++ % GI_MARK_LOOKUPS;
+	w->lookup[at].addr = addr;
+	w->lookup[at].span = &w->m->spans[span - 1];
+}
+
+static void empty_rings(struct gi_mark_worker *w)
+{
+	while (w->lookup_in != w->lookup_out)
+		take_lookup(w);
+	while (w->test_in != w->test_out)
+		take_test(w);
 }
 
 void gi_mark_words(struct gi_mark_worker *w, const uint8_t *p, size_t n)
@@ -86,25 +180,8 @@ void gi_mark_words(struct gi_mark_worker *w, const uint8_t *p, size_t n)
 		uint64_t v = gi_load_u64(p);
 
 		if (v - lo < size)
-			mark(w, v);
+			pointer(w, v);
 	}
-}
-
-// An object in several pieces, or not there.
-static struct gi_error *scan_slowly(struct gi_mark_worker *w, uint64_t addr, uint64_t n)
-{
-	while (n) {
-		size_t part = (size_t)gi_min_u64(n, 1 << 20);
-		const uint8_t *p;
-		struct gi_error *err = gi_go_bytes(w->m->go, addr, part, &w->buf, &p);
-
-		if (err)
-			return gi_error_wrap(err, "an object of the heap");
-		gi_mark_words(w, p, part);
-		addr += part;
-		n -= part;
-	}
-	return NULL;
 }
 
 // The words that the collector looks at.
@@ -122,66 +199,42 @@ static void scan_pointers(struct gi_mark_worker *w, const struct gi_mark_span *s
 			uint64_t v = gi_load_u64(s->mem + at);
 
 			if (v - h->lo < h->size)
-				mark(w, v);
+				pointer(w, v);
 		}
 		first += n;
 	}
 }
 
-static struct gi_error *scan(struct gi_mark_worker *w, uint64_t item)
-{
-	const struct gi_mark_span *s = &w->m->spans[item >> SLOT_BITS];
-	uint64_t off = (item & UINT32_MAX) * s->elem_size;
-
-	if (!s->mem)
-		return scan_slowly(w, s->start + off, s->elem_size);
-	if (s->bits) {
-		scan_pointers(w, s, off);
-		return NULL;
-	}
-	gi_mark_words(w, s->mem + off, (size_t)s->elem_size);
-	return NULL;
-}
-
-// The call itself is what counts: where a function does nothing else the compiler leaves it out.
-#define PREFETCH(m, item)                                                                          \
-	do {                                                                                       \
-		const struct gi_mark_span *s_ = &(m)->spans[(item) >> SLOT_BITS];                  \
-		const uint64_t off_ = ((item) & UINT32_MAX) * s_->elem_size;                       \
-		if (s_->mem)                                                                       \
-			__builtin_prefetch(s_->mem + off_);                                        \
-		if (s_->bits)                                                                      \
-			__builtin_prefetch(gi_heap_ptr_at((m)->heap->bits_format, s_->bits,        \
-							  off_ / 8));                              \
-	} while (0)
-
 // --- threads ---------------------------------------------------------------------------
+
+static void move(const struct gi_marker *m, struct gi_mark_queue *from, struct gi_mark_queue *to,
+		 uint32_t n)
+{
+	while (n--)
+		queue_put(m, to, queue_take(m, from));
+}
 
 static void give_away(struct gi_mark_worker *w)
 {
 	struct gi_marker *m = w->m;
-	size_t n = (w->stack.n - GIVE_AWAY) / 2;
-	struct gi_error *err;
 
-	// The oldest: what hangs on them is likely to be the most.
 	pthread_mutex_lock(&m->lock);
-	err = gi_grow(&m->shared.v, &m->shared.cap, m->shared.n + n, sizeof(uint64_t));
-	if (!err) {
-		memcpy(m->shared.v + m->shared.n, w->stack.v, n * sizeof(uint64_t));
-		m->shared.n += n;
-		memmove(w->stack.v, w->stack.v + n, (w->stack.n - n) * sizeof(uint64_t));
-		w->stack.n -= n;
-		pthread_cond_broadcast(&m->wake);
-	}
+	move(m, &w->queue, &m->shared, (w->queue.n - GIVE_AWAY) / 2);
+	pthread_cond_broadcast(&m->wake);
 	pthread_mutex_unlock(&m->lock);
-	gi_error_free(err); // no memory to share it: it is done here
+}
+
+static inline void share(struct gi_mark_worker *w)
+{
+	if (w->queue.n > 2 * GIVE_AWAY && __atomic_load_n(&w->m->hungry, __ATOMIC_RELAXED))
+		give_away(w);
 }
 
 // Work from the others; false when there is none left anywhere.
 static bool take(struct gi_mark_worker *w)
 {
 	struct gi_marker *m = w->m;
-	bool got = false;
+	bool got;
 
 	pthread_mutex_lock(&m->lock);
 	m->waiting++;
@@ -194,21 +247,9 @@ static bool take(struct gi_mark_worker *w)
 		}
 		pthread_cond_wait(&m->wake, &m->lock);
 	}
-	if (!m->done) {
-		size_t n = m->shared.n > 1 ? (m->shared.n + 1) / 2 : 1;
-		struct gi_error *err = gi_grow(&w->stack.v, &w->stack.cap, n, sizeof(uint64_t));
-
-		if (err) {
-			w->err = err;
-			m->done = true;
-			pthread_cond_broadcast(&m->wake);
-		} else {
-			m->shared.n -= n;
-			memcpy(w->stack.v, m->shared.v + m->shared.n, n * sizeof(uint64_t));
-			w->stack.n = n;
-			got = true;
-		}
-	}
+	got = !m->done;
+	if (got)
+		move(m, &m->shared, &w->queue, (m->shared.n + 1) / 2);
 	m->waiting--;
 	__atomic_store_n(&m->hungry, m->waiting, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&m->lock);
@@ -224,43 +265,149 @@ static void stop_all(struct gi_marker *m)
 	pthread_mutex_unlock(&m->lock);
 }
 
-// Scans all that w has, and what that leads to. until: leave at so much work, 0: never.
-static void work(struct gi_mark_worker *w, size_t until)
+// --- scanning --------------------------------------------------------------------------
+
+static struct gi_error *check(struct gi_mark_worker *w)
+{
+	if (w->m->threads)
+		share(w);
+	if (++w->checked % CHECK_EVERY)
+		return NULL;
+	return gi_interrupt_check();
+}
+
+// A large object, or one in several pieces, or not there.
+static struct gi_error *scan_pieces(struct gi_mark_worker *w, const struct gi_mark_span *s,
+				    uint64_t off)
+{
+	for (uint64_t end = off + s->elem_size; off < end;) {
+		size_t part = (size_t)gi_min_u64(end - off, PIECE);
+		const uint8_t *p = s->mem + off;
+		struct gi_error *err = NULL;
+
+		if (!s->mem)
+			err = gi_go_bytes(w->m->go, s->start + off, part, &w->buf, &p);
+		if (err)
+			return gi_error_wrap(err, "an object of the heap");
+		gi_mark_words(w, p, part);
+		err = check(w);
+		if (err)
+			return err;
+		off += part;
+	}
+	return NULL;
+}
+
+static struct gi_error *scan(struct gi_mark_worker *w, const struct gi_mark_span *s, uint64_t slot)
+{
+	const uint64_t off = slot * s->elem_size;
+
+	if (!s->mem || s->elem_size > PIECE)
+		return scan_pieces(w, s, off);
+	if (s->bits)
+		scan_pointers(w, s, off);
+	else
+		gi_mark_words(w, s->mem + off, (size_t)s->elem_size);
+	return NULL;
+}
+
+// The third ring.
+static void take_object(struct gi_mark_worker *w)
+{
+	const unsigned at = w->object_out++ % GI_MARK_OBJECTS;
+	struct gi_error *err;
+
+	if (w->err)
+		return;
+	err = scan(w, w->object[at].span, w->object[at].slot);
+	if (err) {
+		gi_error_free(w->err); // of what was found
+		w->err = err;
+	}
+}
+
+static inline void object(struct gi_mark_worker *w, struct gi_mark_span *s, uint64_t slot)
+{
+	unsigned at;
+
+	PREFETCH_OBJECT(w->m, s, slot);
+	if (w->object_in - w->object_out == GI_MARK_OBJECTS)
+		take_object(w);
+	at = w->object_in++ % GI_MARK_OBJECTS;
+	w->object[at].span = s;
+	w->object[at].slot = slot;
+}
+
+// What is marked of a span and was not scanned yet.
+static void scan_span(struct gi_mark_worker *w, struct gi_mark_span *s)
 {
 	struct gi_marker *m = w->m;
-	uint64_t queue[QUEUE];
-	unsigned head = 0, tail = 0, checks = 0;
+	const size_t first = (size_t)(s->first_slot / 64);
+
+	if (!m->threads)
+		s->queued = false;
+	else
+		(void)__atomic_exchange_n(&s->queued, false, __ATOMIC_SEQ_CST);
+	for (size_t i = first; i < first + s->words; i++) {
+		uint64_t marks = __atomic_load_n(&m->marks[i], __ATOMIC_SEQ_CST);
+		uint64_t todo = marks & ~__atomic_load_n(&m->scanned[i], __ATOMIC_RELAXED);
+
+		if (!todo)
+			continue;
+		if (!m->threads)
+			m->scanned[i] |= marks;
+		else
+			todo &= ~__atomic_fetch_or(&m->scanned[i], marks, __ATOMIC_RELAXED);
+		if (s->odd)
+			todo &= ~m->opaque[i];
+		for (; todo; todo &= todo - 1)
+			object(w, s, 64 * (i - first) + (unsigned)__builtin_ctzll(todo));
+	}
+}
+
+// The records of spans whose turn is near, the marks of those whose turn is nearer.
+#define PREFETCH_SPANS(m, q)                                                                 \
+	do {                                                                                 \
+		if ((q)->n > 8)                                                              \
+			__builtin_prefetch(                                                  \
+				&(m)->spans[(q)->v[((q)->first + 8) & (m)->queue_mask]], 1); \
+		if ((q)->n > 4) {                                                            \
+			const uint32_t i_ = (q)->v[((q)->first + 4) & (m)->queue_mask];      \
+			const size_t word_ = (size_t)((m)->spans[i_].first_slot / 64);       \
+			__builtin_prefetch(&(m)->marks[word_]);                              \
+			__builtin_prefetch(&(m)->scanned[word_], 1);                         \
+		}                                                                            \
+	} while (0)
+
+// Scans all that w has, and what that leads to. until: leave when so many spans wait, 0: never.
+static void work(struct gi_mark_worker *w, uint32_t until)
+{
+	struct gi_marker *m = w->m;
 
 	while (!w->err) {
-		while (w->stack.n && head - tail < QUEUE) {
-			uint64_t item = w->stack.v[--w->stack.n];
+		if (w->queue.n && !(until && w->queue.n > until)) {
+			PREFETCH_SPANS(m, &w->queue);
+			scan_span(w, &m->spans[queue_take(m, &w->queue)]);
+		} else {
+			uint32_t before = w->queue.n;
 
-			PREFETCH(m, item);
-			queue[head++ % QUEUE] = item;
+			while (w->object_in != w->object_out)
+				take_object(w);
+			empty_rings(w);
+			// Full enough, or empty for good.
+			if (w->queue.n == 0 || (until && before > until))
+				return;
 		}
-		if (head == tail)
-			return;
-		struct gi_error *err = scan(w, queue[tail++ % QUEUE]);
+		struct gi_error *err = check(w);
 
-		if (!err && ++checks % CHECK_EVERY == 0)
-			err = gi_interrupt_check();
 		if (err) {
 			gi_error_free(w->err);
 			w->err = err;
 			return;
 		}
-		if (m->threads) {
-			if (w->stack.n > 2 * GIVE_AWAY &&
-			    __atomic_load_n(&m->hungry, __ATOMIC_RELAXED))
-				give_away(w);
-			if (checks % CHECK_EVERY == 0 &&
-			    __atomic_load_n(&m->done, __ATOMIC_RELAXED))
-				return;
-		} else if (until && w->stack.n > until) {
-			while (head != tail)
-				push(w, &w->stack, queue[tail++ % QUEUE]);
+		if (m->threads && w->checked % CHECK_EVERY == 0 &&
+		    __atomic_load_n(&m->done, __ATOMIC_RELAXED))
 			return;
-		}
 	}
 }
 
@@ -284,7 +431,7 @@ struct gi_error *gi_mark_drain(struct gi_marker *m)
 	struct gi_error *err = NULL;
 
 	work(w, HELP_AT);
-	if (w->stack.n && !w->err) {
+	if (w->queue.n && !w->err) {
 		m->threads = true;
 		m->done = false;
 		m->running = 1 + GI_MARK_HELPERS;
@@ -329,7 +476,30 @@ bool gi_mark_found(struct gi_marker *m, uint64_t *slot_ret)
 
 void gi_mark_address(struct gi_marker *m, uint64_t addr)
 {
-	mark(&m->workers[0], addr);
+	const uint32_t span = gi_heap_span_index(m->heap, addr);
+	uint64_t slot;
+
+	if (span && slot_of(&m->spans[span - 1], addr, &slot))
+		mark(&m->workers[0], &m->spans[span - 1], slot);
+}
+
+bool gi_mark_special(struct gi_marker *m, uint64_t addr, uint64_t *slot_ret)
+{
+	if (!gi_mark_slot(m->heap, addr, slot_ret))
+		return false;
+	gi_bit_set(m->special, *slot_ret);
+	m->spans[gi_heap_span_index(m->heap, addr) - 1].odd = true;
+	return true;
+}
+
+void gi_mark_opaque(struct gi_marker *m, uint64_t addr)
+{
+	uint64_t slot;
+
+	if (!gi_mark_slot(m->heap, addr, &slot))
+		return;
+	gi_bit_set(m->opaque, slot);
+	m->spans[gi_heap_span_index(m->heap, addr) - 1].odd = true;
 }
 
 struct gi_error *gi_mark_range(struct gi_marker *m, uint64_t start, uint64_t end)
@@ -359,7 +529,7 @@ struct gi_error *gi_mark_range(struct gi_marker *m, uint64_t start, uint64_t end
 		err = gi_target_read_u64(m->t, start, &v);
 		if (err)
 			return err;
-		mark(w, v);
+		gi_mark_address(m, v);
 		start += 8;
 	}
 	if (w->err) {
@@ -392,20 +562,57 @@ static void mark_free_slots(struct gi_marker *m, const struct gi_heap_span *s)
 	}
 }
 
+// Zeroed; large ones in huge pages: what is looked at here and there is found without the page
+// table.
+static void *table(size_t n, size_t size)
+{
+	size_t bytes = n * size;
+	void *p;
+
+	if (bytes < HUGE_PAGE)
+		bytes = (bytes + 63) / 64 * 64;
+	else
+		bytes = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+	p = aligned_alloc(bytes < HUGE_PAGE ? 64 : HUGE_PAGE, bytes);
+	if (!p)
+		return NULL;
+	if (bytes >= HUGE_PAGE)
+		(void)madvise(p, bytes, MADV_HUGEPAGE);
+	memset(p, 0, bytes);
+	return p;
+}
+
+static bool make_queues(struct gi_marker *m)
+{
+	uint32_t size = 1;
+
+	while (size < m->heap->count)
+		size *= 2;
+	m->queue_mask = size - 1;
+	m->shared.v = malloc(size * sizeof(uint32_t));
+	for (size_t i = 0; i < GI_ARRAY_SIZE(m->workers); i++) {
+		m->workers[i].m = m;
+		m->workers[i].queue.v = malloc(size * sizeof(uint32_t));
+		if (!m->workers[i].queue.v)
+			return false;
+	}
+	return m->shared.v != NULL;
+}
+
 struct gi_error *gi_marker_init(struct gi_marker *m, struct gi_go *go, const struct gi_heap *heap)
 {
 	*m = (struct gi_marker){.go = go, .t = gi_go_target(go), .heap = heap};
 	pthread_mutex_init(&m->lock, NULL);
 	pthread_cond_init(&m->wake, NULL);
-	for (size_t i = 0; i < GI_ARRAY_SIZE(m->workers); i++)
-		m->workers[i].m = m;
-
 	m->word_count = (size_t)(heap->slot_count / 64);
-	m->spans = calloc(heap->count ? heap->count : 1, sizeof(*m->spans));
-	m->marks = calloc(m->word_count + 1, sizeof(uint64_t));
+	if (heap->count > UINT32_MAX / 2)
+		return gi_error_create(GI_ERR_UNSUPPORTED, "the heap has too many spans");
+	m->spans = table(heap->count + 1, sizeof(*m->spans));
+	m->marks = table(m->word_count + 1, sizeof(uint64_t));
+	m->scanned = table(m->word_count + 1, sizeof(uint64_t));
 	m->special = calloc(m->word_count + 1, sizeof(uint64_t));
 	m->opaque = calloc(m->word_count + 1, sizeof(uint64_t));
-	if (!m->spans || !m->marks || !m->special || !m->opaque)
+	if (!m->spans || !m->marks || !m->scanned || !m->special || !m->opaque || !make_queues(m))
 		return gi_error_nomem();
 	for (size_t i = 0; i < heap->count; i++) {
 		const struct gi_heap_span *s = &heap->spans[i];
@@ -416,6 +623,7 @@ struct gi_error *gi_marker_init(struct gi_marker *m, struct gi_go *go, const str
 			.first_slot = s->first_slot,
 			.elem_size = s->pub.elem_size,
 			.magic = s->magic,
+			.words = (uint32_t)((s->pub.elem_count + 63) / 64),
 			.noscan = s->pub.noscan,
 			.bits = s->ptr_bits,
 		};
@@ -423,13 +631,14 @@ struct gi_error *gi_marker_init(struct gi_marker *m, struct gi_go *go, const str
 			m->spans[i].mem = gi_target_view(m->t, s->pub.start, (size_t)s->limit);
 		mark_free_slots(m, s);
 	}
+	memcpy(m->scanned, m->marks, m->word_count * sizeof(uint64_t));
 	return NULL;
 }
 
 void gi_marker_deinit(struct gi_marker *m)
 {
 	for (size_t i = 0; i < GI_ARRAY_SIZE(m->workers); i++) {
-		free(m->workers[i].stack.v);
+		free(m->workers[i].queue.v);
 		free(m->workers[i].found.v);
 		gi_buf_deinit(&m->workers[i].buf);
 		gi_error_free(m->workers[i].err);
@@ -437,6 +646,7 @@ void gi_marker_deinit(struct gi_marker *m)
 	free(m->shared.v);
 	free(m->spans);
 	free(m->marks);
+	free(m->scanned);
 	free(m->special);
 	free(m->opaque);
 	pthread_mutex_destroy(&m->lock);

@@ -206,26 +206,38 @@ static void test_noptr(void **state)
 	is_dead(t, a);
 }
 
+// More spans than one thread of ours takes, found in an object that is scanned in pieces.
 static void test_many_objects(void **state)
 {
 	struct test *t = *state;
 	struct heap_world *w = &t->w;
-	uint64_t c = hw_channel(w), pages = 150, count = pages * HW_PAGE / 64;
-	uint64_t fan = hw_span(w, count * 8 / HW_PAGE, 0, false);
-	uint64_t small = hw_span(w, pages, 64, false), last = 0;
+	enum { SPANS = 100, EACH = HW_PAGE / 64 };
+	uint64_t c = hw_channel(w), count = (SPANS - 1) * EACH, last = 0;
+	uint64_t fan = hw_span(w, (count * 8 + HW_PAGE - 1) / HW_PAGE, 0, false);
+	uint64_t small = 0;
 	size_t a;
 
 	hw_new(w, fan);
-	for (uint64_t i = 0; i < count; i++)
-		hw_put(w, fan + 8 * i, small + 64 * i);
-	hw_put(w, hw_record(w, small) + 24, (count << 16) | count);
-	last = small + 64 * (count - 1);
+	for (uint64_t i = 0; i < SPANS; i++) {
+		uint64_t s = hw_span(w, 1, 64, false);
+
+		small = small ? small : s;
+		hw_put(w, hw_record(w, s) + 24, (uint64_t)EACH << 16 | EACH);
+		// The last span is reached through others only.
+		for (uint64_t k = 0; k < EACH && i + 1 < SPANS; k++)
+			hw_put(w, fan + 8 * (i * EACH + k), s + 64 * k);
+	}
+	last = small + 64 * count;
+	for (uint64_t k = 0; k < EACH; k++)
+		hw_put(w, small + (k * 97 * EACH % count) * 64 + 64, last + 64 * k);
+	for (uint64_t k = 1; k < EACH; k++)
+		hw_put(w, last + 64 * k, last);
 	hw_put(w, DATA, fan);
 	hw_put(w, last + 8, c);
 	a = receiver(t, c);
 	solve(t);
 	is_live(t, a);
-	for (uint64_t i = 0; i < count; i += 97)
+	for (uint64_t i = 0; i <= count; i++)
 		assert_true(gi_reach_from_globals(t->r, small + 64 * i));
 }
 
@@ -396,8 +408,8 @@ static void test_records(void **state)
 }
 
 /**
- * Who was proved dead before is not asked again whether it is queued: without the objects that it waits
- * for there is no telling, and what its stack alone leads to would count as reached.
+ * Who was proved dead before is not asked again whether it is queued: without the objects that it
+ * waits for there is no telling, and what its stack alone leads to would count as reached.
  */
 static void test_proved_before(void **state)
 {
@@ -624,7 +636,7 @@ static void test_lost_memory(void **state)
 
 	receiver(t, hw_channel(w));
 	no_error(gi_fake_add_unsaved(w->t, 0x900000, 0x200000, GI_MAP_R | GI_MAP_W,
-					GI_ERR_NOT_SAVED));
+				     GI_ERR_NOT_SAVED));
 	no_proof(t, GI_ERR_NOT_SAVED, "memory that could hold pointers");
 }
 
@@ -649,8 +661,7 @@ static void test_cut_off(void **state)
 	struct heap_world *w = &t->w;
 
 	receiver(t, hw_channel(w));
-	no_error(
-		gi_fake_add_unsaved(w->t, 0x900000, 0x2000, GI_MAP_R | GI_MAP_W, GI_ERR_CUT_OFF));
+	no_error(gi_fake_add_unsaved(w->t, 0x900000, 0x2000, GI_MAP_R | GI_MAP_W, GI_ERR_CUT_OFF));
 	no_error(gi_fake_set_path(w->t, 0x900000, "/lib/x.so", 0));
 	no_proof(t, GI_ERR_CUT_OFF, "memory that could hold pointers");
 }
@@ -726,7 +737,8 @@ int main(void)
 		TEST(test_objects_elsewhere),
 		TEST(test_in_flight),
 		TEST(test_records),
-		TEST(test_proved_before), TEST(test_weak_pointers),
+		TEST(test_proved_before),
+		TEST(test_weak_pointers),
 		TEST(test_finalizer),
 		TEST(test_p),
 		TEST(test_threads),
