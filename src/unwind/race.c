@@ -99,7 +99,10 @@ bool gi_race_leave_c(struct gi_walk *w, const struct gi_g *g)
 	struct gi_regs *regs = &w->u->regs;
 	const struct gi_machine *machine = w->u->machine;
 	uint64_t link, pc;
-	if (w->id == GI_STACK_GOROUTINE || machine->racecall_sp == GI_NO_REG)
+	// A stack pointer at the end of the address space is no stack's, and what is searched must not
+	// go round it.
+	if (w->id == GI_STACK_GOROUTINE || machine->racecall_sp == GI_NO_REG ||
+	    w->sp > UINT64_MAX - SCAN_MAX - 8)
 		return false;
 	uint64_t v = regs->r[machine->racecall_sp];
 	bool found = gi_regs_has(regs, machine->racecall_sp) && is_caller_sp(w, g, v, &link);
