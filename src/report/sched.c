@@ -82,7 +82,7 @@ static void m_state(struct gi_go *go, const struct gi_m *m, const struct gi_lock
 	}
 }
 
-static void json_lock_wait(struct gi_out *out, struct gi_go *go, const struct gi_lock_wait *w)
+void gi_json_lock_wait(struct gi_out *out, struct gi_go *go, const struct gi_lock_wait *w)
 {
 	_cleanup_(gi_str_deinit) struct gi_str name = {0};
 
@@ -124,7 +124,7 @@ static void json_m(struct gi_out *out, struct gi_go *go, const struct gi_m *m,
 	gi_json_u64(out, "c_calls", m->ncgocall);
 	struct gi_left_p left;
 	gi_json_left_p(out, g && gi_go_left_p(go, g, &left) ? &left : NULL);
-	json_lock_wait(out, go, wait);
+	gi_json_lock_wait(out, go, wait);
 	gi_json_end(out);
 }
 

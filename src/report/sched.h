@@ -14,6 +14,9 @@ struct gi_error *gi_report_schedtrace(struct gi_out *out, struct gi_go *go) GI_M
 /** Appends "1 taken for 3.2s", "1 kept", or nothing for NULL; and the member "left_p". */
 void gi_left_p_format(const struct gi_left_p *left, struct gi_str *s);
 void gi_json_left_p(struct gi_out *out, const struct gi_left_p *left);
+/** The member "waits_for_lock"; NULL: it waits for none of the runtime's. */
+struct gi_lock_wait;
+void gi_json_lock_wait(struct gi_out *out, struct gi_go *go, const struct gi_lock_wait *w);
 /** One line, or the record "sched". */
 void gi_report_sched_line(struct gi_out *out, const struct gi_sched *s);
 /** Appends a function's name for people, or its address. */

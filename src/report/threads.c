@@ -3,6 +3,7 @@
 #include "gcore/runtime_lock.h"
 #include "report/frame.h"
 #include "report/kernel.h"
+#include "report/sched.h"
 #include "report/syscall.h"
 #include "report/table.h"
 
@@ -86,8 +87,10 @@ static void json_syscall(struct gi_out *out, struct gi_target *t, struct gi_go *
 		gi_json_null(out, "waits_for");
 }
 
+// locks may be NULL: they take a walk of all stacks, which a list of threads does without.
 static void json_thread(struct gi_out *out, struct gi_target *t, struct gi_go *go,
-			struct gi_unwinder *u, const struct gi_pthreads *p, size_t i)
+			struct gi_unwinder *u, const struct gi_pthreads *p,
+			const struct gi_lock_waits *locks, size_t i)
 {
 	const struct gi_thread *th = gi_target_thread(t, i);
 	const struct gi_m *m = go ? gi_go_m_by_thread(go, i) : NULL;
@@ -101,6 +104,10 @@ static void json_thread(struct gi_out *out, struct gi_target *t, struct gi_go *g
 	gi_json_i64_or_null(out, "signal", th->signal, th->signal);
 	gi_json_location(out, "location", &loc);
 	json_syscall(out, t, go, u, p, i);
+	struct gi_left_p left;
+	gi_json_left_p(out, g && gi_go_left_p(go, g, &left) ? &left : NULL);
+	if (locks)
+		gi_json_lock_wait(out, go, m ? gi_lock_waits_of(locks, m) : NULL);
 	const struct gi_live_task *task = gi_live_task(t, i);
 	if (task)
 		gi_kernel_json(out, task);
@@ -141,7 +148,7 @@ struct gi_error *gi_report_threads(struct gi_out *out, struct gi_target *t, stru
 		if (err)
 			return err;
 		if (gi_out_is_json(out)) {
-			json_thread(out, t, go, u, p, i);
+			json_thread(out, t, go, u, p, NULL, i);
 			continue;
 		}
 		const struct gi_thread *th = gi_target_thread(t, i);
@@ -195,6 +202,12 @@ static void put_m(struct gi_out *out, struct gi_go *go, const struct gi_m *m)
 		gi_out_printf(out, "  goroutine    %" PRIu64 "\n", g->goid);
 	else
 		gi_out_puts(out, "  goroutine    none\n");
+	struct gi_left_p left;
+	if (g && gi_go_left_p(go, g, &left)) {
+		_cleanup_(gi_str_deinit) struct gi_str text = {0};
+		gi_left_p_format(&left, &text);
+		gi_out_printf(out, "  left P       %s\n", gi_str_cstr(&text));
+	}
 	if (m->g0_hi)
 		gi_out_printf(out, "  g0 stack     [0x%" PRIx64 ", 0x%" PRIx64 ")\n", m->g0_lo,
 			      m->g0_hi);
@@ -247,7 +260,13 @@ struct gi_error *gi_report_thread(struct gi_out *out, struct gi_target *t, struc
 	if (err)
 		return err;
 	if (gi_out_is_json(out)) {
-		json_thread(out, t, go, u, p, thread);
+		_cleanup_(gi_lock_waits_destroyp) struct gi_lock_waits *locks = NULL;
+		if (go && u) {
+			err = gi_lock_waits_create(go, u, &locks);
+			if (err)
+				return err;
+		}
+		json_thread(out, t, go, u, p, locks, thread);
 		return NULL;
 	}
 	const struct gi_thread *th = gi_target_thread(t, thread);

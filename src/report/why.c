@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "gcore/pthread.h"
+#include "gcore/runtime_lock.h"
 #include "report/deadlock.h"
 #include "report/frame.h"
 #include "report/goroutines.h"
@@ -246,6 +247,40 @@ static struct gi_location place_of(struct gi_go *go, struct gi_unwinder *u, uint
 	return user.pc ? user : where;
 }
 
+/** Its thread: the P that it had when it went into C or a system call, a lock of the runtime that it waits for. */
+static struct gi_error *put_thread(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
+				   const struct gi_g *g)
+{
+	_cleanup_(gi_lock_waits_destroyp) struct gi_lock_waits *all = NULL;
+	_cleanup_(gi_str_deinit) struct gi_str s = {0};
+	const struct gi_m *m = g && g->m ? gi_go_m_by_addr(go, g->m) : NULL;
+	struct gi_left_p left;
+
+	if (!m || m->curg != g->addr)
+		return NULL;
+	if (gi_go_left_p(go, g, &left)) {
+		if (left.has_ns) {
+			gi_str_puts(&s, "; it is in this call for at least ");
+			gi_duration_format(&s, left.ns);
+		}
+		gi_out_printf(out, "  it had P %" PRId32 ", which %s%s\n", left.p->id,
+			      left.taken ? "was taken from it" : "is kept for it",
+			      gi_str_cstr(&s));
+	}
+	if (m->locks <= 0)
+		return NULL;
+	struct gi_error *err = gi_lock_waits_create(go, u, &all);
+	if (err)
+		return err;
+	const struct gi_lock_wait *w = gi_lock_waits_of(all, m);
+	if (!w)
+		return NULL;
+	gi_str_reset(&s);
+	gi_lock_wait_format(go, w, &s);
+	gi_out_printf(out, "  its thread waits for %s\n", gi_str_cstr(&s));
+	return NULL;
+}
+
 /** What the last goroutine of a chain does, and all that it waits for. */
 static struct gi_error *put_last(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
 		     const struct gi_graph *graph, const struct chain *c)
@@ -263,6 +298,7 @@ static struct gi_error *put_last(struct gi_out *out, struct gi_go *go, struct gi
 	gi_location_format(&s, at.function, at.file, at.line, at.pc);
 	if (at.pc)
 		gi_out_printf(out, "%s\n", gi_str_cstr(&s));
+	err = put_thread(out, go, u, gi_go_g(go, g));
 	for (; w && w < end && w->g == g && !err; w++, n++) {
 		const struct gi_object *o = gi_graph_object(graph, w->object);
 		if (n >= MAX_CASES)
