@@ -62,6 +62,12 @@ type inner struct {
 	self *inner
 }
 
+type index struct {
+	size int
+	mu   sync.Mutex
+	by   map[string]*conn
+}
+
 func (e *echo) handle() {}
 
 // On stacks only: its type is known by its method.
@@ -83,6 +89,13 @@ var (
 	all   []*server
 	iface handler
 	table map[string]*conn
+)
+
+// What the compiler lays out itself: these structs are in the data, without names of their own.
+var (
+	fixed = &pool{last: &conn{id: 700}}
+	rows  = []conn{{id: 701}, {id: 702}, {id: 703}}
+	maps  = &index{by: map[string]*conn{}}
 )
 
 func tell(p unsafe.Pointer, typ, name string) {
@@ -116,6 +129,8 @@ func fill() {
 	}
 	iface = &echo{depth: 2, inner: &inner{}}
 	table = map[string]*conn{"g": {id: 600}}
+	fixed.conns = []*conn{nil, {id: 704}}
+	maps.by["m"] = &conn{id: 705}
 	all = []*server{{name: "zero", pool: &pool{}}, {name: "one", pool: &pool{last: &conn{id: 400}}}}
 }
 
@@ -157,7 +172,13 @@ func main() {
 	tell(unsafe.Pointer(&srv.wideKey[[20]int{1, 2, 3}].mu), "main.conn", "main.srv.wideKey[...].mu")
 	tell(unsafe.Pointer(&table["g"].mu), "main.conn", `main.table["g"].mu`)
 	tell(*(*unsafe.Pointer)(unsafe.Pointer(&srv.jobs)), "chan", "main.srv.jobs")
+	tell(unsafe.Pointer(&fixed.rw), "global", "main.fixed")
+	tell(unsafe.Pointer(&fixed.spare[1].mu), "global", "main.fixed.spare[1].mu")
+	tell(unsafe.Pointer(&rows[2].mu), "global", "main.rows[2].mu")
+	tell(unsafe.Pointer(&maps.mu), "global", "main.maps.mu")
+	tell(unsafe.Pointer(&fixed.conns[1].mu), "main.conn", "main.fixed.conns[1].mu")
+	tell(unsafe.Pointer(&maps.by["m"].mu), "main.conn", `main.maps.by["m"].mu`)
 	fmt.Println("ready")
 	<-stop
-	fmt.Fprintln(os.Stderr, srv, all, iface, alone)
+	fmt.Fprintln(os.Stderr, srv, all, iface, alone, fixed, rows, maps)
 }
