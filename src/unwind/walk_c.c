@@ -104,6 +104,39 @@ static bool move(struct gi_walk *w, struct gi_regs *regs, bool signal, bool gues
 	return gi_walk_progress(w);
 }
 
+// glibc has no call frame information for the instructions of clone around the system call, since
+// they run on two stacks (sysdeps/unix/sysv/linux/x86_64/clone3.S, clone.S): the new thread begins
+// there, with the result 0; for the old one nothing was pushed yet.
+static bool is_clone(const char *name)
+{
+	static const char *const names[] = {"__clone3", "clone3", "__clone", "clone"};
+
+	for (size_t i = 0; name && i < GI_ARRAY_SIZE(names); i++) {
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+// From clone to its caller. False: the thread begins here.
+static bool leave_clone(const struct gi_walk *w, struct gi_regs *regs)
+{
+	const struct gi_machine *machine = w->u->machine;
+	const struct gi_mapping *map;
+	uint64_t pc;
+
+	*regs = w->u->regs;
+	if (!w->exact || machine->lr != GI_NO_REG || !gi_regs_has(regs, machine->syscall_result) ||
+	    !regs->r[machine->syscall_result] || !gi_target_peek_u64(w->u->t, w->sp, &pc))
+		return false;
+	map = gi_target_mapping_at(w->u->t, pc);
+	if (!map || !(map->flags & GI_MAP_X))
+		return false;
+	gi_regs_set(regs, machine->pc, pc);
+	gi_regs_set(regs, machine->sp, w->sp + machine->return_size);
+	return true;
+}
+
 bool gi_walk_c(struct gi_walk *w)
 {
 	struct gi_unwinder *u = w->u;
@@ -145,6 +178,11 @@ bool gi_walk_c(struct gi_walk *w)
 			moved = true, again = true, r = GI_CFI_STEP;
 		if (!show_c(w, kind, moved && !signal ? gi_regs_sp(&regs) : w->sp))
 			return false;
+		if ((r == GI_CFI_FAILED || r == GI_CFI_GUESSED) && !signal && is_clone(w->frame.name)) {
+			if (!leave_clone(w, &regs))
+				return false;
+			moved = again = true, r = GI_CFI_STEP;
+		}
 		struct gi_g buf;
 		if (r != GI_CFI_STEP && !signal && gi_race_leave_c(w, gi_walk_curg(w, &buf)))
 			return true;
