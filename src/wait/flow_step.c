@@ -402,6 +402,9 @@ static void apply_fact(struct gi_fn *fn, struct gi_flow_state *st, uint32_t i,
 	}
 	struct gi_lock_fact *f = recv ? gi_flow_fact(st, recv, c->kind) : NULL;
 	uint8_t before = f ? f->state : GI_FACT_UNTOUCHED;
+	// Taken and released by the callee on some ways, and not touched on the others.
+	if (c->state == (GI_FACT_RELEASED | GI_FACT_UNTOUCHED) && !c->is_foreign)
+		return;
 	if (c->state == GI_FACT_RELEASED && !c->is_foreign) {
 		// Taken and released by the callee: nothing has changed, but it was free.
 		note_deed(fn, i, FLOW_BORROWS, recv, c->kind);

@@ -54,17 +54,26 @@ static bool free_before(struct gi_search *s, const struct gi_local *l, const str
 }
 
 /**
- * True if the code of frame i surely had a lock of the kind, of whatever name, when the call was
- * deferred.
+ * True if the code of frame i surely had a lock of the kind when the call was deferred that may be
+ * this one, as far as the frame tells.
  */
-static bool had_one(struct gi_search *s, size_t i, const struct gi_pending *p, unsigned kind)
+static bool had_one(struct gi_search *s, size_t i, const struct gi_pending *p, unsigned kind,
+		    uint64_t addr)
 {
-	const struct gi_point *then = p->pc ? gi_code_point(s->gr->env.code, p->pc, true)
-					    : gi_wait_point(&s->gr->env, &s->fs.f[i]);
+	struct gi_wait_env *env = &s->gr->env;
+	const struct gi_point *here = gi_wait_point(env, &s->fs.f[i]);
+	const struct gi_point *then = p->pc ? gi_code_point(env->code, p->pc, true) : here;
+	uint64_t other;
+	bool reread;
 
-	for (size_t k = 0; then && then->reachable && k < then->fact_count; k++) {
+	if (!here || !then || !then->reachable || then->fn != here->fn)
+		return false;
+	for (size_t k = 0; k < then->fact_count; k++) {
 		const struct gi_lock_fact *f = &then->facts[k];
-		if (f->state == GI_FACT_HELD && (f->is_call || f->kind == kind))
+		if (f->state != GI_FACT_HELD || (!f->is_call && f->kind != kind))
+			continue;
+		if (f->is_call ||
+		    !gi_wait_eval(env, &s->fs, i, here, f->recv, &other, &reread) || other == addr)
 			return true;
 	}
 	return false;
@@ -107,7 +116,7 @@ static void deferred_release(struct gi_search *s, size_t i, const struct gi_pend
 	// Once's own code defers it after it has taken it.
 	if (!here && !in_sync && fn && gi_fn_acquires(fn)) {
 		// It may be that of which it cannot be told which it is.
-		if (unnamed && !had_one(s, i, p, kind))
+		if (unnamed && !had_one(s, i, p, kind, addr))
 			return;
 		l->by_maybe = !l->by_code;
 	} else {

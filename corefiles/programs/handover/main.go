@@ -172,8 +172,8 @@ func useTool() {
 	}()
 }
 
-var hall, yard, shed, porch sync.Mutex
-var rooms = map[string]*sync.Mutex{"red": new(sync.Mutex), "blue": new(sync.Mutex)}
+var hall, yard, shed, porch, attic, loft sync.Mutex
+var rooms = map[string]*sync.Mutex{"red": new(sync.Mutex), "blue": new(sync.Mutex), "green": new(sync.Mutex)}
 var jobs = []*job{new(job), new(job)}
 var three = 2 + len(os.Args[:1])
 
@@ -188,6 +188,21 @@ func enterLater() {
 			rooms["red"].Lock()
 		}
 	}
+}
+
+// climbLater does as much while it has a lock that is another one.
+func climbLater() {
+	time.Sleep(20 * time.Millisecond)
+	attic.Lock()
+	for n := 0; n < three; n++ {
+		if n == 1 {
+			defer rooms["green"].Unlock()
+			loft.Lock()
+			loft.Unlock()
+			rooms["green"].Lock()
+		}
+	}
+	attic.Unlock()
 }
 
 // closeLater has one of a lock that it is to take through an interface.
@@ -269,6 +284,8 @@ func main() {
 	go borrowLater()
 	fetch(&hall, rooms["red"])
 	go enterLater()
+	fetch(&loft, rooms["green"])
+	go climbLater()
 	fetch(&porch, rooms["blue"])
 	go closeLater(rooms["blue"])
 	fetch(&yard, &jobs[1].mu)
