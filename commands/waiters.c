@@ -23,10 +23,9 @@ const struct gi_command gi_cmd_waiters = {
 	.needs = GI_NEEDS_TARGET | GI_NEEDS_GO,
 	.synopsis = "waiters ADDR",
 	.summary = "who waits for the object at an address, and who has it",
-	.help = "ADDR is the address of a channel, a mutex or another thing of package sync that\n"
-		"goroutines wait for, or of a struct's member in it; a global's name will do\n"
-		"(waiters main.a). Of a longer name (main.srv.users[\"ann\"].mu) take the address that\n"
-		"is told with it.\n",
+	.help = "ADDR is where a channel, a mutex or another thing of package sync is that goroutines\n"
+		"wait for, or a member of one. Of a pointer, interface, slice or channel variable\n"
+		"(main.db) what it points to is meant; of a struct, all in it that is waited for.\n",
 	.min_args = 1,
 	.max_args = 1,
 	.completes = GI_ARG_ADDR,

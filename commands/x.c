@@ -124,8 +124,7 @@ const struct gi_command gi_cmd_x = {
 			{0, "BYTES", "of a unit: 1, 2, 4 or 8 (default 8)", "size", false, NULL},
 			{0},
 		},
-	.help = "ADDR is a number, a register ($rsp, $pc), a global or a function (main.a), and \"+N\" or\n"
-		"\"-N\" after it. FMT is as in gdb: a count, a size (b 1, h 2, w 4, g 8 bytes) and a format:\n"
+	.help = "FMT is as in gdb: a count, a size (b 1, h 2, w 4, g 8 bytes) and a format:\n"
 		"x hexadecimal, d decimal, u unsigned, o octal, t binary, c character, a address with its\n"
 		"name, s NUL-terminated string. \"x/8gx $rsp\" prints eight words of the stack.\n"
 		"\n"

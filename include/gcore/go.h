@@ -349,5 +349,17 @@ bool gi_go_global(struct gi_go *go, const char *name, uint64_t *ret);
  * appended. want_type as in gi_dwarf_name_at. false if no global holds it.
  */
 bool gi_go_name_at(struct gi_go *go, uint64_t addr, const char *want_type, struct gi_str *ret);
+/**
+ * The other way round: where the thing is that a path names, "main.db.mu", as gi_go_name_at() and gi_typing_name()
+ * write them; by debug information. GI_ERR_NOT_FOUND says how far the path leads; *begins_ret:
+ * whether it begins with a global, set in any case.
+ */
+struct gi_error *gi_go_path(struct gi_go *go, const char *path, bool *begins_ret,
+			    uint64_t *ret) GI_MUST_CHECK;
+/** What the variable, field or element at addr points to, and how many bytes of it there are; false if it is no pointer,
+ * interface, slice, channel or map, or holds nil. */
+bool gi_go_follow(struct gi_go *go, uint64_t addr, uint64_t *ret, uint64_t *size_ret);
+/** The bytes of the global, field or element that begins at addr; 0: unknown. */
+uint64_t gi_go_extent(struct gi_go *go, uint64_t addr);
 
 #endif

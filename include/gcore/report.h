@@ -212,10 +212,10 @@ struct gi_error *gi_report_waiters(struct gi_out *out, struct gi_go *go, struct 
 				   struct gi_graph *graph, uint64_t addr) GI_MUST_CHECK;
 /** report/blocked.c: objects by the number of their waiters, at most max of them (0: all). */
 struct gi_error *gi_report_blocked(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
-				   const struct gi_graph *graph, size_t max) GI_MUST_CHECK;
+				   struct gi_graph *graph, size_t max) GI_MUST_CHECK;
 /** report/why.c: from a goroutine along the edges to where the chain ends. */
 struct gi_error *gi_report_why(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
-			       const struct gi_graph *graph, const struct gi_g *g) GI_MUST_CHECK;
+			       struct gi_graph *graph, const struct gi_g *g) GI_MUST_CHECK;
 /** report/cgo.c: goroutines in C, with what they do there. */
 struct gi_error *gi_report_cgo(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
 			       const struct gi_graph *graph) GI_MUST_CHECK;

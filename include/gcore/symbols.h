@@ -219,15 +219,25 @@ struct gi_error *gi_dwarf_name_at(struct gi_dwarf *dw, uint64_t addr, const char
 
 /** What a pointer in a global points to, as debug information names it. */
 struct gi_dwarf_pointee {
+	uint64_t type;	       // its id, as in struct gi_dwarf_type
 	uint64_t runtime_type; // DW_AT_go_runtime_type, as written there; 0: none
 	const char *name;      // of the type; "" if it has none; borrowed as long as the gi_dwarf
 	bool array;	       // a slice's memory: the type is that of its elements
 	bool header;	       // the type is the pointer's: a channel's or map's record, a closure
 	bool dynamic;	       // an interface's
 };
-/** Appends the name of the global's part that holds addr. GI_ERR_NOT_FOUND if that is no pointer. */
-struct gi_error *gi_dwarf_pointee_at(struct gi_dwarf *dw, uint64_t addr, struct gi_str *name,
-				     struct gi_dwarf_pointee *ret) GI_MUST_CHECK;
+/**
+ * What the pointer off bytes inside of a type (an id, as below) points to; the way down to the pointer is appended.
+ * False if there is none.
+ */
+bool gi_dwarf_pointee_in(struct gi_dwarf *dw, uint64_t type, uint64_t off, struct gi_str *path,
+			 struct gi_dwarf_pointee *ret);
+/** The global that holds a link-time address: its name (borrowed), the id of its type, and its start. GI_ERR_NOT_FOUND. */
+struct gi_error *gi_dwarf_global_at(struct gi_dwarf *dw, uint64_t addr, const char **name_ret,
+				    uint64_t *type_ret, uint64_t *start_ret) GI_MUST_CHECK;
+/** The way down a type to what lies off bytes inside of it, appended as gi_dwarf_name_at() does. */
+bool gi_dwarf_path_at(struct gi_dwarf *dw, uint64_t type, uint64_t off, const char *want_type,
+		      struct gi_str *ret);
 
 /** Kinds of types: Go's own, as reflect numbers them (DW_AT_go_kind, Go 1.18 to 1.27). */
 enum gi_dwarf_kind {

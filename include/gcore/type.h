@@ -114,6 +114,9 @@ bool gi_gomap_slot_used(struct gi_go *go, const struct gi_gomap_shape *shape, ui
 /** Appends the key of a slot: "a" with quotation marks, 17, or ... if it is of another kind. */
 void gi_gomap_put_key(struct gi_go *go, const struct gi_gomap_shape *shape, uint64_t group,
 		    unsigned slot, struct gi_str *ret);
+/** The same of a key at an address; 0: unknown. */
+void gi_gomap_put_key_at(struct gi_go *go, const struct gi_gomap_shape *shape, uint64_t at,
+			 struct gi_str *ret);
 /** One entry: addresses of its key and element. */
 typedef bool (*gi_gomap_fn)(void *arg, uint64_t key, uint64_t elem);
 /** The entries of the map at addr, at most max; stops when fn returns false. What cannot be read is passed over. */

@@ -137,6 +137,13 @@ size_t gi_graph_cycle_count(const struct gi_graph *graph);
 /** The object at or around an address (a mutex's address, its semaphore's, an hchan's); false if no goroutine waits on one there. */
 bool gi_graph_find_object(const struct gi_graph *graph, uint64_t addr, size_t *ret);
 /**
+ * Looks for names, in the heap, of objects that have none and were not looked for before: of the first
+ * 64 of them. Objects that verdicts tell of have theirs from the beginning.
+ */
+struct gi_error *gi_graph_name(struct gi_graph *graph, const uint32_t *objects, size_t n) GI_MUST_CHECK;
+/** The same of all, until so many seconds have gone by; the others stay without. */
+struct gi_error *gi_graph_name_all(struct gi_graph *graph, double seconds) GI_MUST_CHECK;
+/**
  * gi_typing_find (gcore/typing.h), and what methods that run say of the objects. The heap is searched
  * until budget bytes of it were read.
  */

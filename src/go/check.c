@@ -29,7 +29,7 @@ struct gi_error *gi_go_check_static(struct gi_go *go)
 		GI_ERR_MISMATCH,
 		"the layout of runtime.m and runtime.g fails its check: m0.g0 is 0x%llx "
 		"(g0 is at 0x%llx), g0.m is 0x%llx (m0 is at 0x%llx; load bias 0x%llx): "
-		"is this the executable that made the core?",
+		"is this the executable that the process ran?",
 		ULL(m0_g0), ULL(g0), ULL(g0_m), ULL(m0), ULL(bias));
 }
 
@@ -148,18 +148,19 @@ static struct gi_error *check_gs(struct gi_go *go)
 			ULL(first_id->goid));
 	if (bad_status)
 		gi_go_add_note(
-			go, "%zu goroutines have an unknown status (first: g at 0x%llx)",
-			bad_status, ULL(first_status->addr));
+			go, "%zu goroutine%s an unknown status (first: g at 0x%llx)", bad_status,
+			bad_status == 1 ? " has" : "s have", ULL(first_status->addr));
 	if (bad_stack)
 		gi_go_add_note(
 			go,
-			"%zu parked goroutines have a stack pointer that is not on their "
-			"stack (first: g at 0x%llx)",
-			bad_stack, ULL(first_stack->addr));
+			"%zu parked goroutine%s stack (first: g at 0x%llx)", bad_stack,
+			bad_stack == 1 ? " has a stack pointer that is not on its"
+				       : "s have a stack pointer that is not on their",
+			ULL(first_stack->addr));
 	if (bad_id)
 		gi_go_add_note(
-			go, "%zu goroutines have an impossible id (first: g at 0x%llx)",
-			bad_id, ULL(first_id->addr));
+			go, "%zu goroutine%s an impossible id (first: g at 0x%llx)", bad_id,
+			bad_id == 1 ? " has" : "s have", ULL(first_id->addr));
 	return NULL;
 }
 
@@ -183,8 +184,8 @@ static struct gi_error *check_ps(struct gi_go *go)
 			bad, go->p_count, ULL(first->addr), first->id, first->status);
 	if (bad)
 		gi_go_add_note(
-			go, "%zu Ps have an impossible id or status (first: p at 0x%llx)",
-			bad, ULL(first->addr));
+			go, "%zu P%s an impossible id or status (first: p at 0x%llx)", bad,
+			bad == 1 ? " has" : "s have", ULL(first->addr));
 	return NULL;
 }
 

@@ -9,6 +9,7 @@
 // function tables is there nothing to say.
 
 #include "go/go_impl.h"
+#include "go/statics.h"
 
 #include <elf.h>
 #include <stdlib.h>
@@ -103,6 +104,8 @@ static void unload(struct gi_go *go)
 {
 	gi_heap_destroy(go->heap);
 	go->heap = NULL;
+	gi_statics_destroy(go->statics);
+	go->statics = NULL;
 	free(go->g_by_id.slots);
 	free(go->g_by_addr.slots);
 	go->g_by_id = go->g_by_addr = (struct gi_g_index){0};

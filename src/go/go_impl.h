@@ -92,6 +92,7 @@ struct gi_go {
 	uint64_t now; // the newest time that was seen
 
 	struct gi_heap *heap; // NULL until it is asked for
+	struct gi_statics *statics; // the same
 
 	char **notes;
 	size_t note_count, note_cap;

@@ -153,7 +153,12 @@ static void put_string(struct gi_go *go, uint64_t addr, struct gi_str *ret)
 void gi_gomap_put_key(struct gi_go *go, const struct gi_gomap_shape *shape, uint64_t group,
 		    unsigned slot, struct gi_str *ret)
 {
-	const uint64_t at = key_at(go, shape, group, slot);
+	gi_gomap_put_key_at(go, shape, key_at(go, shape, group, slot), ret);
+}
+
+void gi_gomap_put_key_at(struct gi_go *go, const struct gi_gomap_shape *shape, uint64_t at,
+			 struct gi_str *ret)
+{
 	const struct gi_type *t = &shape->key;
 	uint8_t b[8] = {0};
 

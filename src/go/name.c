@@ -6,8 +6,8 @@
 #include <elf.h>
 #include <string.h>
 
-#include "gcore/record.h"
 #include "go/go_impl.h"
+#include "go/statics.h"
 
 // Symbols of functions and of whole sections ("runtime.rodata") name no variable.
 static bool symbol_name_at(struct gi_elf *elf, uint64_t addr, struct gi_str *ret)
@@ -23,20 +23,6 @@ static bool symbol_name_at(struct gi_elf *elf, uint64_t addr, struct gi_str *ret
 		gi_str_put_hex(ret, addr - sym.value);
 	}
 	return true;
-}
-
-static bool in_data(const struct gi_go *go, uint64_t addr)
-{
-	for (size_t i = 0; i < go->module_count; i++) {
-		const struct gi_module *m = &go->modules[i];
-		const struct gi_range r[] = {m->noptrdata, m->data, m->bss, m->noptrbss};
-
-		for (size_t k = 0; k < GI_ARRAY_SIZE(r); k++) {
-			if (addr >= r[k].start && addr < r[k].end)
-				return true;
-		}
-	}
-	return false;
 }
 
 // Debug information of the file elf, made on first use; NULL if there is none.
@@ -82,7 +68,7 @@ static bool naming_of(struct gi_go *go, uint64_t addr, struct naming *ret)
 	struct gi_elf *exe = gi_target_exe(go->target);
 	uint64_t bias;
 
-	if (!in_data(go, addr))
+	if (!gi_go_in_data(go, addr))
 		return false;
 	ret->elf = gi_target_elf_at(go->target, addr, &bias);
 	ret->dwarf = go->dwarf;
@@ -103,6 +89,57 @@ static void cut(struct gi_str *s, size_t len)
 	s->len = len;
 	if (s->s)
 		s->s[len] = '\0';
+}
+
+bool gi_go_variable_at(struct gi_go *go, uint64_t addr, struct gi_str *path,
+		       struct gi_storage *ret)
+{
+	struct naming n;
+	const char *name;
+
+	if (!naming_of(go, addr, &n) || !n.dwarf)
+		return false;
+	*ret = (struct gi_storage){.dwarf = n.dwarf};
+	struct gi_error *err =
+		gi_dwarf_global_at(n.dwarf, addr - n.bias, &name, &ret->by_debug, &ret->start);
+	gi_error_ignore(err);
+	if (err)
+		return false;
+	ret->start += n.bias;
+	gi_str_puts(path, name);
+	return !path->oom;
+}
+
+bool gi_go_storage_at(struct gi_go *go, uint64_t addr, struct gi_str *path, struct gi_storage *ret)
+{
+	return gi_go_variable_at(go, addr, path, ret) ||
+	       (gi_go_in_data(go, addr) && gi_statics_find(go, addr, path, ret));
+}
+
+bool gi_go_name_at(struct gi_go *go, uint64_t addr, const char *want_type, struct gi_str *ret)
+{
+	struct gi_storage at;
+	struct naming n;
+	size_t len = ret->len;
+
+	if (!naming_of(go, addr, &n))
+		return false;
+	if (gi_go_storage_at(go, addr, ret, &at)) {
+		const uint64_t off = addr - at.start;
+		struct gi_type type;
+		uint64_t rest;
+
+		if (at.dwarf && gi_dwarf_path_at(at.dwarf, at.by_debug, off, want_type, ret))
+			return true;
+		if (!at.dwarf && gi_type_at(go, &at.type, off, want_type, ret, &type, &rest)) {
+			if (rest)
+				gi_str_printf(ret, "+0x%llx", (unsigned long long)rest);
+			return true;
+		}
+	}
+	cut(ret, len);
+	return symbol_name_at(n.debug, addr - n.bias, ret) ||
+	       symbol_name_at(n.elf, addr - n.bias, ret);
 }
 
 // --- what pointers point to ---------------------------------------------------------------
@@ -127,7 +164,7 @@ static bool same_name(struct gi_go *go, const struct gi_type *type, const char *
 }
 
 /** Debug information has a descriptor as its place among the module's types. */
-static bool type_by_debug(struct gi_go *go, const struct gi_dwarf_pointee *p, struct gi_type *ret)
+bool gi_go_type_by_debug(struct gi_go *go, const struct gi_dwarf_pointee *p, struct gi_type *ret)
 {
 	for (size_t i = 0; i < go->module_count; i++) {
 		const struct gi_module *m = &go->modules[i];
@@ -139,160 +176,23 @@ static bool type_by_debug(struct gi_go *go, const struct gi_dwarf_pointee *p, st
 	return false;
 }
 
-static bool pointee_by_debug(struct gi_go *go, uint64_t addr, struct gi_str *path,
-			     struct gi_type_pointee *ret)
-{
-	struct gi_dwarf_pointee p;
-	struct naming n;
-	size_t len = path->len;
-
-	if (!naming_of(go, addr, &n) || !n.dwarf)
-		return false;
-	struct gi_error *err = gi_dwarf_pointee_at(n.dwarf, addr - n.bias, path, &p);
-	if (err) {
-		gi_error_ignore(err);
-		cut(path, len);
-		return false;
-	}
-	*ret = (struct gi_type_pointee){.array = p.array, .header = p.header, .dynamic = p.dynamic};
-	if (p.dynamic)
-		return true;
-	return p.runtime_type && type_by_debug(go, &p, &ret->type);
-}
-
-// --- what has no name of its own -----------------------------------------------------------
-
-// Of "var srv = &server{}" and "var all = []conn{{}}" the compiler lays out what is pointed to in
-// the data as well, without a name, or with one of its own making: it is known by the global that
-// points to it.
-enum { MAX_STATIC = 1 << 16 }; // how far inside of such a thing an address is looked for
-
-static bool is_made_up(const struct gi_str *name, size_t from)
-{
-	return name->len > from && strstr(name->s + from, "..stmp_");
-}
-
-/** Where in what a global points to an address is. */
-struct laid_out {
-	struct gi_type type;
-	uint64_t off;
-};
-
-/** The word at points to target: does addr, not before that, lie in it? Appends the way. */
-static bool lies_in(struct gi_go *go, uint64_t at, uint64_t target, uint64_t addr,
-		    struct gi_str *path, struct laid_out *ret)
-{
-	uint64_t off = addr - target, n = 1;
-	size_t len = path->len;
-	struct gi_type_pointee p;
-
-	if (!pointee_by_debug(go, at, path, &p) || p.header || p.dynamic || !p.type.size)
-		goto no;
-	if (p.array) {
-		if (!gi_target_peek_u64(go->target, at + 8, &n))
-			goto no;
-		gi_str_printf(path, "[%llu]", (unsigned long long)(off / p.type.size));
-	}
-	if (off / p.type.size >= n)
-		goto no;
-	*ret = (struct laid_out){p.type, off % p.type.size};
-	return true;
-no:
-	cut(path, len);
-	return false;
-}
-
-static bool pointer_in(struct gi_go *go, struct gi_range r, uint64_t addr, struct gi_str *path,
-		       struct laid_out *ret)
-{
-	struct gi_target *t = go->target;
-	uint64_t at = (r.start + 7) & ~UINT64_C(7);
-
-	while (at < r.end && r.end - at >= 8) {
-		const unsigned char *words;
-		size_t n;
-
-		// Of what is searched a mini dump needs the word that is found.
-		gi_target_record_pause(t);
-		words = gi_target_view_max(t, at, (size_t)(r.end - at), &n);
-		gi_target_record_resume(t);
-		if (!words || n < 8) { // the next page may be there
-			at = (at | 4095) + 1;
-			continue;
-		}
-		for (size_t i = 0; i + 8 <= n; i += 8) {
-			uint64_t v = gi_load_u64(words + i);
-
-			if (v > addr || addr - v > MAX_STATIC ||
-			    !lies_in(go, at + i, v, addr, path, ret))
-				continue;
-			gi_target_record_found(t, at + i, 8);
-			return true;
-		}
-		at += n & ~(size_t)7;
-	}
-	return false;
-}
-
-static bool find_laid_out(struct gi_go *go, uint64_t addr, struct gi_str *path,
-			  struct laid_out *ret)
-{
-	if (!go->dwarf)
-		return false;
-	for (size_t i = 0; i < go->module_count; i++) {
-		if (pointer_in(go, go->modules[i].data, addr, path, ret) ||
-		    pointer_in(go, go->modules[i].bss, addr, path, ret))
-			return true;
-	}
-	return false;
-}
-
-// --- both ---------------------------------------------------------------------------------
-
-bool gi_go_name_at(struct gi_go *go, uint64_t addr, const char *want_type, struct gi_str *ret)
-{
-	struct naming n;
-	size_t len = ret->len;
-	bool named;
-
-	if (!naming_of(go, addr, &n))
-		return false;
-	if (n.dwarf) {
-		struct gi_error *err = gi_dwarf_name_at(n.dwarf, addr - n.bias, want_type, ret);
-		if (!err)
-			return true;
-		gi_error_ignore(err);
-	}
-	cut(ret, len);
-	named = symbol_name_at(n.debug, addr - n.bias, ret) ||
-		symbol_name_at(n.elf, addr - n.bias, ret);
-	if (!n.dwarf || (named && !is_made_up(ret, len)))
-		return named;
-	_cleanup_(gi_str_deinit) struct gi_str way = {0};
-	struct laid_out o;
-	struct gi_type type;
-	uint64_t rest;
-	if (!find_laid_out(go, addr, &way, &o) ||
-	    !gi_type_at(go, &o.type, o.off, want_type, &way, &type, &rest) || rest)
-		return named;
-	cut(ret, len);
-	gi_str_puts(ret, gi_str_cstr(&way));
-	return true;
-}
-
 bool gi_go_pointee_at(struct gi_go *go, uint64_t addr, struct gi_str *path,
 		      struct gi_type_pointee *ret)
 {
+	struct gi_dwarf_pointee p;
+	struct gi_storage at;
 	size_t len = path->len;
-	struct laid_out o;
 
-	if (pointee_by_debug(go, addr, path, ret))
-		return true;
-	// A global whose type is not known has a name at least.
-	if (path->len > len || !in_data(go, addr))
+	if (!gi_go_storage_at(go, addr, path, &at) ||
+	    (at.dwarf ? !gi_dwarf_pointee_in(at.dwarf, at.by_debug, addr - at.start, path, &p)
+		      : !gi_type_pointee(go, &at.type, addr - at.start, path, ret))) {
+		cut(path, len);
 		return false;
-	if (find_laid_out(go, addr, path, &o) && gi_type_pointee(go, &o.type, o.off, path, ret))
+	}
+	if (!at.dwarf)
 		return true;
-	cut(path, len);
-	return false;
+	*ret = (struct gi_type_pointee){.array = p.array, .header = p.header, .dynamic = p.dynamic};
+	if (p.dynamic)
+		return true;
+	return p.runtime_type && gi_go_type_by_debug(go, &p, &ret->type);
 }

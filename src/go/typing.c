@@ -41,6 +41,7 @@ struct node {
 	size_t kept[3]; // of each kind
 	uint32_t step;	// at which it was added
 	char *path;
+	uint32_t pass; // at which it got it
 };
 
 struct gi_typing {
@@ -50,6 +51,7 @@ struct gi_typing {
 	size_t count, cap;
 	struct gi_map node_of_slot;
 	struct gi_str text;
+	uint32_t pass; // over what is known
 
 	// Of the step that runs.
 	uint64_t *wanted; // a bit for each slot
@@ -523,13 +525,30 @@ static bool way(struct gi_typing *t, const struct node *n, uint64_t off,
 	return gi_type_pointee(t->go, &o->type, off, path, ret);
 }
 
-static struct gi_error *set_path(struct node *n, struct gi_str *s)
+/** Of the ways that become known at once the shortest name is the best. */
+static bool takes_path(const struct gi_typing *t, const struct node *n)
 {
-	if (n->path || s->oom)
-		return s->oom ? gi_error_nomem() : NULL;
-	n->path = strdup(gi_str_cstr(s));
-	n->pub.path = n->path;
-	return n->path ? NULL : gi_error_nomem();
+	return !n->path || n->pass == t->pass;
+}
+
+static struct gi_error *set_path(struct gi_typing *t, struct node *n, bool *changed)
+{
+	const char *s = gi_str_cstr(&t->text);
+
+	if (t->text.oom)
+		return gi_error_nomem();
+	if (n->path && (strlen(n->path) < t->text.len ||
+			(strlen(n->path) == t->text.len && strcmp(n->path, s) <= 0)))
+		return NULL;
+	char *copy = strdup(s);
+	if (!copy)
+		return gi_error_nomem();
+	free(n->path);
+	n->path = copy;
+	n->pub.path = copy;
+	n->pass = t->pass;
+	*changed = true;
+	return NULL;
 }
 
 /** Behind an interface value the way goes on with a type assertion. */
@@ -559,10 +578,10 @@ static struct gi_error *learn(struct gi_typing *t, struct node *n, const struct 
 			*changed |= set_type(n, &p, GI_TYPE_BY_GLOBAL);
 		if (!t->text.len)
 			gi_go_name_at(t->go, r->at, NULL, &t->text);
-		if (t->text.len && !n->path && at_start && !is_runtime(gi_str_cstr(&t->text))) {
+		if (t->text.len && takes_path(t, n) && at_start &&
+		    !is_runtime(gi_str_cstr(&t->text))) {
 			assert_type(t, n, &p);
-			err = set_path(n, &t->text);
-			*changed = true;
+			err = set_path(t, n, changed);
 		}
 	} else if (r->kind == GI_REFERENCE_HEAP) {
 		const struct node *h = find(t, r->holder);
@@ -574,10 +593,9 @@ static struct gi_error *learn(struct gi_typing *t, struct node *n, const struct 
 		bool known = way(t, h, r->at - h->pub.start, &p, &t->text);
 		if (known && at_start)
 			*changed |= set_type(n, &p, GI_TYPE_BY_POINTER);
-		if (known && h->path && !n->path && at_start) {
+		if (known && h->path && takes_path(t, n) && at_start) {
 			assert_type(t, n, &p);
-			err = set_path(n, &t->text);
-			*changed = true;
+			err = set_path(t, n, changed);
 		}
 	}
 	return err;
@@ -590,10 +608,11 @@ static struct gi_error *learn_all(struct gi_typing *t)
 
 	for (unsigned pass = 0; changed && pass < 4 * MAX_STEPS && !err; pass++) {
 		changed = false;
+		t->pass++;
 		for (size_t i = 0; i < t->count && !err; i++) {
 			for (size_t k = 0; k < t->nodes[i].pub.reference_count && !err; k++) {
 				struct gi_reference r = t->nodes[i].refs[k];
-				if (is_done(&t->nodes[i]))
+				if (is_done(&t->nodes[i]) && !takes_path(t, &t->nodes[i]))
 					break;
 				err = learn(t, &t->nodes[i], &r, &changed);
 			}

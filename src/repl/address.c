@@ -1,6 +1,7 @@
-// Registers of the selected frame, and addresses as a person writes them:
-// a number, $register, a global or a function, and "+N" or "-N" after any of them.
+// Registers of the selected frame, and addresses as a person writes them. The forms that are
+// understood are a table: the parser goes by it, and so does the help of all commands that take one.
 
+#include "repl/args.h"
 #include "repl/session_impl.h"
 
 #include <ctype.h>
@@ -72,29 +73,97 @@ static struct gi_error *register_value(struct gi_session *s, const char *name, u
 	return NULL;
 }
 
+static struct gi_error *register_form(struct gi_session *s, const char *text, uint64_t *ret,
+				      bool *known)
+{
+	*known = text[0] == '$';
+	return *known ? register_value(s, text + 1, ret) : NULL;
+}
+
+static struct gi_error *number_form(struct gi_session *s, const char *text, uint64_t *ret,
+				    bool *known)
+{
+	(void)s;
+	*known = isdigit((unsigned char)text[0]);
+	return *known ? gi_parse_u64(text, ret) : NULL;
+}
+
+static const char *without_ampersand(const char *text)
+{
+	return text[0] == '&' ? text + 1 : text;
+}
+
+static struct gi_error *global_form(struct gi_session *s, const char *text, uint64_t *ret,
+				    bool *known)
+{
+	*known = s->go && gi_go_global(s->go, without_ampersand(text), ret);
+	return NULL;
+}
+
+static struct gi_error *function_form(struct gi_session *s, const char *text, uint64_t *ret,
+				      bool *known)
+{
+	struct gi_func f;
+
+	*known = s->go &&
+		 gi_functab_find_name(gi_go_functab(s->go), without_ampersand(text), &f);
+	if (*known)
+		*ret = f.entry;
+	return NULL;
+}
+
+static struct gi_error *path_form(struct gi_session *s, const char *text, uint64_t *ret,
+				  bool *known)
+{
+	*known = false;
+	if (!s->go)
+		return NULL;
+	struct gi_error *err = gi_go_path(s->go, without_ampersand(text), known, ret);
+	if (*known)
+		return err;
+	gi_error_ignore(err);
+	return NULL;
+}
+
+static const struct {
+	const char *example, *what;
+	struct gi_error *(*parse)(struct gi_session *s, const char *text, uint64_t *ret,
+				  bool *known);
+} forms[] = {
+	{"0xc000012080", "a number, decimal or hexadecimal", number_form},
+	{"$sp", "a register of the selected frame", register_form},
+	{"main.a", "a global (&main.a is the same: where it is, not what it holds)", global_form},
+	{"main.main", "a function", function_form},
+	{"main.srv.conns[3].mu", "a field or element, through pointers, slices and interfaces",
+	 path_form},
+	{"main.srv.users[\"ann\"].mu", "an entry of a map", path_form},
+};
+
+void gi_address_forms(struct gi_str *ret, const char *indent)
+{
+	gi_str_puts(ret, "ADDR is one of\n");
+	for (size_t i = 0; i < GI_ARRAY_SIZE(forms); i++)
+		gi_str_printf(ret, "%s%-26s %s\n", indent, forms[i].example, forms[i].what);
+	gi_str_puts(ret, "and \"+N\" or \"-N\" after any of these (main.a+8).\n");
+}
+
 static struct gi_error *term_value(struct gi_session *s, const char *text, uint64_t *ret)
 {
-	if (text[0] == '$')
-		return register_value(s, text + 1, ret);
-	if (isdigit((unsigned char)text[0]))
-		return gi_parse_u64(text, ret);
+	bool known = false;
+
 	if (!text[0])
 		return gi_error_create(GI_ERR_USAGE, "an address is missing");
+	for (size_t i = 0; i < GI_ARRAY_SIZE(forms); i++) {
+		struct gi_error *err = forms[i].parse(s, text, ret, &known);
+		if (err || known)
+			return err;
+	}
 	if (!s->go)
 		return gi_error_create(GI_ERR_NOT_FOUND,
 				       "\"%s\": no names are known without a Go runtime", text);
-	if (text[0] == '&')
-		text++;
-	struct gi_func f;
-	if (gi_go_global(s->go, text, ret))
-		return NULL;
-	if (gi_functab_find_name(gi_go_functab(s->go), text, &f)) {
-		*ret = f.entry;
-		return NULL;
-	}
 	return gi_error_create(
 		GI_ERR_NOT_FOUND,
-		"\"%s\" is no number, no register ($sp), no global and no function (main.main)",
+		"\"%s\" is no number, no register ($sp), no global, no field of one and no function (main.main)",
 		text);
 }
 

@@ -25,6 +25,8 @@ struct gi_error *gi_args_parse(struct gi_arena *arena, const struct gi_command *
 			       const char *text, struct gi_args **ret) GI_MUST_CHECK;
 
 /** "-n DEPTH", "-with KIND VALUE": an option as help shows it. */
+/** The forms of addresses that gi_session_address() takes, one a line (address.c). */
+void gi_address_forms(struct gi_str *ret, const char *indent);
 void gi_option_format(const struct gi_option *opt, struct gi_str *ret);
 
 /** Ends an option table. */

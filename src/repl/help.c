@@ -107,6 +107,11 @@ struct gi_error *gi_command_help(struct gi_out *out, const char *name)
 	}
 	if (cmd->help && *cmd->help)
 		gi_out_printf(out, "\n%s", cmd->help);
+	if (cmd->completes == GI_ARG_ADDR) {
+		_cleanup_(gi_str_deinit) struct gi_str forms = {0};
+		gi_address_forms(&forms, "  ");
+		gi_out_printf(out, "\n%s", gi_str_cstr(&forms));
+	}
 	return NULL;
 }
 
@@ -147,6 +152,11 @@ void gi_command_manual(struct gi_out *out)
 			}
 			if (cmd->help && *cmd->help)
 				gi_out_printf(out, "\n%s", cmd->help);
+			if (cmd->completes == GI_ARG_ADDR)
+				gi_out_puts(out, "\nFor ADDR see the end of this page.\n");
 		}
 	}
+	_cleanup_(gi_str_deinit) struct gi_str forms = {0};
+	gi_address_forms(&forms, "- ");
+	gi_out_printf(out, "\n## Addresses\n\n%s", gi_str_cstr(&forms));
 }

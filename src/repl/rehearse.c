@@ -87,6 +87,8 @@ static struct gi_error *run_on_objects(struct gi_session *s, struct gi_out *out)
 {
 	struct gi_error *err = NULL;
 	size_t n = s->graph ? gi_graph_object_count(s->graph) : 0;
+	if (s->graph)
+		err = gi_graph_name_all(s->graph, SEARCH_SECONDS);
 	double start = gi_now();
 	for (size_t i = 0; i < n && i < EACH_MAX && !err; i++) {
 		const struct gi_object *o = gi_graph_object(s->graph, i);

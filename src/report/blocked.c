@@ -25,7 +25,7 @@ struct blocked {
 	struct gi_out *out;
 	struct gi_go *go;
 	struct gi_unwinder *u;
-	const struct gi_graph *graph;
+	struct gi_graph *graph;
 	uint32_t *waiters; // indexes of waiters, by object
 	uint32_t *first;   // of each object, into waiters; one more at the end
 	uint32_t *order;   // objects, most waiters first
@@ -341,7 +341,7 @@ static void put_json(struct blocked *b, uint32_t object)
 static struct gi_error *put_all(struct blocked *b, size_t max)
 {
 	size_t objects = gi_graph_object_count(b->graph), shown = 0, left = 0;
-	struct gi_error *err = NULL;
+	struct gi_error *err = gi_graph_name(b->graph, b->order, max < objects ? max : objects);
 
 	for (size_t i = 0; i < objects && !err; i++) {
 		uint32_t object = b->order[i];
@@ -372,7 +372,7 @@ static struct gi_error *put_all(struct blocked *b, size_t max)
 }
 
 struct gi_error *gi_report_blocked(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
-				   const struct gi_graph *graph, size_t max)
+				   struct gi_graph *graph, size_t max)
 {
 	_cleanup_(gi_freep) struct blocked *b = calloc(1, sizeof(*b));
 

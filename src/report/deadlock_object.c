@@ -8,7 +8,7 @@
 #include "report/frame.h"
 #include "report/why.h"
 
-enum { MAX_SHOWN = 100 };
+enum { MAX_SHOWN = 100, MAX_INSIDE = 16 };
 
 const char *gi_role_name(enum gi_wait_role role)
 {
@@ -224,17 +224,16 @@ static struct gi_error *put_json(struct gi_out *out, struct gi_go *go, struct gi
 	return err;
 }
 
-struct gi_error *gi_report_waiters(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
-				   struct gi_graph *graph, uint64_t addr)
+static struct gi_error *report_one(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
+				   struct gi_graph *graph, size_t object)
 {
 	_cleanup_(gi_freep) uint32_t *owners = NULL;
-	size_t object, n = 0;
-	struct gi_error *err;
+	const uint32_t named = (uint32_t)object;
+	size_t n = 0;
+	struct gi_error *err = gi_graph_name(graph, &named, 1);
 
-	if (!gi_graph_find_object(graph, addr, &object))
-		return gi_error_at(GI_ERR_NOT_FOUND, addr,
-				   "no goroutine waits for anything at 0x%" PRIx64, addr);
-	err = find_owners(go, graph, object, &owners, &n);
+	if (!err)
+		err = find_owners(go, graph, object, &owners, &n);
 	if (err)
 		return err;
 	if (gi_out_is_json(out))
@@ -244,4 +243,85 @@ struct gi_error *gi_report_waiters(struct gi_out *out, struct gi_go *go, struct 
 	if (!err && !gi_out_is_json(out))
 		err = put_about(out, go, u, graph, object);
 	return err ? err : gi_out_check(out);
+}
+
+static int by_addr(const void *a, const void *b, void *graph)
+{
+	const uint64_t x = gi_graph_object(graph, *(const uint32_t *)a)->addr;
+	const uint64_t y = gi_graph_object(graph, *(const uint32_t *)b)->addr;
+
+	return x < y ? -1 : x > y;
+}
+
+/** What goroutines wait for in a piece of memory; returns how many there are, of which *ret has MAX_INSIDE. */
+static size_t inside(struct gi_graph *graph, uint64_t start, uint64_t size, uint32_t *ret)
+{
+	size_t n = 0, found;
+
+	// Of a channel there is only its address, and the runtime's record has no type.
+	if (gi_graph_find_object(graph, start, &found) &&
+	    gi_graph_object(graph, found)->addr == start)
+		ret[n++] = (uint32_t)found;
+	for (size_t i = 0; i < gi_graph_object_count(graph) && size > 1; i++) {
+		const struct gi_object *o = gi_graph_object(graph, i);
+		if (!o->addr || o->addr <= start || o->addr - start >= size)
+			continue;
+		if (n < MAX_INSIDE)
+			ret[n] = (uint32_t)i;
+		n++;
+	}
+	qsort_r(ret, n < MAX_INSIDE ? n : MAX_INSIDE, sizeof(*ret), by_addr, graph);
+	return n;
+}
+
+/** All in a struct that is waited for, or in what a pointer points to. */
+static struct gi_error *report_inside(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
+				      struct gi_graph *graph, uint64_t addr)
+{
+	_cleanup_(gi_str_deinit) struct gi_str name = {0};
+	struct gi_error *err = NULL;
+	uint32_t objects[MAX_INSIDE];
+	uint64_t to = 0, size = gi_go_extent(go, addr);
+	size_t n = inside(graph, addr, size, objects);
+
+	gi_go_name_at(go, addr, NULL, &name);
+	const char *shown = gi_str_cstr(&name);
+	if (!n && gi_go_follow(go, addr, &to, &size)) {
+		n = inside(graph, to, size, objects);
+		if (n && !gi_out_is_json(out)) {
+			gi_out_text(out, shown);
+			gi_out_printf(out, " points to 0x%" PRIx64 "\n", to);
+		}
+	}
+	// A word in the heap, whose type is not known here, may be the address of one.
+	if (!n && !to && gi_target_peek_u64(gi_go_target(go), addr, &to)) {
+		n = to ? inside(graph, to, 1, objects) : 0;
+		if (n && !gi_out_is_json(out))
+			gi_out_printf(out, "0x%" PRIx64 " points to 0x%" PRIx64 "\n", addr, to);
+		to = 0;
+	}
+	if (!n && to)
+		return gi_error_at(GI_ERR_NOT_FOUND, addr,
+				   "no goroutine waits for anything at 0x%" PRIx64
+				   " (%s), nor at 0x%" PRIx64 ", where it points to",
+				   addr, shown, to);
+	if (!n)
+		return gi_error_at(GI_ERR_NOT_FOUND, addr,
+				   "no goroutine waits for anything at 0x%" PRIx64 "%s%s%s", addr,
+				   name.len ? " (" : "", shown, name.len ? ")" : "");
+	for (size_t i = 0; i < n && i < MAX_INSIDE && !err; i++)
+		err = report_one(out, go, u, graph, objects[i]);
+	if (!err && n > MAX_INSIDE)
+		gi_out_note(out, "%zu more", n - MAX_INSIDE);
+	return err;
+}
+
+struct gi_error *gi_report_waiters(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
+				   struct gi_graph *graph, uint64_t addr)
+{
+	size_t object;
+
+	return gi_graph_find_object(graph, addr, &object)
+		       ? report_one(out, go, u, graph, object)
+		       : report_inside(out, go, u, graph, addr);
 }

@@ -29,6 +29,7 @@ struct found {
 	const struct gi_m *m;
 	const struct gi_mapping *mapping;
 	const char *heap_error; // why the heap cannot be told apart; NULL: it can
+	uint64_t points_to;	// a global's value; 0: nothing, or not known
 	struct gi_str name;	// of the global, function, type or object part
 };
 
@@ -166,6 +167,8 @@ static bool find_in_module(struct gi_go *go, const char *want, uint64_t addr, st
 		    in(m->noptrbss, addr)) {
 			f->place = PLACE_GLOBAL;
 			gi_go_name_at(go, addr, want, &f->name);
+			if (!gi_go_follow(go, addr, &f->points_to, &(uint64_t){0}))
+				f->points_to = 0;
 			return true;
 		}
 		if (in(m->text, addr)) {
@@ -387,6 +390,10 @@ static void put_place(struct gi_out *out, struct gi_go *go, struct gi_unwinder *
 	case PLACE_GLOBAL:
 		gi_out_puts(out, ": a global\n");
 		put_name(out, "name", &f->name);
+		if (f->points_to) {
+			gi_str_printf(&s, "0x%" PRIx64, f->points_to);
+			put_line(out, "points to", &s);
+		}
 		return;
 	case PLACE_CODE:
 		gi_out_puts(out, ": code\n");
@@ -462,6 +469,7 @@ static void put_json(struct gi_out *out, struct gi_go *go, const struct found *f
 	gi_json_hex(out, "addr", addr);
 	gi_json_str(out, "in", place_name(f->place));
 	gi_json_str(out, "name", f->name.len ? gi_str_cstr(&f->name) : NULL);
+	gi_json_hex_or_null(out, "points_to", f->points_to, f->points_to);
 	gi_json_hex_or_null(out, "object", f->typed, o->start);
 	gi_json_u64_or_null(out, "size", f->typed, o->size);
 	if (f->typed && o->type.addr)

@@ -541,8 +541,25 @@ static struct gi_error *put_json(struct gi_out *out, struct gi_go *go, struct gi
 	return err;
 }
 
+/** What the chain waits for, and all that its last goroutine waits for. */
+static struct gi_error *name_objects(struct gi_graph *graph, const struct chain *c)
+{
+	const struct gi_waiter *end = gi_graph_waiter(graph, 0) + gi_graph_waiter_count(graph);
+	const struct gi_waiter *w = gi_graph_wait_of(graph, c->steps[c->n - 1].g);
+	uint32_t objects[MAX_STEPS + MAX_CASES];
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n; i++) {
+		if (c->steps[i].edge)
+			objects[n++] = c->steps[i].edge->object;
+	}
+	for (size_t i = 0; w && w + i < end && w[i].g == w->g && i < MAX_CASES; i++)
+		objects[n++] = w[i].object;
+	return gi_graph_name(graph, objects, n);
+}
+
 struct gi_error *gi_report_why(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
-			       const struct gi_graph *graph, const struct gi_g *g)
+			       struct gi_graph *graph, const struct gi_g *g)
 {
 	_cleanup_(gi_freep) struct chain *c = calloc(1, sizeof(*c));
 	size_t i = 0;
@@ -555,7 +572,9 @@ struct gi_error *gi_report_why(struct gi_out *out, struct gi_go *go, struct gi_u
 		return gi_error_create(GI_ERR_NOT_FOUND, "goroutine %" PRIu64 " is not in the list",
 				       g->goid);
 	follow(go, graph, (uint32_t)i, c);
-	struct gi_error *err = NULL;
+	struct gi_error *err = name_objects(graph, c);
+	if (err)
+		return err;
 	if (gi_out_is_json(out))
 		err = put_json(out, go, u, graph, c);
 	else

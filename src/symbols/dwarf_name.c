@@ -157,6 +157,33 @@ struct gi_error *gi_dwarf_var_at(struct gi_dwarf *dw, uint64_t addr, const char 
 			   (unsigned long long)addr);
 }
 
+struct gi_error *gi_dwarf_global_at(struct gi_dwarf *dw, uint64_t addr, const char **name_ret,
+				    uint64_t *type_ret, uint64_t *start_ret)
+{
+	const char *name;
+	Dwarf_Die type;
+	uint64_t start;
+	struct gi_error *err = gi_dwarf_var_at(dw, addr, &name, &type, &start);
+
+	if (err)
+		return err;
+	*name_ret = name;
+	*type_ret = gi_dwarf_die_id(dw, &type);
+	*start_ret = start;
+	return NULL;
+}
+
+bool gi_dwarf_path_at(struct gi_dwarf *dw, uint64_t type, uint64_t off, const char *want,
+		      struct gi_str *ret)
+{
+	Dwarf_Die die;
+
+	if (!gi_dwarf_die_of(dw, type, &die))
+		return false;
+	name_descend(die, off, want, ret);
+	return !ret->oom;
+}
+
 struct gi_error *gi_dwarf_name_at(struct gi_dwarf *dw, uint64_t addr,
 				  const char *want_type, struct gi_str *ret)
 {

@@ -38,8 +38,9 @@ static uint64_t runtime_type(Dwarf_Die *die)
 }
 
 /** Through typedefs to the first type that has a descriptor. */
-static void describe(Dwarf_Die type, struct gi_dwarf_pointee *ret)
+static void describe(struct gi_dwarf *dw, Dwarf_Die type, struct gi_dwarf_pointee *ret)
 {
+	ret->type = gi_dwarf_die_id(dw, &type);
 	for (unsigned depth = 0; depth < GI_DW_MAX_TYPE_DEPTH; depth++) {
 		const char *name = dwarf_diename(&type);
 
@@ -53,7 +54,8 @@ static void describe(Dwarf_Die type, struct gi_dwarf_pointee *ret)
 }
 
 /** Channels, maps and functions are typedefs with a kind, of pointers; interfaces, of structs. */
-static bool is_header(Dwarf_Die type, uint64_t off, struct gi_dwarf_pointee *ret)
+static bool is_header(struct gi_dwarf *dw, Dwarf_Die type, uint64_t off,
+		      struct gi_dwarf_pointee *ret)
 {
 	for (unsigned depth = 0; depth < GI_DW_MAX_TYPE_DEPTH; depth++) {
 		uint64_t kind = go_kind(&type);
@@ -61,7 +63,7 @@ static bool is_header(Dwarf_Die type, uint64_t off, struct gi_dwarf_pointee *ret
 		if (kind == GO_INTERFACE && off == 8)
 			return ret->dynamic = true;
 		if (!off && (kind == GO_CHAN || kind == GO_FUNC || kind == GO_MAP)) {
-			describe(type, ret);
+			describe(dw, type, ret);
 			ret->header = true;
 			return true;
 		}
@@ -71,20 +73,21 @@ static bool is_header(Dwarf_Die type, uint64_t off, struct gi_dwarf_pointee *ret
 	return false;
 }
 
-static bool descend(Dwarf_Die type, uint64_t off, struct gi_str *s, struct gi_dwarf_pointee *ret)
+static bool descend(struct gi_dwarf *dw, Dwarf_Die type, uint64_t off, struct gi_str *s,
+		    struct gi_dwarf_pointee *ret)
 {
 	for (unsigned depth = 0; depth < MAX_NESTING; depth++) {
 		struct gi_dw_type t;
 		Dwarf_Die next, m;
 		uint64_t at;
 
-		if (is_header(type, off, ret))
+		if (is_header(dw, type, off, ret))
 			return true;
 		gi_dwarf_type_resolve(&type, NULL, NULL, &t);
 		if (t.tag == DW_TAG_pointer_type) {
 			if (off || !gi_dwarf_type_of(&t.die, &next))
 				return false;
-			describe(next, ret);
+			describe(dw, next, ret);
 			return true;
 		}
 		if (t.tag == DW_TAG_structure_type) {
@@ -116,21 +119,14 @@ static bool descend(Dwarf_Die type, uint64_t off, struct gi_str *s, struct gi_dw
 	return false;
 }
 
-struct gi_error *gi_dwarf_pointee_at(struct gi_dwarf *dw, uint64_t addr, struct gi_str *name,
-				     struct gi_dwarf_pointee *ret)
+bool gi_dwarf_pointee_in(struct gi_dwarf *dw, uint64_t type, uint64_t off, struct gi_str *path,
+			 struct gi_dwarf_pointee *ret)
 {
-	const char *global;
-	Dwarf_Die type;
-	uint64_t start;
 	struct gi_dwarf_pointee p = {.name = ""};
-	struct gi_error *err = gi_dwarf_var_at(dw, addr, &global, &type, &start);
+	Dwarf_Die die;
 
-	if (err)
-		return err;
-	gi_str_puts(name, global);
-	if (!descend(type, addr - start, name, &p))
-		return gi_error_at(GI_ERR_NOT_FOUND, addr, "%s has no pointer at 0x%llx", global,
-				   (unsigned long long)addr);
+	if (!gi_dwarf_die_of(dw, type, &die) || !descend(dw, die, off, path, &p))
+		return false;
 	*ret = p;
-	return name->oom ? gi_error_nomem() : NULL;
+	return !path->oom;
 }

@@ -263,6 +263,7 @@ void gi_graph_destroy(struct gi_graph *gr)
 	free(gr->c_waits);
 	gi_unwinder_destroy(gr->u);
 	gi_map_deinit(&gr->object_index);
+	gi_map_deinit(&gr->named);
 	free(gr->objects);
 	free(gr->object_first);
 	free(gr->object_waiters);

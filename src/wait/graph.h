@@ -59,6 +59,7 @@ struct gi_graph {
 	struct gi_object *objects;
 	size_t object_count, object_cap;
 	struct gi_map object_index; // kind and address
+	struct gi_map named;	    // objects whose names were looked for in the heap
 	uint32_t *object_first;	    // 1 + first waiter, for each object
 	uint32_t *object_waiters;   // how many
 	size_t object_first_cap, object_waiters_cap;

@@ -368,8 +368,9 @@ static struct gi_error *search_all(struct gi_search *s)
 	if (s->unread)
 		gi_graph_add_note(
 			gr,
-			"the stacks of %zu goroutines could not be read (goroutine %llu): locks that they hold are missed",
-			s->unread, (unsigned long long)s->first_unread);
+			"the stack%s of %zu goroutine%s could not be read (goroutine %llu): locks held there are missed",
+			s->unread == 1 ? "" : "s", s->unread, s->unread == 1 ? "" : "s",
+			(unsigned long long)s->first_unread);
 	if (!err)
 		err = search_strangers(s);
 	for (size_t i = 0; i < gr->waiter_count && !err; i++) {

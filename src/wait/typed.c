@@ -5,7 +5,9 @@
 // pointer of a known type says so already.
 
 #include <string.h>
+#include <time.h>
 
+#include "gcore/record.h"
 #include "gcore/typing.h"
 #include "wait/graph.h"
 
@@ -113,29 +115,138 @@ struct gi_error *gi_wait_typing(struct gi_go *go, struct gi_unwinder *u, const u
 
 // --- names in the graph -------------------------------------------------------------------
 
+static const char names_answer[] = "names";
+
+/** How a mini dump keeps what a search found: this, then the name. */
+struct kept_name {
+	uint64_t addr;
+	uint32_t kind, length;
+};
+
 struct nameless {
 	uint32_t objects[MAX_NAMED];
 	uint64_t addrs[MAX_NAMED];
 	size_t n;
 };
 
-static void add(const struct gi_graph *gr, struct nameless *l, uint32_t object)
+static void add(struct gi_graph *gr, struct nameless *l, uint32_t object)
 {
 	const struct gi_object *o = &gr->objects[object];
+	uint64_t tried;
 
-	if (!o->addr || *o->name || o->kind >= GI_OBJECT_TIMER || l->n == MAX_NAMED)
+	if (!o->addr || *o->name || o->kind >= GI_OBJECT_TIMER || l->n == MAX_NAMED ||
+	    gi_map_get(&gr->named, object, &tried))
 		return;
-	for (size_t i = 0; i < l->n; i++) {
-		if (l->objects[i] == object)
-			return;
-	}
+	gi_error_ignore(gi_map_put(&gr->named, object, 1));
 	l->objects[l->n] = object;
 	l->addrs[l->n++] = o->addr;
 }
 
-struct gi_error *gi_graph_name_objects(struct gi_graph *gr)
+static struct gi_error *keep_name(struct gi_graph *gr, const struct gi_object *o)
+{
+	const struct kept_name k = {o->addr, o->kind, (uint32_t)strlen(o->name)};
+	struct gi_target *t = gi_go_target(gr->go);
+	struct gi_error *err = gi_target_extend_answer(t, names_answer, &k, sizeof(k));
+
+	return err ? err : gi_target_extend_answer(t, names_answer, o->name, k.length);
+}
+
+/** Names that the search found where the mini dump was made. */
+static void take_kept(struct gi_graph *gr, const struct nameless *l)
+{
+	size_t size, off = 0;
+	const uint8_t *p = gi_target_answer(gi_go_target(gr->go), names_answer, &size);
+	struct kept_name k;
+
+	while (p && size - off >= sizeof(k)) {
+		memcpy(&k, p + off, sizeof(k));
+		off += sizeof(k);
+		if (k.length > size - off)
+			return;
+		for (size_t i = 0; i < l->n; i++) {
+			struct gi_object *o = &gr->objects[l->objects[i]];
+			if (o->addr == k.addr && (uint32_t)o->kind == k.kind)
+				o->name = gi_graph_sentence(gr, "%.*s", (int)k.length,
+							    (const char *)p + off);
+		}
+		off += k.length;
+	}
+}
+
+static void take_found(struct gi_graph *gr, struct gi_typing *t, struct gi_object *o)
+{
+	_cleanup_(gi_str_deinit) struct gi_str name = {0};
+	const char *type = gi_graph_type_name(o->kind);
+	struct gi_typed typed;
+
+	// Of a channel only the way that leads to it says more than its kind.
+	if (!gi_typing_at(t, o->addr, &typed) || !gi_typing_name(t, o->addr, type, &name) ||
+	    (typed.header && !typed.path) || (type && strcmp(gi_str_cstr(&name), type) == 0))
+		return;
+	const char *copy = gi_arena_strdup(gr->arena, gi_str_cstr(&name));
+	if (copy)
+		o->name = copy;
+}
+
+static struct gi_error *find_names(struct gi_graph *gr, const struct nameless *l)
 {
 	_cleanup_(gi_typing_destroyp) struct gi_typing *t = NULL;
+	struct gi_error *err;
+
+	if (!l->n)
+		return NULL;
+	if (gi_target_info(gi_go_target(gr->go))->mini) {
+		take_kept(gr, l);
+		return NULL;
+	}
+	err = gi_wait_typing(gr->go, gr->u, l->addrs, l->n, NAMES_BUDGET, &t);
+	if (err) {
+		// A heap that cannot be read names nothing.
+		if (gi_error_code(err) == GI_ERR_INTERRUPTED || gi_error_code(err) == GI_ERR_NOMEM)
+			return err;
+		gi_error_ignore(err);
+		return NULL;
+	}
+	for (size_t i = 0; i < l->n && !err; i++) {
+		struct gi_object *o = &gr->objects[l->objects[i]];
+		take_found(gr, t, o);
+		if (*o->name && gi_target_recorded(gi_go_target(gr->go)))
+			err = keep_name(gr, o);
+	}
+	return err;
+}
+
+struct gi_error *gi_graph_name(struct gi_graph *gr, const uint32_t *objects, size_t n)
+{
+	struct nameless l = {.n = 0};
+
+	for (size_t i = 0; i < n; i++) {
+		if (objects[i] < gr->object_count)
+			add(gr, &l, objects[i]);
+	}
+	return find_names(gr, &l);
+}
+
+struct gi_error *gi_graph_name_all(struct gi_graph *gr, double seconds)
+{
+	// Of work: on a busy machine as many get names as on one that is at rest.
+	const clock_t end = clock() + (clock_t)(seconds * CLOCKS_PER_SEC);
+	struct gi_error *err = NULL;
+	size_t i = 0;
+
+	while (i < gr->object_count && !err && clock() < end) {
+		struct nameless l = {.n = 0};
+		while (i < gr->object_count && l.n < MAX_NAMED)
+			add(gr, &l, (uint32_t)i++);
+		err = find_names(gr, &l);
+	}
+	for (; i < gr->object_count && !err; i++)
+		err = gi_map_put(&gr->named, i, 1);
+	return err;
+}
+
+struct gi_error *gi_graph_name_objects(struct gi_graph *gr)
+{
 	struct nameless l = {.n = 0};
 
 	for (size_t i = 0; i < gr->verdict_count; i++) {
@@ -150,32 +261,5 @@ struct gi_error *gi_graph_name_objects(struct gi_graph *gr)
 				add(gr, &l, w->object);
 		}
 	}
-	if (!l.n)
-		return NULL;
-	struct gi_error *err = gi_wait_typing(gr->go, gr->u, l.addrs, l.n, NAMES_BUDGET, &t);
-	if (err) {
-		// A heap that cannot be read names nothing.
-		if (gi_error_code(err) == GI_ERR_INTERRUPTED || gi_error_code(err) == GI_ERR_NOMEM)
-			return err;
-		gi_error_ignore(err);
-		return NULL;
-	}
-	for (size_t i = 0; i < l.n; i++) {
-		struct gi_object *o = &gr->objects[l.objects[i]];
-		_cleanup_(gi_str_deinit) struct gi_str name = {0};
-		struct gi_typed typed;
-		const char *copy;
-
-		// Of a channel only the way that leads to it says more than its kind.
-		if (!gi_typing_at(t, o->addr, &typed) ||
-		    !gi_typing_name(t, o->addr, gi_graph_type_name(o->kind), &name) ||
-		    (typed.header && !typed.path) ||
-		    (gi_graph_type_name(o->kind) &&
-		     strcmp(gi_str_cstr(&name), gi_graph_type_name(o->kind)) == 0))
-			continue;
-		copy = gi_arena_strdup(gr->arena, gi_str_cstr(&name));
-		if (copy)
-			o->name = copy;
-	}
-	return NULL;
+	return find_names(gr, &l);
 }

@@ -573,7 +573,7 @@ static void test_checks(void **state)
 	no_error(gi_go_load_gs(w->go));
 	no_error(gi_go_check_live(w->go));
 	has_note(w,
-		 "1 parked goroutines have a stack pointer that is not on their stack");
+		 "1 parked goroutine has a stack pointer that is not on its stack");
 	w->go->gs[2].sched_sp = 0x30801;
 	error_says(gi_go_check_live(w->go), GI_ERR_MISMATCH,
 		   "2 of 3 parked goroutines have a stack pointer that is not on their "

@@ -84,6 +84,18 @@ func (l *lonely) wait(stop chan bool) int {
 	return l.before[0]
 }
 
+// Laid out by the compiler: only these globals lead there.
+var (
+	static               = &pool{last: &conn{id: 700}, conns: []*conn{{id: 701}, {id: 702}}}
+	staticIface  handler = &echo{depth: 7, inner: &inner{}}
+	staticValues         = []conn{{id: 703}, {id: 704}, {id: 705}}
+	alsoValues           = staticValues[1:2]
+	deep                 = struct{ a [2]struct{ p *pool } }{[2]struct{ p *pool }{{}, {&pool{}}}}
+)
+
+// Two names for one thing: the shorter one is told.
+var aLongName, brief, theOther *conn
+
 var (
 	srv   *server
 	all   []*server
@@ -111,6 +123,9 @@ func fill() {
 	srv.pool.last = &conn{id: 200}
 	srv.handler = &echo{depth: 1, inner: &inner{}}
 	srv.any = &conn{id: 300}
+	static.conns[0].next = &conn{id: 706}
+	aLongName = &conn{id: 707}
+	brief, theOther = aLongName, aLongName
 	srv.wide = &wide{}
 	srv.wide.next = &wide{}
 	srv.values = make([]conn, 5)
@@ -161,6 +176,16 @@ func main() {
 	tell(unsafe.Pointer(&iface.(*echo).inner.mu), "main.inner", "main.iface.(*main.echo).inner.mu")
 	tell(unsafe.Pointer(&all[1].pool.last.mu), "main.conn", "main.all[1].pool.last.mu")
 	tell(unsafe.Pointer(&alone.mu), "main.lonely", "main.lonely.mu")
+	tell(unsafe.Pointer(&static.last.mu), "global", "main.static.last.mu")
+	tell(unsafe.Pointer(&static.rw), "global", "main.static")
+	tell(unsafe.Pointer(&static.spare[1].mu), "global", "main.static.spare[1].mu")
+	tell(unsafe.Pointer(&static.conns[1].mu), "global", "main.static.conns[1].mu")
+	tell(unsafe.Pointer(&static.conns[0].next.mu), "main.conn", "main.static.conns[0].next.mu")
+	tell(unsafe.Pointer(&staticIface.(*echo).inner.mu), "global", "main.staticIface.(*main.echo).inner.mu")
+	tell(unsafe.Pointer(&staticValues[2].mu), "global", "main.staticValues[2].mu")
+	tell(unsafe.Pointer(&staticValues[1].mu), "global", "main.alsoValues[0].mu")
+	tell(unsafe.Pointer(&deep.a[1].p.last), "global", "main.deep.a[1].p.last")
+	tell(unsafe.Pointer(&brief.mu), "main.conn", "main.brief.mu")
 	tell(unsafe.Pointer(&srv.byName["a"].mu), "main.conn", `main.srv.byName["a"].mu`)
 	tell(unsafe.Pointer(&srv.byName["two words"].mu), "main.conn", `main.srv.byName["two words"].mu`)
 	tell(unsafe.Pointer(&srv.byID[-7].mu), "main.conn", "main.srv.byID[-7].mu")
