@@ -356,6 +356,8 @@ bool gi_go_name_at(struct gi_go *go, uint64_t addr, const char *want_type, struc
  */
 struct gi_error *gi_go_path(struct gi_go *go, const char *path, bool *begins_ret,
 			    uint64_t *ret) GI_MUST_CHECK;
+/** The global that a path begins with, and how long its name is. */
+bool gi_go_path_global(struct gi_go *go, const char *path, uint64_t *ret, size_t *length_ret);
 /** What the variable, field or element at addr points to, and how many bytes of it there are; false if it is no pointer,
  * interface, slice, channel or map, or holds nil. */
 bool gi_go_follow(struct gi_go *go, uint64_t addr, uint64_t *ret, uint64_t *size_ret);

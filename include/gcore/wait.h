@@ -94,6 +94,12 @@ enum gi_verdict_kind {
 /** "cycle", "self", "unreachable", "orphan-lock", "in-c", "suspect", "collateral", "unknown": as in JSON. */
 const char *gi_verdict_kind_name(enum gi_verdict_kind kind);
 
+/** A goroutine that is not stuck, and on whose stack a function is whose code uses a global. */
+struct gi_breaker {
+	uint32_t g;
+	const char *function, *global; // borrowed as long as the graph
+};
+
 struct gi_verdict {
 	enum gi_verdict_kind kind;
 	enum gi_strength strength; // the weakest edge's
@@ -102,6 +108,9 @@ struct gi_verdict {
 	const uint32_t *edges; // indexes into the graph's edges, in the order of the story
 	size_t edge_count;
 	const char *c_code; // in-c: "work, in nanosleep"; borrowed as long as the graph
+	const char *globals; // suspect: those that lead to what is waited for; NULL: their names are unknown
+	const struct gi_breaker *breakers; // suspect: who could still break the circle, as far as is known
+	size_t breaker_count;
 	size_t root; // collateral: index of the verdict that it follows from; else own index
 };
 
@@ -141,7 +150,7 @@ bool gi_graph_find_object(const struct gi_graph *graph, uint64_t addr, size_t *r
  * 64 of them. Objects that verdicts tell of have theirs from the beginning.
  */
 struct gi_error *gi_graph_name(struct gi_graph *graph, const uint32_t *objects, size_t n) GI_MUST_CHECK;
-/** The same of all, until so many seconds have gone by; the others stay without. */
+/** The same of all, until it has worked for so many seconds; the others stay without. */
 struct gi_error *gi_graph_name_all(struct gi_graph *graph, double seconds) GI_MUST_CHECK;
 /**
  * gi_typing_find (gcore/typing.h), and what methods that run say of the objects. The heap is searched

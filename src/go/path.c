@@ -261,35 +261,47 @@ static struct gi_error *walk(struct gi_go *go, const char *path, const char *p,
 	return NULL;
 }
 
-struct gi_error *gi_go_path(struct gi_go *go, const char *path, bool *begins_ret, uint64_t *ret)
+bool gi_go_path_global(struct gi_go *go, const char *path, uint64_t *ret, size_t *length_ret)
 {
-	_cleanup_(gi_str_deinit) struct gi_str global = {0}, name = {0};
+	_cleanup_(gi_str_deinit) struct gi_str global = {0};
 	const char *slash = strrchr(path, '/');
-	size_t end = strlen(path);
-	uint64_t addr;
+	const size_t least = slash ? (size_t)(slash - path) : 0;
 
 	// The longest first: a package's path has dots, too.
-	for (; end > (slash ? (size_t)(slash - path) : 0); end--) {
+	for (size_t end = strlen(path); end > least; end--) {
 		if (path[end] && path[end] != '.' && path[end] != '[')
 			continue;
 		gi_str_reset(&global);
 		gi_str_putn(&global, path, end);
-		if (global.oom)
-			return gi_error_nomem();
-		if (gi_go_global(go, gi_str_cstr(&global), &addr))
-			break;
+		if (!global.oom && gi_go_global(go, gi_str_cstr(&global), ret)) {
+			*length_ret = end;
+			return true;
+		}
 	}
-	*begins_ret = end > (slash ? (size_t)(slash - path) : 0);
+	return false;
+}
+
+struct gi_error *gi_go_path(struct gi_go *go, const char *path, bool *begins_ret, uint64_t *ret)
+{
+	_cleanup_(gi_str_deinit) struct gi_str name = {0};
+	struct gi_storage s;
+	uint64_t addr;
+	size_t end;
+
+	*begins_ret = gi_go_path_global(go, path, &addr, &end);
 	if (!*begins_ret)
 		return gi_error_create(GI_ERR_NOT_FOUND, "\"%s\" begins with no global", path);
-	struct gi_storage s;
-	if (path[end] && !gi_go_storage_at(go, addr, &name, &s))
-		return lost(path, path + end, "is a global of which no debug information tells the type");
-	struct gi_error *err = path[end] ? walk(go, path, path + end, &s) : NULL;
-	if (err)
-		return err;
-	*ret = path[end] ? s.start : addr;
-	return NULL;
+	if (!path[end]) {
+		*ret = addr;
+		return NULL;
+	}
+	if (!gi_go_storage_at(go, addr, &name, &s))
+		return lost(path, path + end,
+			    "is a global of which no debug information tells the type");
+	struct gi_error *err = walk(go, path, path + end, &s);
+	if (!err)
+		*ret = s.start;
+	return err;
 }
 
 /** The thing that begins at addr: a global, or a part of one. */

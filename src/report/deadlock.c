@@ -465,6 +465,27 @@ static const struct gi_verdict *collateral_of(const struct gi_graph *graph, size
 	return v && v->kind == GI_VERDICT_COLLATERAL && v->root == root ? v : NULL;
 }
 
+/** Who could still break a suspect. */
+static void put_breakers(struct gi_out *out, const struct gi_go *go, const struct gi_verdict *v)
+{
+	for (size_t i = 0; i < v->breaker_count && i < MAX_NAMED; i++) {
+		const struct gi_breaker *b = &v->breakers[i];
+
+		gi_out_printf(out, "    goroutine %" PRIu64 " could: it is in ", gi_goid(go, b->g));
+		gi_out_text(out, b->function);
+		gi_out_puts(out, ", whose code uses ");
+		gi_out_text(out, b->global);
+		gi_out_puts(out, "\n");
+	}
+	if (v->breaker_count > MAX_NAMED)
+		gi_out_printf(out, "    and %zu more\n", v->breaker_count - MAX_NAMED);
+	if (!v->breaker_count && v->globals) {
+		gi_out_puts(out, "    no goroutine that can go on is in a function whose code uses ");
+		gi_out_text(out, v->globals);
+		gi_out_puts(out, "\n");
+	}
+}
+
 static struct gi_error *put_verdict(struct gi_out *out, struct gi_go *go,
 				    const struct gi_graph *graph, size_t i)
 {
@@ -486,6 +507,7 @@ static struct gi_error *put_verdict(struct gi_out *out, struct gi_go *go,
 		gi_out_style(out, GI_STYLE_DIM);
 		gi_out_puts(out, "    not counted: no other goroutine's stack leads to these, but globals do\n");
 		gi_out_style(out, GI_STYLE_NONE);
+		put_breakers(out, go, v);
 	}
 	gi_out_leaked(out, go, v);
 	const struct gi_verdict *c = collateral_of(graph, i);
@@ -625,6 +647,15 @@ static void json_verdict(struct gi_out *out, const struct gi_go *go, const struc
 	gi_json_close(out);
 	gi_json_str(out, "c_code", v->kind == GI_VERDICT_IN_C ? v->c_code : NULL);
 	gi_json_u64(out, "leaked", gi_leaked_count(go, v));
+	gi_json_array(out, "could_break");
+	for (size_t k = 0; k < v->breaker_count; k++) {
+		gi_json_object(out, NULL);
+		gi_json_u64(out, "goroutine", gi_goid(go, v->breakers[k].g));
+		gi_json_str(out, "function", v->breakers[k].function);
+		gi_json_str(out, "uses", v->breakers[k].global);
+		gi_json_close(out);
+	}
+	gi_json_close(out);
 	gi_json_array(out, "edges");
 	for (size_t k = 0; k < v->edge_count; k++)
 		gi_json_edge(out, NULL, go, graph, gi_graph_edge(graph, v->edges[k]));

@@ -247,6 +247,8 @@ struct gi_error *gi_graph_build(struct gi_go *go, struct gi_graph **ret)
 		err = gi_graph_judge(gr, true);
 	if (!err)
 		err = gi_graph_name_objects(gr);
+	if (!err)
+		err = gi_graph_find_breakers(gr);
 	if (err)
 		return err;
 	*ret = gr;

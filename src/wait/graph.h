@@ -140,6 +140,8 @@ struct gi_error *gi_graph_prove(struct gi_graph *gr) GI_MUST_CHECK;
 struct gi_error *gi_graph_judge(struct gi_graph *gr, bool last) GI_MUST_CHECK;
 /** suspect.c: adds verdicts of what may be a deadlock, and their edges behind all others. */
 struct gi_error *gi_graph_find_suspects(struct gi_graph *gr) GI_MUST_CHECK;
+/** breakers.c: who could still break suspects. After names are known. */
+struct gi_error *gi_graph_find_breakers(struct gi_graph *gr) GI_MUST_CHECK;
 /** typed.c: names for objects of the heap that verdicts tell of. */
 struct gi_error *gi_graph_name_objects(struct gi_graph *gr) GI_MUST_CHECK;
 

@@ -51,6 +51,7 @@ struct suspects {
 	size_t *first; // of each object, among the wakes; one more at the end
 	struct link *links;
 	size_t link_count, link_cap;
+	struct gi_pccache *pcs; // of what evidence names
 	uint8_t *stuck; // of each goroutine, as far as is known
 	bool changed;
 };
@@ -351,12 +352,11 @@ static const char *evidence(struct suspects *s, const struct wake *w)
 		[GI_WAKE_RECEIVE - GI_WAKE_SEND] = "comes to receive from it",
 		[GI_WAKE_SIGNAL - GI_WAKE_SEND] = "comes to signal it",
 	};
-	_cleanup_(gi_pccache_destroyp) struct gi_pccache *pcs = NULL;
 	const struct gi_pcinfo *info = NULL;
-	struct gi_error *err = gi_pccache_create(s->gr->env.ft, &pcs);
+	struct gi_error *err = s->pcs ? NULL : gi_pccache_create(s->gr->env.ft, &s->pcs);
 
 	if (!err)
-		info = gi_pccache_get(pcs, w->pc, false);
+		info = gi_pccache_get(s->pcs, w->pc, false);
 	gi_error_ignore(err);
 	if (!info || !info->call_count)
 		return gi_graph_sentence(s->gr, "it %s", words[w->what - GI_WAKE_SEND]);
@@ -492,6 +492,7 @@ struct gi_error *gi_graph_find_suspects(struct gi_graph *gr)
 
 	gi_frames_deinit(&s.fs);
 	gi_map_deinit(&s.places);
+	gi_pccache_destroy(s.pcs);
 	free(s.wakes);
 	free(s.first);
 	free(s.links);
