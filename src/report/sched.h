@@ -9,6 +9,8 @@ void gi_sched_preemptoff(struct gi_go *go, const struct gi_m *m, struct gi_str *
 /** Puts the addresses of those goroutines that a thread is just moving: they are on no queue, and not lost. */
 struct gi_error *gi_sched_hands(struct gi_go *go, struct gi_unwinder *u,
 				struct gi_map *ret) GI_MUST_CHECK;
+/** How many findings there are that do not pass by themselves; the first is appended to first. */
+size_t gi_sched_trouble(struct gi_go *go, struct gi_unwinder *u, struct gi_str *first);
 /** The text of GODEBUG=schedtrace=N,scheddetail=1; nothing in JSON. */
 struct gi_error *gi_report_schedtrace(struct gi_out *out, struct gi_go *go) GI_MUST_CHECK;
 /** Appends "1 taken for 3.2s", "1 kept", or nothing for NULL; and the member "left_p". */

@@ -41,7 +41,21 @@ struct checker {
 	int64_t overdue_when, overdue_p; // of the timer that should have fired first
 	bool no_signals;		 // GODEBUG=asyncpreemptoff=1: loops cannot be interrupted
 	size_t busy, stubborn; // Ps that run goroutines; those whose goroutine does not give way
+	struct gi_str *first;  // not NULL: nothing is written, and this is the first of what lasts
 };
+
+// Those that do not pass by themselves in an instant.
+static bool lasts(const char *kind)
+{
+	static const char *const kinds[] = {"does-not-stop", "runs-long",      "waits-behind",
+					    "p-in-syscall",  "global-starves", "overdue-timer"};
+
+	for (size_t i = 0; i < GI_ARRAY_SIZE(kinds); i++) {
+		if (strcmp(kind, kinds[i]) == 0)
+			return true;
+	}
+	return false;
+}
 
 // g or NULL, p -1: none.
 GI_PRINTF(5, 6)
@@ -54,6 +68,11 @@ static void finding(struct checker *c, const char *kind, const struct gi_g *g, i
 	va_start(ap, fmt);
 	gi_str_vprintf(&s, fmt, ap);
 	va_end(ap);
+	if (c->first) {
+		if (lasts(kind) && !c->found++)
+			gi_str_puts(c->first, gi_str_cstr(&s));
+		return;
+	}
 	c->found++;
 	if (gi_out_is_json(c->out)) {
 		gi_json_begin(c->out, "sched_finding");
@@ -419,7 +438,7 @@ static struct gi_error *check_goroutines(struct checker *c)
 		const char *why = gi_go_wait_reason(c->go, g);
 
 		if (i % 4096 == 0) {
-			struct gi_error *err = gi_out_check(c->out);
+			struct gi_error *err = c->out ? gi_out_check(c->out) : NULL;
 
 			if (err)
 				return err;
@@ -472,28 +491,45 @@ static void check_timers(struct checker *c)
 		gi_str_cstr(&late));
 }
 
+static struct gi_error *check_all(struct checker *c)
+{
+	struct gi_error *err;
+	int32_t off = 0;
+
+	c->no_signals = gi_go_debug_setting(c->go, "asyncpreemptoff", &off) && off;
+	check_world(c);
+	err = collect(c);
+	if (!err) {
+		check_timers(c);
+		err = check_goroutines(c);
+	}
+	gi_map_deinit(&c->queued);
+	gi_map_deinit(&c->sleeping);
+	gi_map_deinit(&c->polled);
+	gi_map_deinit(&c->hands);
+	return err;
+}
+
+size_t gi_sched_trouble(struct gi_go *go, struct gi_unwinder *u, struct gi_str *first)
+{
+	struct checker c = {.go = go, .u = u, .first = first};
+
+	// What cannot be read is told by the command itself.
+	gi_error_ignore(check_all(&c));
+	return c.found;
+}
+
 struct gi_error *gi_report_sched(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u)
 {
 	struct checker c = {.out = out, .go = go, .u = u};
-	int32_t off = 0;
 	struct gi_error *err;
 
-	c.no_signals = gi_go_debug_setting(go, "asyncpreemptoff", &off) && off;
 	// What is wrong comes first: the runtime's text has a line for each goroutine.
 	gi_report_sched_line(out, gi_go_sched(go));
-	check_world(&c);
-	err = collect(&c);
-	if (!err) {
-		check_timers(&c);
-		err = check_goroutines(&c);
-	}
+	err = check_all(&c);
 	if (!err && !c.found)
 		gi_out_puts(out, "nothing is wrong with the scheduler, as far as can be seen\n");
 	gi_out_puts(out, "\n");
-	gi_map_deinit(&c.queued);
-	gi_map_deinit(&c.sleeping);
-	gi_map_deinit(&c.polled);
-	gi_map_deinit(&c.hands);
 	if (err && gi_error_code(err) == GI_ERR_PIPE)
 		return err;
 	struct gi_error *text = gi_report_schedtrace(out, go);

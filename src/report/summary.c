@@ -1,6 +1,7 @@
 // The summary: what the process was, how it ended, what its goroutines do, and the verdict.
 
 #include "report/goroutines.h"
+#include "report/sched.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -285,6 +286,17 @@ static void text_process(struct gi_out *out, struct gi_target *t, struct gi_go *
 		gi_str_reset(&s);
 		put_counts(&s, c->reasons, c->reason_count);
 		line(out, "  waiting", &s);
+	}
+	gi_str_reset(&s);
+	// Of a program that died by a panic or a signal the runtime has frozen the scheduler; where
+	// memory is missing, the command itself tells what that hides.
+	size_t trouble = 0;
+	if (!gi_go_sched(go)->panicking && !gi_go_sched(go)->gcwaiting && !gi_go_note_count(go))
+		trouble = gi_sched_trouble(go, u, &s);
+	if (trouble) {
+		gi_str_printf(&s, " (%s%zu finding%s: the command sched)", trouble > 1 ? "one of " : "",
+			      trouble, trouble > 1 ? "s" : "");
+		line(out, "Scheduler", &s);
 	}
 }
 
