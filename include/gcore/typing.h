@@ -60,7 +60,8 @@ bool gi_typing_at(const struct gi_typing *t, uint64_t addr, struct gi_typed *ret
 struct gi_error *gi_typing_learn(struct gi_typing *t, uint64_t addr, const struct gi_type *type,
 				 enum gi_type_evidence how) GI_MUST_CHECK;
 /** Appends a name for what is at addr ("main.srv.conns[3].mu", or "main.conn.mu" where no global
- * leads to it), want_type as in gi_type_at; false if its object's type is unknown. */
+ * leads to it), want_type as in gi_type_at; false if its object's type is unknown, or if no want_type
+ * is there. */
 bool gi_typing_name(struct gi_typing *t, uint64_t addr, const char *want_type, struct gi_str *ret);
 
 #endif

@@ -829,6 +829,18 @@ static bool map_piece_name(struct gi_typing *t, const struct node *n, uint64_t o
 	return true;
 }
 
+// "internal/sync.Mutex" is a sync.Mutex, too. Small things of different types share one block of
+// Go's tiny allocator, and what points to one of them says nothing of the others.
+static bool is_called(struct gi_go *go, const struct gi_type *type, const char *want)
+{
+	_cleanup_(gi_str_deinit) struct gi_str name = {0};
+	const size_t n = strlen(want);
+
+	gi_type_name(go, type, &name);
+	return name.len >= n && strcmp(name.s + name.len - n, want) == 0 &&
+	       (name.len == n || name.s[name.len - n - 1] == '/');
+}
+
 bool gi_typing_name(struct gi_typing *t, uint64_t addr, const char *want_type, struct gi_str *ret)
 {
 	const struct node *n = find(t, addr);
@@ -851,7 +863,8 @@ bool gi_typing_name(struct gi_typing *t, uint64_t addr, const char *want_type, s
 		gi_str_printf(ret, "[%llu]", (unsigned long long)(off / n->pub.type.size));
 		off %= n->pub.type.size;
 	}
-	if (gi_type_at(t->go, &n->pub.type, off, want_type, ret, &type, &rest)) {
+	if (gi_type_at(t->go, &n->pub.type, off, want_type, ret, &type, &rest) &&
+	    (!want_type || (!rest && is_called(t->go, &type, want_type)))) {
 		if (rest)
 			gi_str_printf(ret, "+0x%llx", (unsigned long long)rest);
 		return true;
