@@ -43,8 +43,8 @@ func nils() {
 		case <-never:
 		}
 	})
-	tell(id, "waits to send (select): channel %p, 2 of 2 elements queued", places)
-	tell(id, "waits to receive (select): channel %p, unbuffered", never)
+	tell(id, "waits to send (select): channel %p (main.places), 2 of 2 elements queued", places)
+	tell(id, "waits to receive (select): channel %p (main.never), unbuffered", never)
 	tell(start(func() { places <- struct{}{} }), "a channel does not record who holds its places")
 }
 
