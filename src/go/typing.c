@@ -18,47 +18,18 @@
 
 #include "go/go_impl.h"
 #include "go/gomap_impl.h"
-#include "go/heap_impl.h"
+#include "go/typing_impl.h"
 
 enum {
 	MAX_STEPS = 12,
 	MAX_NODES = 1 << 14,
 	MAX_NEW = 512,	     // objects that one step adds
-	MAX_REFERENCES = 16, // kept of each kind, for each object
-	CHUNK = 1 << 20,
-	MAX_CASES = 1 << 16, // of a select
 	HEADER_SIZE = 8,
 	HEADER_MIN = 512,	// larger ones have a header
 	HEADER_MAX = 32 << 10, // and larger than that have it elsewhere
 };
 
 static const char questions_name[] = "typing";
-
-struct node {
-	struct gi_typed pub;
-	struct gi_reference *refs;
-	size_t cap;
-	size_t kept[3]; // of each kind
-	uint32_t step;	// at which it was added
-	char *path;
-	uint32_t pass; // at which it got it
-};
-
-struct gi_typing {
-	struct gi_go *go;
-	struct gi_heap *heap;
-	struct node *nodes;
-	size_t count, cap;
-	struct gi_map node_of_slot;
-	struct gi_str text;
-	uint32_t pass; // over what is known
-
-	// Of the step that runs.
-	uint64_t *wanted; // a bit for each slot
-	uint64_t *own;	  // the same of the runtime's records: gs, Ms, Ps, sudogs
-	uint64_t lo, hi;  // all wanted objects lie in between
-	struct gi_buf buf;
-};
 
 // --- nodes --------------------------------------------------------------------------------
 
@@ -134,8 +105,8 @@ static struct gi_error *node_at(struct gi_typing *t, uint64_t addr, uint32_t ste
 		err = gi_map_put(&t->node_of_slot, number, t->count);
 	if (err)
 		return err;
-	struct node *n = &t->nodes[t->count];
-	*n = (struct node){.step = step,
+	struct gi_typing_node *n = &t->nodes[t->count];
+	*n = (struct gi_typing_node){.step = step,
 			   .pub = {.start = s->pub.start + slot * s->pub.elem_size,
 				   .size = s->pub.elem_size}};
 	type_by_header(t, s, &n->pub);
@@ -144,22 +115,7 @@ static struct gi_error *node_at(struct gi_typing *t, uint64_t addr, uint32_t ste
 	return NULL;
 }
 
-static struct gi_error *add_reference(struct node *n, const struct gi_reference *r)
-{
-	n->pub.reference_total++;
-	if (n->kept[r->kind] == MAX_REFERENCES)
-		return NULL;
-	struct gi_error *err =
-		gi_grow(&n->refs, &n->cap, n->pub.reference_count + 1, sizeof(*n->refs));
-	if (err)
-		return err;
-	n->kept[r->kind]++;
-	n->refs[n->pub.reference_count++] = *r;
-	n->pub.references = n->refs;
-	return NULL;
-}
-
-static const struct node *find(const struct gi_typing *t, uint64_t addr)
+static const struct gi_typing_node *find(const struct gi_typing *t, uint64_t addr)
 {
 	uint64_t slot, at;
 	const struct gi_heap_span *s = gi_heap_find(t->heap, addr, &slot);
@@ -169,214 +125,12 @@ static const struct node *find(const struct gi_typing *t, uint64_t addr)
 	return &t->nodes[at];
 }
 
-// --- searching ----------------------------------------------------------------------------
-
-static bool bit(const uint64_t *bits, uint64_t i)
-{
-	return bits[i / 64] >> (i % 64) & 1;
-}
-
-static void set_bit(struct gi_typing *t, uint64_t *bits, uint64_t addr)
-{
-	uint64_t slot;
-	const struct gi_heap_span *s = gi_heap_find(t->heap, addr, &slot);
-
-	if (s)
-		bits[(s->first_slot + slot) / 64] |= UINT64_C(1) << ((s->first_slot + slot) % 64);
-}
-
-/** The runtime's records lead to everything, and name nothing. */
-static void mark_own(struct gi_typing *t)
-{
-	for (size_t i = 0; i < gi_go_g_count(t->go); i++) {
-		const struct gi_g *g = gi_go_g(t->go, i);
-		uint64_t at = g->waiting;
-		struct gi_sudog s;
-
-		set_bit(t, t->own, g->addr);
-		for (unsigned n = 0; at && n < MAX_CASES; n++) {
-			struct gi_error *err = gi_go_read_sudog(t->go, at, &s);
-			gi_error_ignore(err);
-			if (err)
-				break;
-			set_bit(t, t->own, at);
-			at = s.g == g->addr ? s.waitlink : 0;
-		}
-	}
-	for (size_t i = 0; i < gi_go_m_count(t->go); i++) {
-		const struct gi_m *m = gi_go_m(t->go, i);
-		set_bit(t, t->own, m->addr);
-		set_bit(t, t->own, m->g0);
-		set_bit(t, t->own, m->gsignal);
-	}
-	for (size_t i = 0; i < gi_go_p_count(t->go); i++)
-		set_bit(t, t->own, gi_go_p(t->go, i)->addr);
-}
-
-static struct gi_error *found_word(struct gi_typing *t, uint64_t v, struct gi_reference *r)
-{
-	uint64_t slot, at;
-	const struct gi_heap_span *s = gi_heap_find(t->heap, v, &slot);
-
-	if (!s || !bit(t->wanted, s->first_slot + slot) ||
-	    !gi_map_get(&t->node_of_slot, s->first_slot + slot, &at))
-		return NULL;
-	// Of all that is searched, this is what a mini dump needs.
-	gi_target_record_found(t->go->target, r->at, 8);
-	if (r->kind == GI_REFERENCE_HEAP) {
-		uint64_t from;
-		const struct gi_heap_span *h = gi_heap_find(t->heap, r->at, &from);
-		if (!h)
-			return NULL; // a slot that is not in use
-		r->holder = h->pub.start + from * h->pub.elem_size;
-		if (h == s && from == slot)
-			return NULL; // into itself
-		if (bit(t->own, h->first_slot + from)) {
-			t->nodes[at].pub.runtime_total++;
-			return NULL;
-		}
-	}
-	r->target = v;
-	return add_reference(&t->nodes[at], r);
-}
-
-static struct gi_error *search_words(struct gi_typing *t, uint64_t at, const uint8_t *p, size_t n,
-				     struct gi_reference *r)
-{
-	const uint64_t lo = t->lo, size = t->hi - t->lo;
-
-	for (size_t i = 0; n - i >= 8; i += 8) {
-		uint64_t v = gi_load_u64(p + i);
-
-		if (v - lo >= size)
-			continue;
-		r->at = at + i;
-		struct gi_error *err = found_word(t, v, r);
-		if (err)
-			return err;
-	}
-	return NULL;
-}
-
-static struct gi_error *search(struct gi_typing *t, uint64_t start, uint64_t end,
-			       struct gi_reference *r)
-{
-	start = (start + 7) & ~UINT64_C(7);
-	end &= ~UINT64_C(7);
-	while (start < end) {
-		size_t n = (size_t)gi_min_u64(end - start, CHUNK), got;
-		const uint8_t *p;
-		struct gi_error *err = gi_interrupt_check();
-
-		if (err)
-			return err;
-		err = gi_go_bytes(t->go, start, n, &t->buf, &p);
-		if (!err) {
-			err = search_words(t, start, p, n, r);
-			if (err)
-				return err;
-			start += n;
-			continue;
-		}
-		gi_error_ignore(err);
-		// What cannot be read leads nowhere.
-		p = gi_target_view_max(t->go->target, start, n, &got);
-		if (p && got >= 8)
-			err = search_words(t, start, p, got &= ~(size_t)7, r);
-		else
-			got = (gi_target_unreadable(t->go->target, start, n) + 7) & ~(size_t)7;
-		start += got;
-	}
-	return NULL;
-}
-
-static struct gi_error *search_globals(struct gi_typing *t)
-{
-	struct gi_reference r = {.kind = GI_REFERENCE_GLOBAL};
-	struct gi_error *err = NULL;
-
-	for (size_t i = 0; i < gi_go_module_count(t->go) && !err; i++) {
-		const struct gi_module *m = gi_go_module(t->go, i);
-
-		err = search(t, m->data.start, m->data.end, &r);
-		if (!err)
-			err = search(t, m->bss.start, m->bss.end, &r);
-	}
-	return err;
-}
-
-static struct gi_error *search_stacks(struct gi_typing *t)
-{
-	struct gi_error *err = NULL;
-
-	for (size_t i = 0; i < gi_go_g_count(t->go) && !err; i++) {
-		const struct gi_g *g = gi_go_g(t->go, i);
-		struct gi_reference r = {.kind = GI_REFERENCE_STACK, .g = (uint32_t)i};
-		uint64_t low = g->stack_lo;
-
-		if (g->unreadable || gi_g_is_dead(g) || g->stack_lo >= g->stack_hi)
-			continue;
-		if (!g->thread && g->sched_sp > low && g->sched_sp <= g->stack_hi)
-			low = g->sched_sp;
-		err = search(t, low, g->stack_hi, &r);
-	}
-	return err;
-}
-
-static struct gi_error *search_heap(struct gi_typing *t)
-{
-	struct gi_reference r = {.kind = GI_REFERENCE_HEAP};
-	struct gi_error *err = NULL;
-
-	for (size_t i = 0; i < t->heap->count && !err; i++) {
-		const struct gi_heap_span *s = &t->heap->spans[i];
-
-		if (!s->pub.manual && !s->pub.noscan && s->limit)
-			err = search(t, s->pub.start, s->pub.start + s->limit, &r);
-	}
-	return err;
-}
+// --- understanding ------------------------------------------------------------------------
 
 static bool is_runtime(const char *name)
 {
 	return strncmp(name, "runtime.", 8) == 0;
 }
-
-static bool is_done(const struct node *n)
-{
-	return n->pub.type.addr && n->path;
-}
-
-/** Finds what points to the nodes from first on that are not understood yet. */
-static struct gi_error *search_for(struct gi_typing *t, size_t first)
-{
-	struct gi_error *err = NULL;
-
-	t->lo = UINT64_MAX;
-	t->hi = 0;
-	memset(t->wanted, 0, (size_t)(t->heap->slot_count / 64 + 1) * 8);
-	for (size_t i = first; i < t->count; i++) {
-		const struct node *n = &t->nodes[i];
-
-		if (n->step && is_done(n))
-			continue;
-		set_bit(t, t->wanted, n->pub.start);
-		t->lo = gi_min_u64(t->lo, n->pub.start);
-		t->hi = gi_max_u64(t->hi, n->pub.start + n->pub.size);
-	}
-	if (t->lo >= t->hi)
-		return NULL;
-	gi_target_record_pause(t->go->target);
-	err = search_globals(t);
-	if (!err)
-		err = search_stacks(t);
-	if (!err)
-		err = search_heap(t);
-	gi_target_record_resume(t->go->target);
-	return err;
-}
-
-// --- understanding ------------------------------------------------------------------------
 
 static bool fits(const struct gi_typed *o, const struct gi_type_pointee *p)
 {
@@ -384,7 +138,7 @@ static bool fits(const struct gi_typed *o, const struct gi_type_pointee *p)
 	return p->header || p->part || (p->type.size && p->type.size <= o->size - o->skip);
 }
 
-static bool set_type(struct node *n, const struct gi_type_pointee *p, enum gi_type_evidence how)
+static bool set_type(struct gi_typing_node *n, const struct gi_type_pointee *p, enum gi_type_evidence how)
 {
 	// The allocator notes the type of a map's groups, which does not tell of which map.
 	const bool noted = p->part && !n->pub.part && n->pub.how == GI_TYPE_BY_HEADER;
@@ -429,7 +183,7 @@ static bool by_interface(struct gi_typing *t, const struct gi_reference *r,
 }
 
 /** What the words of a map's record, directory and tables lead to: other pieces of the same map. */
-static bool map_way(struct gi_typing *t, const struct node *n, uint64_t off,
+static bool map_way(struct gi_typing *t, const struct gi_typing_node *n, uint64_t off,
 		    struct gi_type_pointee *ret)
 {
 	struct gi_gomap_shape s;
@@ -461,7 +215,7 @@ static bool map_way(struct gi_typing *t, const struct node *n, uint64_t off,
 }
 
 /** The key or element of a map that lies at off; ["key"] is appended. */
-static bool map_entry_at(struct gi_typing *t, const struct node *n, uint64_t off,
+static bool map_entry_at(struct gi_typing *t, const struct gi_typing_node *n, uint64_t off,
 			 struct gi_gomap_shape *s, bool *elem_ret, uint64_t *rest_ret,
 			 struct gi_str *path)
 {
@@ -479,7 +233,7 @@ static bool map_entry_at(struct gi_typing *t, const struct node *n, uint64_t off
 	return true;
 }
 
-static bool map_entry_way(struct gi_typing *t, const struct node *n, uint64_t off,
+static bool map_entry_way(struct gi_typing *t, const struct gi_typing_node *n, uint64_t off,
 			  struct gi_type_pointee *ret, struct gi_str *path)
 {
 	struct gi_gomap_shape s = {.size = 0};
@@ -502,7 +256,7 @@ static bool map_entry_way(struct gi_typing *t, const struct node *n, uint64_t of
 }
 
 /** The way into an object whose path is known, up to off. */
-static bool way(struct gi_typing *t, const struct node *n, uint64_t off,
+static bool way(struct gi_typing *t, const struct gi_typing_node *n, uint64_t off,
 		struct gi_type_pointee *ret, struct gi_str *path)
 {
 	const struct gi_typed *o = &n->pub;
@@ -526,12 +280,12 @@ static bool way(struct gi_typing *t, const struct node *n, uint64_t off,
 }
 
 /** Of the ways that become known at once the shortest name is the best. */
-static bool takes_path(const struct gi_typing *t, const struct node *n)
+static bool takes_path(const struct gi_typing *t, const struct gi_typing_node *n)
 {
 	return !n->path || n->pass == t->pass;
 }
 
-static struct gi_error *set_path(struct gi_typing *t, struct node *n, bool *changed)
+static struct gi_error *set_path(struct gi_typing *t, struct gi_typing_node *n, bool *changed)
 {
 	const char *s = gi_str_cstr(&t->text);
 
@@ -552,7 +306,7 @@ static struct gi_error *set_path(struct gi_typing *t, struct node *n, bool *chan
 }
 
 /** Behind an interface value the way goes on with a type assertion. */
-static void assert_type(struct gi_typing *t, const struct node *n, const struct gi_type_pointee *p)
+static void assert_type(struct gi_typing *t, const struct gi_typing_node *n, const struct gi_type_pointee *p)
 {
 	if (!p->dynamic || !n->pub.type.addr || n->pub.how != GI_TYPE_BY_INTERFACE)
 		return;
@@ -562,7 +316,7 @@ static void assert_type(struct gi_typing *t, const struct node *n, const struct 
 }
 
 /** What one pointer says of its target. Sets *changed if that is news. */
-static struct gi_error *learn(struct gi_typing *t, struct node *n, const struct gi_reference *r,
+static struct gi_error *learn(struct gi_typing *t, struct gi_typing_node *n, const struct gi_reference *r,
 			      bool *changed)
 {
 	struct gi_type_pointee p = {0};
@@ -584,7 +338,7 @@ static struct gi_error *learn(struct gi_typing *t, struct node *n, const struct 
 			err = set_path(t, n, changed);
 		}
 	} else if (r->kind == GI_REFERENCE_HEAP) {
-		const struct node *h = find(t, r->holder);
+		const struct gi_typing_node *h = find(t, r->holder);
 		if (!h)
 			return NULL;
 		p = (struct gi_type_pointee){0};
@@ -612,7 +366,7 @@ static struct gi_error *learn_all(struct gi_typing *t)
 		for (size_t i = 0; i < t->count && !err; i++) {
 			for (size_t k = 0; k < t->nodes[i].pub.reference_count && !err; k++) {
 				struct gi_reference r = t->nodes[i].refs[k];
-				if (is_done(&t->nodes[i]) && !takes_path(t, &t->nodes[i]))
+				if (gi_typing_is_done(&t->nodes[i]) && !takes_path(t, &t->nodes[i]))
 					break;
 				err = learn(t, &t->nodes[i], &r, &changed);
 			}
@@ -628,8 +382,8 @@ static struct gi_error *add_holders(struct gi_typing *t, size_t first, uint32_t 
 	struct gi_error *err = NULL;
 
 	for (size_t i = first; i < end && t->count - end < MAX_NEW; i++) {
-		const struct node *n = &t->nodes[i];
-		if (is_done(n))
+		const struct gi_typing_node *n = &t->nodes[i];
+		if (gi_typing_is_done(n))
 			continue;
 		for (size_t k = 0; k < t->nodes[i].pub.reference_count; k++) {
 			const struct gi_reference *r = &t->nodes[i].refs[k];
@@ -670,7 +424,7 @@ static struct gi_error *run(struct gi_typing *t, const uint64_t *addrs, size_t n
 	t->own = calloc((size_t)(t->heap->slot_count / 64 + 1), 8);
 	if (!t->wanted || !t->own)
 		return gi_error_nomem();
-	mark_own(t);
+	gi_typing_mark_own(t);
 	for (size_t i = 0; i < n && !err; i++) {
 		size_t at;
 		bool found;
@@ -685,13 +439,13 @@ static struct gi_error *run(struct gi_typing *t, const uint64_t *addrs, size_t n
 			break;
 		budget -= bytes;
 
-		err = search_for(t, first);
+		err = gi_typing_search(t, first);
 		if (!err)
 			err = add_holders(t, first, step);
 		if (!err)
 			err = learn_all(t);
 		for (size_t i = 0; i < asked; i++)
-			done = done && is_done(&t->nodes[i]);
+			done = done && gi_typing_is_done(&t->nodes[i]);
 		if (done)
 			break;
 		first = next;
@@ -769,7 +523,7 @@ void gi_typing_destroy(struct gi_typing *t)
 
 bool gi_typing_at(const struct gi_typing *t, uint64_t addr, struct gi_typed *ret)
 {
-	const struct node *n = find(t, addr);
+	const struct gi_typing_node *n = find(t, addr);
 
 	if (!n)
 		return false;
@@ -791,13 +545,13 @@ struct gi_error *gi_typing_learn(struct gi_typing *t, uint64_t addr, const struc
 }
 
 /** The name of a field that points to the object, where no global leads to it: "main.server.cond". */
-static bool by_holder(struct gi_typing *t, const struct node *n, struct gi_str *ret)
+static bool by_holder(struct gi_typing *t, const struct gi_typing_node *n, struct gi_str *ret)
 {
 	const size_t len = ret->len;
 
 	for (size_t i = 0; i < n->pub.reference_count; i++) {
 		const struct gi_reference *r = &n->refs[i];
-		const struct node *h = r->kind == GI_REFERENCE_HEAP ? find(t, r->holder) : NULL;
+		const struct gi_typing_node *h = r->kind == GI_REFERENCE_HEAP ? find(t, r->holder) : NULL;
 		struct gi_type_pointee p;
 
 		if (!h || !h->pub.type.addr || r->target != n->pub.start + n->pub.skip)
@@ -813,7 +567,7 @@ static bool by_holder(struct gi_typing *t, const struct node *n, struct gi_str *
 }
 
 /** Of what a map has in itself: its entries have names, its other pieces have that of the map. */
-static bool map_piece_name(struct gi_typing *t, const struct node *n, uint64_t off,
+static bool map_piece_name(struct gi_typing *t, const struct gi_typing_node *n, uint64_t off,
 			   const char *want, struct gi_str *ret)
 {
 	struct gi_gomap_shape s;
@@ -843,7 +597,7 @@ static bool is_called(struct gi_go *go, const struct gi_type *type, const char *
 
 bool gi_typing_name(struct gi_typing *t, uint64_t addr, const char *want_type, struct gi_str *ret)
 {
-	const struct node *n = find(t, addr);
+	const struct gi_typing_node *n = find(t, addr);
 	size_t len = ret->len;
 	struct gi_type type;
 	uint64_t off, rest;
