@@ -42,6 +42,9 @@ const struct gi_lock_wait *gi_lock_waits_of(const struct gi_lock_waits *w, const
  * as gi_go_lock_name() has them.
  */
 void gi_lock_wait_format(struct gi_go *go, const struct gi_lock_wait *w, struct gi_str *ret);
+/** The same of one M, appended; nothing if it waits for none. */
+struct gi_error *gi_lock_wait_of_m(struct gi_go *go, struct gi_unwinder *u, const struct gi_m *m,
+				   struct gi_str *ret) GI_MUST_CHECK;
 /** "only-one", ...; as in JSON. NULL if there is no holder. */
 const char *gi_lock_evidence_name(enum gi_lock_evidence evidence);
 

@@ -37,6 +37,8 @@ enum gi_object_kind {
 };
 /** "channel", "mutex", ...; as in JSON. */
 const char *gi_object_kind_name(enum gi_object_kind kind);
+/** Its type: "sync.Mutex"; NULL for what has none of its own. */
+const char *gi_object_kind_type(enum gi_object_kind kind);
 /** True of what one goroutine has at a time, but for readers: mutexes, RWMutexes, Onces. */
 bool gi_object_kind_is_lock(enum gi_object_kind kind);
 

@@ -120,17 +120,12 @@ static void put_type(struct gi_go *go, const struct gi_typed *o, struct gi_str *
 
 static const char *wanted_type(const struct gi_graph *graph, uint64_t addr)
 {
-	static const char *const types[] = {
-		[GI_OBJECT_MUTEX] = "sync.Mutex",	  [GI_OBJECT_RWMUTEX] = "sync.RWMutex",
-		[GI_OBJECT_WAITGROUP] = "sync.WaitGroup", [GI_OBJECT_COND] = "sync.Cond",
-		[GI_OBJECT_ONCE] = "sync.Once",
-	};
 	size_t i;
 
 	if (!graph || !gi_graph_find_object(graph, addr, &i))
 		return NULL;
 	const struct gi_object *o = gi_graph_object(graph, i);
-	return o->addr == addr && (size_t)o->kind < GI_ARRAY_SIZE(types) ? types[o->kind] : NULL;
+	return o->addr == addr ? gi_object_kind_type(o->kind) : NULL;
 }
 
 static bool find_stack(struct gi_go *go, uint64_t addr, struct found *f)

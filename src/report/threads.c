@@ -236,20 +236,12 @@ static void put_syscall(struct gi_out *out, struct gi_target *t, struct gi_go *g
 static struct gi_error *put_lock(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
 				 size_t thread)
 {
-	_cleanup_(gi_lock_waits_destroyp) struct gi_lock_waits *all = NULL;
 	_cleanup_(gi_str_deinit) struct gi_str text = {0};
 	const struct gi_m *m = go ? gi_go_m_by_thread(go, thread) : NULL;
-	if (!m || m->locks <= 0)
-		return NULL;
-	struct gi_error *err = gi_lock_waits_create(go, u, &all);
-	if (err)
-		return err;
-	const struct gi_lock_wait *w = gi_lock_waits_of(all, m);
-	if (!w)
-		return NULL;
-	gi_lock_wait_format(go, w, &text);
-	gi_out_printf(out, "  waits for    %s\n", gi_str_cstr(&text));
-	return NULL;
+	struct gi_error *err = m ? gi_lock_wait_of_m(go, u, m, &text) : NULL;
+	if (!err && text.len)
+		gi_out_printf(out, "  waits for    %s\n", gi_str_cstr(&text));
+	return err;
 }
 
 struct gi_error *gi_report_thread(struct gi_out *out, struct gi_target *t, struct gi_go *go,

@@ -251,7 +251,6 @@ static struct gi_location place_of(struct gi_go *go, struct gi_unwinder *u, uint
 static struct gi_error *put_thread(struct gi_out *out, struct gi_go *go, struct gi_unwinder *u,
 				   const struct gi_g *g)
 {
-	_cleanup_(gi_lock_waits_destroyp) struct gi_lock_waits *all = NULL;
 	_cleanup_(gi_str_deinit) struct gi_str s = {0};
 	const struct gi_m *m = g && g->m ? gi_go_m_by_addr(go, g->m) : NULL;
 	struct gi_left_p left;
@@ -267,18 +266,11 @@ static struct gi_error *put_thread(struct gi_out *out, struct gi_go *go, struct 
 			      left.taken ? "was taken from it" : "is kept for it",
 			      gi_str_cstr(&s));
 	}
-	if (m->locks <= 0)
-		return NULL;
-	struct gi_error *err = gi_lock_waits_create(go, u, &all);
-	if (err)
-		return err;
-	const struct gi_lock_wait *w = gi_lock_waits_of(all, m);
-	if (!w)
-		return NULL;
 	gi_str_reset(&s);
-	gi_lock_wait_format(go, w, &s);
-	gi_out_printf(out, "  its thread waits for %s\n", gi_str_cstr(&s));
-	return NULL;
+	struct gi_error *err = gi_lock_wait_of_m(go, u, m, &s);
+	if (!err && s.len)
+		gi_out_printf(out, "  its thread waits for %s\n", gi_str_cstr(&s));
+	return err;
 }
 
 /** What the last goroutine of a chain does, and all that it waits for. */

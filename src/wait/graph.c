@@ -116,7 +116,7 @@ bool gi_graph_waits_alike(const struct gi_graph *gr, const struct gi_waiter *x, 
 	return true;
 }
 
-const char *gi_graph_type_name(enum gi_object_kind kind)
+const char *gi_object_kind_type(enum gi_object_kind kind)
 {
 	switch (kind) {
 	case GI_OBJECT_MUTEX:
@@ -139,7 +139,7 @@ static const char *name_of(struct gi_graph *gr, enum gi_object_kind kind, uint64
 	_cleanup_(gi_str_deinit) struct gi_str name = {0};
 	const char *copy = NULL;
 
-	if (addr && kind != GI_OBJECT_CHANNEL && gi_go_name_at(gr->go, addr, gi_graph_type_name(kind), &name))
+	if (addr && kind != GI_OBJECT_CHANNEL && gi_go_name_at(gr->go, addr, gi_object_kind_type(kind), &name))
 		copy = gi_arena_strdup(gr->arena, gi_str_cstr(&name));
 	return copy ? copy : "";
 }

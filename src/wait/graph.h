@@ -108,9 +108,6 @@ bool gi_graph_waits_alike(const struct gi_graph *gr, const struct gi_waiter *x, 
 /** A sentence that lives as long as the graph; "" when memory is out. */
 const char *gi_graph_sentence(struct gi_graph *gr, const char *fmt, ...) GI_PRINTF(2, 3);
 
-/** "sync.Mutex"; NULL for what has no type of its own. */
-const char *gi_graph_type_name(enum gi_object_kind kind);
-
 /** Edges of one node stand together, in the order of the nodes. */
 struct gi_error *gi_graph_sort_edges(struct gi_graph *gr) GI_MUST_CHECK;
 

@@ -340,3 +340,20 @@ void gi_lock_wait_format(struct gi_go *go, const struct gi_lock_wait *w, struct 
 				? "no other M has one that could be it"
 				: "of those with locks only it has the lock's address in its frames");
 }
+
+struct gi_error *gi_lock_wait_of_m(struct gi_go *go, struct gi_unwinder *u, const struct gi_m *m,
+				   struct gi_str *ret)
+{
+	_cleanup_(gi_lock_waits_destroyp) struct gi_lock_waits *all = NULL;
+
+	// Who waits for one counts as a holder of locks already.
+	if (m->locks <= 0)
+		return NULL;
+	struct gi_error *err = gi_lock_waits_create(go, u, &all);
+	if (err)
+		return err;
+	const struct gi_lock_wait *w = gi_lock_waits_of(all, m);
+	if (w)
+		gi_lock_wait_format(go, w, ret);
+	return NULL;
+}

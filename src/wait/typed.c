@@ -176,7 +176,7 @@ static void take_kept(struct gi_graph *gr, const struct nameless *l)
 static void take_found(struct gi_graph *gr, struct gi_typing *t, struct gi_object *o)
 {
 	_cleanup_(gi_str_deinit) struct gi_str name = {0};
-	const char *type = gi_graph_type_name(o->kind);
+	const char *type = gi_object_kind_type(o->kind);
 	struct gi_typed typed;
 
 	// Of a channel only the way that leads to it says more than its kind.
